@@ -1,0 +1,152 @@
+"""The command line: parse, call, print. What is heavy is imported inside the commands."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rdbench.config import Sweep
+
+app = typer.Typer(
+    help="The rate-distortion benchmark for latent-variable models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="The named datasets: where they are, fetching them, checking them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder of upstream data files.", envvar="RDBENCH_DATA_DIR", show_default="the user's cache"),
+]
+StoreArgument = Annotated[Path, typer.Argument(help="Folder of a sweep's tables, such as outputs/demo.")]
+
+
+@app.command()
+def sweep(
+    name: Annotated[str, typer.Argument(metavar="[NAME|FILE.toml]", help="A packaged sweep or a TOML file.")] = "demo",
+    store: Annotated[Path | None, typer.Option(help="Where results go.", show_default="outputs/<sweep>")] = None,
+    family: Annotated[list[str], typer.Option(help="In words (gaussian-pixelcnn-vamp) or signs (-+v).")] = [],
+    beta: Annotated[list[float], typer.Option(help="Weight of the rate in D + βR.")] = [],
+    seed: Annotated[list[int], typer.Option(help="Random seed.")] = [],
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
+    assignments: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any other key of a run.")] = [],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    data_dir: DataDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs that would be done.")] = False,
+) -> None:
+    """Train and evaluate every run of a sweep that its store does not hold yet.
+
+    Repeated options replace the sweep's own lists: --beta 0.5 --beta 1 runs these two.
+    """
+    from rdbench.config import load_sweep, parse_assignments
+
+    given = {"family": family, "beta": beta, "seed": seed, "epochs": epochs}
+    values = parse_assignments(assignments) | {key: value for key, value in given.items() if value not in (None, [])}
+    chosen = load_sweep(name).with_values(values)
+    folder = store or Path("outputs") / chosen.name
+    if dry_run:
+        _print_plan(chosen, folder, data_dir)
+        return
+    from rdbench.execute import run_sweep
+
+    failed = run_sweep(chosen, folder, device, data_dir)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def plot(
+    store: StoreArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder for figures.", show_default="STORE/figures")] = None,
+) -> None:
+    """Draw the rate-distortion plane and −ELBO against rate, each as PNG and SVG."""
+    from rdbench.plots import draw
+    from rdbench.store import Store
+
+    for path in draw(Store(store), out or store / "figures"):
+        typer.echo(path)
+
+
+@app.command()
+def report(store: StoreArgument) -> None:
+    """Print the table of a store's runs."""
+    from rich.console import Console
+
+    from rdbench.report import runs_table
+    from rdbench.store import Store
+
+    Console().print(runs_table(Store(store).read("runs")))
+
+
+@app.command()
+def families(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the twelve families with their parts and numbers of parameters, at full width."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from rdbench.models import parameter_counts
+
+    counts = parameter_counts()
+    if as_json:
+        typer.echo(json.dumps(counts, indent=2))
+        return
+    table = Table(title="parameters at full width")
+    for column in ("family", "", "encoder", "decoder", "marginal", "total"):
+        table.add_column(column, justify="left" if column in ("family", "") else "right")
+    for row in counts:
+        numbers = [f"{row['parameters'][part]:,}" for part in ("encoder", "decoder", "marginal", "total")]
+        table.add_row(row["family"], row["signs"], *numbers)
+    Console().print(table)
+
+
+@data_app.command("list")
+def list_datasets(data_dir: DataDir = None) -> None:
+    """List the named datasets: images in each split, and whether they can be opened without a network."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from rdbench.data import DATASETS, present
+
+    table = Table("name", "train", "valid", "test", "here", "what it is")
+    for name, spec in DATASETS.items():
+        sizes = [f"{size:,}" for size in spec.sizes]
+        table.add_row(name, *sizes, "yes" if present(name, data_dir) else "no", spec.description)
+    Console().print(table)
+
+
+@data_app.command()
+def fetch(name: str, data_dir: DataDir = None) -> None:
+    """Make a dataset ready: fetch what is missing, check it, keep a packed copy."""
+    from rdbench.data import load
+
+    dataset = load(name, data_dir)
+    typer.echo(f"{name}: ready, {_splits(dataset.sizes)}, SHA-256 of the bits {dataset.sha256}")
+
+
+@data_app.command()
+def verify(name: str, data_dir: DataDir = None) -> None:
+    """Read a dataset's upstream files again and compare every checksum."""
+    from rdbench.data import DATASETS
+    from rdbench.data import verify as verify_dataset
+
+    dataset = verify_dataset(name, data_dir)
+    known = "as expected" if DATASETS[name].sha256 else "not known beforehand, its file's checksum is as expected"
+    typer.echo(f"{name}: {_splits(dataset.sizes)}, SHA-256 of the bits {dataset.sha256}, {known}")
+
+
+def _splits(sizes: tuple[int, int, int]) -> str:
+    return "{:,} train, {:,} validation and {:,} test images".format(*sizes)
+
+
+def _print_plan(sweep: "Sweep", folder: Path, data_dir: Path | None) -> None:
+    from rdbench.plan import plan
+    from rdbench.store import Store
+
+    planned = plan(sweep.runs(), Store(folder), data_dir)
+    for run_id, run in planned.pending.items():
+        annealed = f"anneal_epochs={run.anneal_epochs} epochs={run.epochs} seed={run.seed}"
+        typer.echo(f"{run_id}  {run.dataset}  {run.family.words}  beta={run.beta:g} {annealed}")
+    typer.echo(f"{len(planned.pending)} of {len(planned.runs)} runs to do in {folder}")

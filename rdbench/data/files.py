@@ -1,0 +1,193 @@
+"""Files behind the named datasets: where they lie, how they are fetched, how their packed copies are kept."""
+
+import gzip
+import hashlib
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pooch
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from rdbench.data.dataset import SPLITS, Dataset
+from rdbench.errors import UserError
+
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile)
+"""What reading a truncated or damaged file raises, whatever its format."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place a file can be had from: its URL and the checksum that pooch verifies, where one is known."""
+
+    url: str
+    sha256: str | None
+
+
+def data_folder(data_dir: Path | None) -> Path:
+    """The folder of upstream files: the one asked for, ``RDBENCH_DATA_DIR``, or the user's cache.
+
+    Raises:
+        UserError: the folder that was asked for does not exist.
+
+    """
+    asked = data_dir or os.environ.get("RDBENCH_DATA_DIR")
+    if not asked:
+        return cache_folder()
+    if not Path(asked).is_dir():
+        raise UserError(f"data folder {asked} does not exist; make it, or name another with --data-dir")
+    return Path(asked)
+
+
+def cache_folder() -> Path:
+    """The folder of downloads and packed copies, in the user's cache (``XDG_CACHE_HOME`` on Linux)."""
+    return Path(pooch.os_cache("rdbench"))
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """The file of that name in ``folder``, as upstream or gzipped, if it is there."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def read(path: Path) -> bytes:
+    """The content of a file, decompressed if it is gzipped."""
+    content = path.read_bytes()
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
+def obtain(folder: Path, name: str, sources: list[Source]) -> Path:
+    """The file ``name`` in ``folder``, or in the user's cache, or else downloaded from the first source that answers.
+
+    Raises:
+        UserError: it is nowhere and no source gives it whole.
+
+    """
+    found = find(folder, name) or find(cache_folder(), name)
+    if found is not None:
+        return found
+    target = folder if os.access(folder, os.W_OK) else cache_folder()
+    failures = []
+    for source in sources:
+        try:
+            known = f"sha256:{source.sha256}" if source.sha256 else None
+            with _DownloadProgress(name) as progress:
+                downloader = pooch.HTTPDownloader(progressbar=progress, timeout=30, chunk_size=2**20)
+                return Path(pooch.retrieve(source.url, known, name, target, downloader=downloader))
+        except (OSError, ValueError) as error:  # no network, or a checksum that differs
+            failures.append(f"{source.url}: {_reason(error)}")
+    raise UserError(
+        f"{name} is not in {folder} and could not be fetched ({'; '.join(failures)}); "
+        "put it there by hand, or name its folder with --data-dir"
+    )
+
+
+def decode_checked(path: Path, decode: Callable[[bytes], np.ndarray], sha256: str) -> np.ndarray:
+    """The packed bits that ``decode`` finds in a file.
+
+    Raises:
+        UserError: the file cannot be read, or the checksum of its bits is not ``sha256``.
+
+    """
+    try:
+        packed = decode(read(path))
+    except UNREADABLE as error:
+        raise damaged(path, f"it is truncated or unreadable ({error})") from None
+    found = hashlib.sha256(packed).hexdigest()
+    if found != sha256:
+        raise damaged(path, f"its bits have SHA-256 {found}, expected {sha256}")
+    return packed
+
+
+def damaged(path: Path, what: str) -> UserError:
+    """The error for a file that is not what it should be."""
+    return UserError(f"{path}: {what}; delete it and fetch it again")
+
+
+def load_packed(name: str) -> Dataset | None:
+    """The cached packed copy called ``name``; None where there is none, or not a whole one."""
+    try:
+        with np.load(_packed_path(name), allow_pickle=False) as arrays:
+            dataset = Dataset(name, *(arrays[split] for split in SPLITS))
+            whole = str(arrays["sha256"]) == dataset.sha256
+    except (*UNREADABLE, KeyError):
+        return None
+    return dataset if whole else None
+
+
+def save_packed(dataset: Dataset) -> None:
+    """Cache a packed copy: written whole under another name, then renamed.
+
+    Raises:
+        UserError: the cache cannot be written.
+
+    """
+    path = _packed_path(dataset.name)
+    splits = {split: getattr(dataset, split) for split in SPLITS}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as partial:
+            _write_npz(partial, splits | {"sha256": np.array(dataset.sha256)})
+        os.replace(partial.name, path)
+    except OSError as error:
+        raise UserError(f"cannot write the packed copy {path}: {error}; set XDG_CACHE_HOME elsewhere") from None
+
+
+def _write_npz(file: BinaryIO | tempfile._TemporaryFileWrapper, arrays: dict[str, np.ndarray]) -> None:
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _packed_path(name: str) -> Path:
+    return cache_folder() / "packed" / f"{name}.npz"
+
+
+def _reason(error: Exception) -> str:
+    """The shortest true account of a failed download."""
+    if isinstance(error, ValueError):
+        return "its checksum differs"
+    cause = error.__cause__ or error.__context__ or error
+    return str(error) if len(str(error)) < 80 else type(cause).__name__
+
+
+class _DownloadProgress:
+    """The progress object that pooch asks for, drawn by rich; a plain line where there is no terminal."""
+
+    def __init__(self, name: str) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task: TaskID = self._progress.add_task(f"fetching {name}", total=None)
+        if not console.is_terminal:
+            console.print(f"fetching {name}", highlight=False)
+
+    @property
+    def total(self) -> float | None:
+        return self._progress.tasks[0].total
+
+    @total.setter
+    def total(self, value: float) -> None:
+        self._progress.update(self._task, total=value)
+
+    def update(self, count: int) -> None:
+        self._progress.advance(self._task, count)
+
+    def reset(self) -> None:
+        self._progress.update(self._task, completed=0)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+    def __enter__(self) -> "_DownloadProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()

@@ -1,0 +1,1 @@
+"""Distributions in the contract of ``torch.distributions``: flows, mixtures, autoregressive images."""

@@ -1,0 +1,20 @@
+"""What a user, rather than a programmer, can get wrong."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake in what was asked, told in one line: what was found, what was expected, what to do."""
+
+
+def unknown(kind: str, found: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not in a table, with the nearest name that is.
+
+    >>> print(unknown("dataset", "minst", ["mnist", "sprites"]))
+    unknown dataset 'minst'; did you mean 'mnist'? Known: mnist, sprites
+    """
+    names = list(known)
+    near = get_close_matches(found, names, n=1, cutoff=0.4)
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    return UserError(f"unknown {kind} {found!r}{hint} Known: {', '.join(names)}")

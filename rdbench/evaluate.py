@@ -1,0 +1,153 @@
+"""Rate, distortion, ELBO and IWAE-k of a model on a split, image by image."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.distributions import Distribution, kl_divergence
+
+from rdbench.images import Images
+from rdbench.models import VAE
+
+IMAGES_AT_ONCE = 100
+DECODED_DRAWS_AT_ONCE = {"cpu": 1, "cuda": 40}
+"""Draws of z for each image that are decoded at once, whatever k is: on a CPU as many as its caches hold."""
+
+RATE_DRAWS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Per-image numbers of a split, each (N,), in nats: ``rate``, ``distortion``, and ``iwae`` by k."""
+
+    rate: NDArray[np.float64]
+    distortion: NDArray[np.float64]
+    iwae: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+
+    @property
+    def elbo(self) -> NDArray[np.float64]:
+        """−(R + D) of each image."""
+        return -(self.rate + self.distortion)
+
+    def summary(self) -> dict[str, float]:
+        """The mean of each measure over images, and its standard error under ``<name>_se``; −ELBO is R + D exactly."""
+        values = {"rate": self.rate, "distortion": self.distortion, "elbo": self.elbo}
+        values |= {f"iwae_{k}": bound for k, bound in self.iwae.items()}
+        row = {}
+        for name, per_image in values.items():
+            row[name], row[f"{name}_se"] = mean_and_error(per_image)
+        return row | {"elbo": -(row["rate"] + row["distortion"])}
+
+
+def mean_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The mean over examples and its standard error s / N^½; the error of one example is NaN.
+
+    >>> mean_and_error(np.array([1.0, 2.0, 3.0]))
+    (2.0, 0.5773502691896257)
+    """
+    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return float(values.mean()), float(error)
+
+
+class StreamingIWAE:
+    """IWAE-k from a stream of log-weights: the mean over groups of k of log 1/k Σ w, in memory that k does not change.
+
+    "Importance weighted autoencoders" (Burda et al., 2015, https://arxiv.org/abs/1509.00519).
+    """
+
+    def __init__(self, k: int, images: int) -> None:
+        self.k = k
+        self.drawn = 0
+        self.group = torch.full((images,), -math.inf, dtype=torch.float64)
+        self.total = torch.zeros(images, dtype=torch.float64)
+
+    def update(self, log_weights: Tensor) -> None:
+        """Take (samples, images) more log-weights log d(x|z) + log m(z) − log e(z|x), in float64 on the CPU."""
+        for log_weight in log_weights:
+            self.group = torch.logaddexp(self.group, log_weight)
+            self.drawn += 1
+            if self.drawn % self.k == 0:
+                self.total += self.group - math.log(self.k)
+                self.group = torch.full_like(self.group, -math.inf)
+
+    def value(self) -> Tensor:
+        """The (images,) estimates from all whole groups so far."""
+        return self.total / (self.drawn // self.k)
+
+
+@torch.no_grad()
+def measure(
+    model: VAE,
+    images: Images,
+    iwae: Sequence[int] = (),
+    rate_samples: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Measures:
+    """Measure every image of a split, in float32 layers and float64 sums.
+
+    The distortion is a mean over max(k, 1) draws of z. The rate is KL(e(z|x) ‖ m(z)) in closed form where torch has one,
+    and else a mean over max(``rate_samples``, k) draws, which need no decoder. ``progress`` is told of images done.
+    """
+    chunks = []
+    model.eval()
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        chunk = images[start : start + IMAGES_AT_ONCE]
+        chunks.append(_measure_chunk(model, chunk, iwae, rate_samples))
+        progress(min(start + IMAGES_AT_ONCE, len(images)), len(images))
+    model.train()
+    return Measures(
+        torch.cat([chunk.rate for chunk in chunks]).numpy(),
+        torch.cat([chunk.distortion for chunk in chunks]).numpy(),
+        {k: torch.cat([chunk.iwae[k] for chunk in chunks]).numpy() for k in iwae},
+    )
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    rate: Tensor
+    distortion: Tensor
+    iwae: dict[int, Tensor]
+
+
+def _measure_chunk(model: VAE, images: Tensor, iwae: Sequence[int], rate_samples: int) -> _Chunk:
+    encoder, marginal = model.encoder(images), model.marginal()
+    decoded = max(iwae, default=1)
+    bounds = {k: StreamingIWAE(k, len(images)) for k in iwae}
+    rate = torch.zeros(len(images), dtype=torch.float64)
+    distortion = torch.zeros(len(images), dtype=torch.float64)
+    for z in _draws(encoder, decoded, DECODED_DRAWS_AT_ONCE[images.device.type]):
+        log_ratio = _sums(encoder.log_prob(z) - marginal.log_prob(z))
+        log_decoder = _sums(model.decoder(z).log_prob(images))
+        rate += log_ratio.sum(0)
+        distortion -= log_decoder.sum(0)
+        for bound in bounds.values():
+            bound.update(log_decoder - log_ratio)
+    return _Chunk(
+        _rate(encoder, marginal, rate, decoded, rate_samples),
+        distortion / decoded,
+        {k: bound.value() for k, bound in bounds.items()},
+    )
+
+
+def _rate(encoder: Distribution, marginal: Distribution, drawn_rate: Tensor, drawn: int, wanted: int) -> Tensor:
+    """KL(e ‖ m) exactly, or the mean of what was drawn and of as many draws more as are wanted."""
+    try:
+        return _sums(kl_divergence(encoder, marginal))
+    except NotImplementedError:  # torch's answer for a pair without a closed form
+        for z in _draws(encoder, wanted - drawn, RATE_DRAWS_AT_ONCE):
+            drawn_rate = drawn_rate + _sums(encoder.log_prob(z) - marginal.log_prob(z)).sum(0)
+        return drawn_rate / max(drawn, wanted)
+
+
+def _draws(encoder: Distribution, total: int, at_once: int) -> Iterator[Tensor]:
+    """``total`` samples of z in pieces of at most ``at_once``."""
+    for start in range(0, total, at_once):
+        yield encoder.sample((min(at_once, total - start),))
+
+
+def _sums(log_density: Tensor) -> Tensor:
+    return log_density.double().cpu()

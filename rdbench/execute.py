@@ -1,0 +1,54 @@
+"""Where runs run: here, one after the other."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from rdbench import data
+from rdbench.config import RunConfig, Sweep
+from rdbench.plan import plan
+from rdbench.progress import Display
+from rdbench.report import runs_table
+from rdbench.run import execute, pick_device
+from rdbench.store import Record, Store
+
+
+def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | None) -> bool:
+    """Do the runs of a sweep that the store in ``folder`` does not hold; say whether one of the sweep did not end well.
+
+    Raises:
+        UserError: something asked for cannot be; raised before any training.
+
+    """
+    console = Console()
+    device = pick_device(device_name)
+    store = Store(folder)
+    runs = sweep.runs()
+    planned = plan(runs, store, data_dir)
+    store.prepare()
+    kept = len(planned.runs) - len(planned.pending)
+    note = f", {kept} of them already there" if kept else ""
+    console.print(
+        f"sweep {sweep.name}: {len(planned.runs)} runs{note}, on {device.type}, into {folder}", highlight=False
+    )
+    with Display(len(planned.pending), console) as display:
+        for record in here(planned.pending.values(), sweep.name, device, data_dir, display):
+            store.write(record)
+    frame = store.read("runs")
+    mine = frame[frame["run_id"].isin(list(planned.runs))]
+    console.print(runs_table(mine))
+    console.print(f"results are in {folder}; draw them with: rdbench plot {folder}", highlight=False, soft_wrap=True)
+    return bool((mine["status"] != "ok").any())
+
+
+def here(
+    runs: Iterable[RunConfig], sweep: str, device: torch.device, data_dir: Path | None, display: Display
+) -> Iterator[Record]:
+    """The record of each run of the sweep called ``sweep`` as it finishes."""
+    for run in runs:
+        display.begin(run)
+        record = execute(run, sweep, data.load(run.dataset, data_dir), device, display.show)
+        display.end(record.row)
+        yield record

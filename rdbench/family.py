@@ -1,0 +1,51 @@
+"""Families: one encoder, one decoder, one marginal, and their names."""
+
+from itertools import product
+from typing import NamedTuple
+
+from rdbench.errors import UserError, unknown
+
+ENCODERS = {"gaussian": "-", "iaf": "+"}
+DECODERS = {"deconv": "-", "pixelcnn": "+"}
+MARGINALS = {"gaussian": "-", "maf": "+", "vamp": "v"}
+
+
+class Family(NamedTuple):
+    """An (encoder, decoder, marginal) triple.
+
+    >>> family = parse_family("-+v")
+    >>> family.words, family.signs
+    ('gaussian-pixelcnn-vamp', '-+v')
+    """
+
+    encoder: str
+    decoder: str
+    marginal: str
+
+    @property
+    def words(self) -> str:
+        """The name that the command line takes."""
+        return "-".join(self)
+
+    @property
+    def signs(self) -> str:
+        """The name that the paper, tables and legends use."""
+        return ENCODERS[self.encoder] + DECODERS[self.decoder] + MARGINALS[self.marginal]
+
+
+FAMILIES = tuple(Family(*parts) for parts in product(ENCODERS, DECODERS, MARGINALS))
+
+
+def parse_family(text: str) -> Family:
+    """The family called ``text``, in words or in signs.
+
+    Raises:
+        UserError: no family has that name.
+
+    """
+    if not isinstance(text, str):
+        raise UserError(f"family: found {text!r}, expected a name such as 'gaussian-deconv-gaussian' or '---'")
+    for family in FAMILIES:
+        if text in (family.words, family.signs):
+            return family
+    raise unknown("family", text, [family.words for family in FAMILIES])

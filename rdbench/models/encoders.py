@@ -1,0 +1,56 @@
+"""Encoders: e(z|x)."""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Normal
+
+from rdbench.distributions.flow import inverse_autoregressive, shifts
+from rdbench.models.flows import alternating_mades
+from rdbench.models.size import Size
+from rdbench.nn.gated import GatedConv
+
+SMALLEST_VARIANCE = 1e-6
+"""Far below what any useful rate asks for; keeps log e(z|x) finite where softplus underflows."""
+
+
+class GaussianEncoder(nn.Module):
+    """e(z|x) = N(μ(x), diag σ²(x)), σ² = softplus; (..., H, W) images of zeros and ones to z of ``latent_dim``."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        narrow, middle, wide = size.channels(32), size.channels(64), size.channels(256)
+        self.features = nn.Sequential(
+            GatedConv(1, narrow, 5),
+            GatedConv(narrow, narrow, 5, stride=2),
+            GatedConv(narrow, middle, 5),
+            GatedConv(middle, middle, 5, stride=2),
+            GatedConv(middle, wide, size.image_side // 4, padding="valid"),
+            nn.Flatten(),
+        )
+        self.mean = nn.Linear(wide, size.latent_dim)
+        self.variance = nn.Linear(wide, size.latent_dim)
+        nn.init.constant_(self.variance.bias, math.log(math.e - 1))  # softplus of it is 1, the variance of N(0, I)
+
+    def forward(self, images: Tensor) -> Distribution:
+        features = self.features((2 * images - 1).unsqueeze(1))
+        variance = F.softplus(self.variance(features).float()) + SMALLEST_VARIANCE
+        return Independent(Normal(self.mean(features).float(), variance.sqrt(), validate_args=False), 1)
+
+
+class IAFEncoder(nn.Module):
+    """A gaussian encoder followed by 4 mean-only inverse autoregressive steps, which take no input from x.
+
+    The steps outlive each call and remember their last sample, so log e(z|x), and a marginal that shares the flow, need
+    no inverse at a z that was just sampled.
+    """
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.gaussian = GaussianEncoder(size)
+        self.networks = alternating_mades(size)
+        self.steps = shifts(self.networks, cache_size=1)
+
+    def forward(self, images: Tensor) -> Distribution:
+        return inverse_autoregressive(self.gaussian(images), self.steps)

@@ -1,0 +1,14 @@
+"""The flow that iaf encoders and maf marginals have in common."""
+
+from torch import nn
+
+from rdbench.models.size import Size
+from rdbench.nn.made import MADE
+
+FLOW_STEPS = 4
+
+
+def alternating_mades(size: Size) -> nn.ModuleList:
+    """The networks of 4 steps, each in the reverse order of dimensions of the one before."""
+    hidden = size.channels(640)
+    return nn.ModuleList(MADE(size.latent_dim, hidden, backward=step % 2 == 1) for step in range(FLOW_STEPS))

@@ -1,0 +1,21 @@
+"""How large a model is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """``width`` multiplies the paper's numbers of channels and hidden units; z and the images keep theirs."""
+
+    width: float = 1.0
+    latent_dim: int = 64
+    pseudo_inputs: int = 500
+    image_side: int = 28
+
+    def channels(self, at_full_width: int) -> int:
+        """The number of channels where the paper has ``at_full_width``.
+
+        >>> Size(width=0.25).channels(32)
+        8
+        """
+        return max(1, round(self.width * at_full_width))

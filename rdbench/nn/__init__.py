@@ -1,0 +1,1 @@
+"""Layers without probability: gated convolutions, MADE, PixelCNN++ streams."""

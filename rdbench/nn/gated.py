@@ -1,0 +1,96 @@
+"""Linearly gated layers, h(x) = (W₁x + b₁) · σ(W₂x + b₂), with the padding of TensorFlow.
+
+W₁ and W₂ stand in one tensor, so that a layer is one convolution followed by ``glu``.
+"Language modeling with gated convolutional networks" (Dauphin et al., 2017, https://arxiv.org/abs/1612.08083).
+"""
+
+import math
+from typing import TypeVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+GATE_GAIN = 1.7
+"""Keeps the variance through a gate: for a, b ~ N(0, g²), a·σ(b) has variance 1 at g ≈ 1.7."""
+
+
+class GatedLinear(nn.Module):
+    """A gated dense layer, (..., inputs) to (..., outputs)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = keep_variance(nn.Linear(inputs, 2 * outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.glu(self.linear(x), -1)
+
+
+class GatedConv(nn.Module):
+    """A gated convolution, (N, inputs, H, W) to (N, outputs, H', W'); ``padding`` is "same" or "valid"."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: str = "same") -> None:
+        super().__init__()
+        self.conv = keep_variance(nn.Conv2d(inputs, 2 * outputs, kernel, stride))
+        self.pad = padding == "same"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.pad:
+            (kernel, _), (stride, _) = self.conv.kernel_size, self.conv.stride
+            (top, bottom), (left, right) = (same_padding(size, kernel, stride) for size in x.shape[-2:])
+            x = F.pad(x, (left, right, top, bottom))
+        return F.glu(self.conv(x), 1)
+
+
+class GatedDeconv(nn.Module):
+    """A gated transposed convolution that undoes "valid": (N, inputs, H, W) to (N, outputs, H + kernel − 1, …)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = keep_variance(nn.ConvTranspose2d(inputs, 2 * outputs, kernel))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.glu(self.conv(x), 1)
+
+
+class GatedUpsampling(nn.Module):
+    """A gated transposed convolution that undoes "same": (N, inputs, H, W) to (N, outputs, stride · H, stride · W)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        conv = nn.Conv2d if stride == 1 else nn.ConvTranspose2d
+        self.conv = keep_variance(conv(inputs, 2 * outputs, kernel, stride))
+
+    def forward(self, x: Tensor) -> Tensor:
+        (kernel, _), (stride, _) = self.conv.kernel_size, self.conv.stride
+        height, width = (stride * size for size in x.shape[-2:])
+        (top, bottom), (left, right) = (same_padding(size, kernel, stride) for size in (height, width))
+        if stride == 1:  # a convolution whose kernel is turned by 180°: the same maps, and faster on a CPU
+            room = kernel - 1
+            return F.glu(self.conv(F.pad(x, (room - left, room - right, room - top, room - bottom))), 1)
+        return F.glu(self.conv(x)[..., top : top + height, left : left + width], 1)
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """What TensorFlow's "same" pads before and after ``size`` values, the odd one after.
+
+    >>> same_padding(28, kernel=5, stride=1), same_padding(28, kernel=5, stride=2), same_padding(28, kernel=4, stride=1)
+    ((2, 2), (1, 2), (1, 2))
+    """
+    outputs = -(-size // stride)
+    total = max((outputs - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def keep_variance(layer: Layer, gain: float = GATE_GAIN) -> Layer:
+    """Draw the weights of a layer that a gate follows so that the signal keeps its variance; biases start at 0."""
+    taps = layer.weight[0, 0].numel() if layer.weight.ndim == 4 else 1
+    inputs = layer.weight.shape[1]
+    if isinstance(layer, nn.ConvTranspose2d):  # its weight is (inputs, outputs, …), and a stride thins its taps
+        inputs = layer.weight.shape[0]
+        taps = max(taps // (layer.stride[0] * layer.stride[1]), 1)
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(inputs * taps))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer

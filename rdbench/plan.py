@@ -1,0 +1,29 @@
+"""From a sweep to the runs still to do."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rdbench import data
+from rdbench.config import RunConfig
+from rdbench.store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a sweep by id, in order: all of them, and those among them that the store has no row of."""
+
+    runs: dict[str, RunConfig]
+    pending: dict[str, RunConfig]
+
+
+def plan(runs: Iterable[RunConfig], store: Store, data_dir: Path | None) -> Plan:
+    """What is still to do.
+
+    Raises:
+        UserError: a dataset cannot be had, or the store cannot be read.
+
+    """
+    named = {run.run_id(data.load(run.dataset, data_dir).sha256): run for run in runs}
+    finished = store.finished()
+    return Plan(named, {run_id: run for run_id, run in named.items() if run_id not in finished})

@@ -1,0 +1,49 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from rdbench.data import load
+from rdbench.family import FAMILIES, Family
+from rdbench.models import VAE, Size, build
+
+TINY = Size(width=0.05, latent_dim=4, pseudo_inputs=3)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Keep packed copies and downloads out of the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+    load.cache_clear()
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """The folder of real data; the test is skipped where there is none."""
+    folder = os.environ.get("RDBENCH_DATA_DIR")
+    if not folder:
+        pytest.skip("RDBENCH_DATA_DIR is not set: no real data here")
+    return Path(folder)
+
+
+@pytest.fixture(params=FAMILIES, ids=lambda family: family.words)
+def family(request) -> Family:
+    return request.param
+
+
+@pytest.fixture
+def model(family) -> VAE:
+    """A small model of each family, its weights moved a little off their start."""
+    model = build(family, TINY)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.02 * torch.randn_like(parameter)
+    return model

@@ -1,0 +1,156 @@
+"""The commands as a user types them, in processes of their own where exit codes matter."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rdbench.data import load
+
+TINY = ["--set", "width=0.05", "--set", "latent_dim=4", "--set", "pseudo_inputs=3", "--set", "evaluation_images=40",
+        "--set", "iwae=1,5", "--set", "rate_samples=4"]  # fmt: skip
+
+
+def rdbench(*arguments, cwd=None):
+    command = [sys.executable, "-m", "rdbench", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """A dataset of 100 images of the user's own."""
+    path = tmp_path_factory.mktemp("images") / "mine.npy"
+    np.save(path, np.random.default_rng(0).random((100, 28, 28)) < 0.2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def swept(images, tmp_path_factory):
+    """A store of all twelve families, trained for two epochs."""
+    store = tmp_path_factory.mktemp("sweep") / "store"
+    done = rdbench("sweep", "demo", *TINY, "--set", f"dataset={images}", "--epochs", "2", "--store", store, "--seed", 1)
+    assert done.returncode == 0, done.stderr
+    return store, done.stdout
+
+
+@pytest.mark.slow
+def test_a_sweep_ends_with_its_table_and_what_to_do_next(swept):
+    store, out = swept
+    assert "12/12" in out and "++v" in out and "−ELBO" in out
+    assert f"rdbench plot {store}" in out
+
+
+@pytest.mark.slow
+def test_the_tables_hold_what_was_measured(swept):
+    store, _ = swept
+    runs = pd.read_parquet(store / "runs")
+    assert len(runs) == runs["family"].nunique() == 12
+    assert (runs["status"] == "ok").all() and (runs["epochs"] == 2).all() and (runs["seed"] == 1).all()
+    assert (-runs["elbo"] == runs["rate"] + runs["distortion"]).all()
+    measured = ["rate", "distortion", "elbo", "iwae_1", "iwae_5"]
+    assert runs[measured + [f"{name}_se" for name in measured]].notna().all(axis=None)
+    assert (
+        runs[["train_rate", "train_distortion", "parameters", "train_seconds", "peak_memory_bytes"]]
+        .notna()
+        .all(axis=None)
+    )
+    examples, history = pd.read_parquet(store / "examples"), pd.read_parquet(store / "history")
+    assert len(examples) == 12 * 10 and len(history) == 24
+    per_run = examples.groupby("run_id")[["rate", "distortion", "iwae_5"]].mean()
+    joined = runs.set_index("run_id")
+    for name in per_run:
+        assert per_run[name].to_numpy() == pytest.approx(joined.loc[per_run.index, name].to_numpy(), rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_runs_that_are_there_are_not_run_again(swept, images):
+    store, _ = swept
+    before = {path: path.stat().st_mtime_ns for path in (store / "runs").iterdir()}
+    done = rdbench("sweep", "demo", *TINY, "--set", f"dataset={images}", "--epochs", "2", "--store", store, "--seed", 1)
+    assert done.returncode == 0 and "12 of them already there" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in (store / "runs").iterdir()} == before
+
+
+@pytest.mark.slow
+def test_plot_and_report(swept, tmp_path):
+    store, _ = swept
+    drawn = rdbench("plot", store, "--out", tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"plane.png", "plane.svg", "skew.png", "skew.svg"}
+    assert rdbench("report", store).stdout.count("ok") == 12
+
+
+def test_a_dry_run_lists_and_writes_nothing(tmp_path):
+    done = rdbench(
+        "sweep", "--family", "-+v", "--family", "iaf-deconv-maf", "--beta", 0.5, "--beta", 2, "--dry-run", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("gaussian-pixelcnn-vamp") == done.stdout.count("iaf-deconv-maf") == 2
+    assert "4 of 4 runs to do" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["mnits"], "unknown sweep 'mnits'; did you mean 'mnist'"),
+        (["--set", "widht=1"], "unknown key 'widht'; did you mean 'width'"),
+        (["--family", "gaussian-pixelcn-vamp"], "did you mean 'gaussian-pixelcnn-vamp'"),
+        (["--beta", "-1"], "beta: found -1.0"),
+        (["--set", "iwae=0"], "iwae: found '0'"),
+        (["--set", "beta="], "beta: found ''"),
+        (["--set", "dataset=absent.npz"], "absent.npz: no such file"),
+        (["--set", "dataset=minst"], "unknown dataset 'minst'; did you mean 'mnist'"),
+        (["--device", "gpu"], "--device: found 'gpu'; expected auto, cpu or cuda"),
+        (["--store", "/proc/store"], "cannot write to the store /proc/store"),
+        (["absent.toml"], "cannot read the sweep absent.toml"),
+        (["mnist", "--data-dir", "nowhere"], "data folder nowhere does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_training(arguments, told, tmp_path):
+    done = rdbench("sweep", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert told in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_list_is_refused(tmp_path):
+    (tmp_path / "mine.toml").write_text("beta = []")
+    done = rdbench("sweep", "mine.toml", cwd=tmp_path)
+    assert done.returncode == 2 and "beta: found an empty list" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["plot", "report"])
+def test_an_absent_store_is_refused(command, tmp_path):
+    done = rdbench(command, tmp_path / "absent")
+    assert done.returncode == 2 and "fill it with: rdbench sweep" in done.stderr
+
+
+def test_families_as_json():
+    families = json.loads(rdbench("families", "--json").stdout)
+    assert len(families) == 12
+    assert families[0]["parameters"] == {"encoder": 1999424, "decoder": 998753, "marginal": 0, "total": 2998177}
+
+
+def test_data_commands(data_dir):
+    listed = rdbench("data", "list", "--data-dir", data_dir)
+    assert listed.returncode == 0 and "sprites" in listed.stdout
+    verified = rdbench("data", "verify", "mnist", "--data-dir", data_dir)
+    assert verified.returncode == 0 and "50,000 train" in verified.stdout and "as expected" in verified.stdout
+    assert rdbench("data", "fetch", "sprites").returncode == 0
+    assert "did you mean 'omniglot'" in rdbench("data", "fetch", "omniglt").stderr
+
+
+def test_the_same_description_gives_the_same_numbers(images, tmp_path):
+    def numbers(store):
+        done = rdbench(
+            "sweep", "demo", "--family", "+-v", *TINY, "--set", f"dataset={images}", "--store", tmp_path / store
+        )
+        assert done.returncode == 0, done.stderr
+        return pd.read_parquet(tmp_path / store / "runs")[["run_id", "rate", "distortion", "iwae_5"]].to_dict("records")
+
+    load.cache_clear()
+    assert numbers("one") == numbers("two")
