@@ -89,8 +89,8 @@ def measure(
 ) -> Measures:
     """Measure every image of a split, in float32 layers and float64 sums.
 
-    The distortion is a mean over max(k, 1) draws of z. The rate is KL(e(z|x) ‖ m(z)) in closed form where torch has one,
-    and else a mean over max(``rate_samples``, k) draws, which need no decoder. ``progress`` is told of images done.
+    The distortion is a mean over max(k, 1) draws of z. The rate is KL(e(z|x) ‖ m(z)) in closed form where torch has
+    one, and else a mean over max(``rate_samples``, k) draws, which need no decoder. ``progress`` is told of images.
     """
     chunks = []
     model.eval()

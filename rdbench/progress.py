@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rdbench.config import RunConfig
 
-LINE_SECONDS = 10.0
+LINE_SECONDS = 20.0
 """How often a plain line is printed where there is no terminal."""
 
 

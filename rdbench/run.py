@@ -18,7 +18,7 @@ from rdbench.evaluate import Measures, measure
 from rdbench.images import Images
 from rdbench.models import VAE, Size, build, count_parameters
 from rdbench.provenance import provenance
-from rdbench.store import Record
+from rdbench.store import Column, Record
 from rdbench.train import DivergedError, Epoch, Step, train
 
 SUBSET_SEED = 0
@@ -76,9 +76,9 @@ def make_model(config: RunConfig) -> VAE:
 
 
 def images_of(dataset: Dataset, config: RunConfig, device: torch.device) -> tuple[Images, Images, Images, Images]:
-    """What to train on, and what to evaluate of the validation, test and training splits; of the last as much as of test."""
+    """What to train on, then what to evaluate of the validation, test and training splits."""
     valid, test = (_subset(split, config.evaluation_images) for split in (dataset.valid, dataset.test))
-    again = _subset(dataset.train, len(test))
+    again = _subset(dataset.train, len(test))  # as many as of the test split, to be comparable
     train_images, valid_images, test_images, train_again = (
         Images.on(device, split) for split in (dataset.train, valid, test, again)
     )
@@ -145,7 +145,7 @@ def _columns(run_id: str, history: list[Epoch]) -> dict[str, list[Any]]:
     return {"run_id": [run_id] * len(rows)} | {name: [row[name] for row in rows] for name in names}
 
 
-def _per_image(run_id: str, test: Measures) -> dict[str, Sequence[Any]]:
+def _per_image(run_id: str, test: Measures) -> dict[str, Column]:
     count = len(test.rate)
     bounds = {f"iwae_{k}": bound.astype(np.float32) for k, bound in test.iwae.items()}
     single = {"rate": test.rate.astype(np.float32), "distortion": test.distortion.astype(np.float32)}

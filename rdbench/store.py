@@ -21,6 +21,7 @@ from safetensors.numpy import save as save_safetensors
 from rdbench.errors import UserError
 
 Table = Literal["runs", "history", "examples"]
+Column = Sequence[Any] | NDArray[Any]
 TABLES: tuple[Table, ...] = ("runs", "history", "examples")
 
 TEXT = ("run_id", "sweep", "status", "error", "created_at", "dataset", "family", "encoder", "decoder", "marginal",
@@ -44,8 +45,8 @@ class Record:
 
     run_id: str
     row: Mapping[str, Any]
-    history: Mapping[str, Sequence[Any]]
-    examples: Mapping[str, Sequence[Any]]
+    history: Mapping[str, Column]
+    examples: Mapping[str, Column]
     weights: Mapping[str, NDArray[np.float32]]
 
 
@@ -78,7 +79,7 @@ class Store:
 
         """
         row = {name: [value] for name, value in record.row.items()}
-        columns: dict[Table, Mapping[str, Sequence[Any]]]
+        columns: dict[Table, Mapping[str, Column]]
         columns = {"examples": record.examples, "history": record.history, "runs": row}
         try:
             write_whole(self.checkpoint(record.run_id), save_safetensors(dict(record.weights)))
@@ -130,7 +131,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         os.close(folder)
 
 
-def _parquet(table: Table, columns: Mapping[str, Sequence[Any]]) -> memoryview:
+def _parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:
     fields = [pa.field(name, SCHEMAS[table].get(name, OTHERS[table])) for name in columns]
     buffer = pa.BufferOutputStream()
     pq.write_table(pa.table(dict(columns), schema=pa.schema(fields)), buffer, compression="zstd")

@@ -59,7 +59,7 @@ def test_a_write_that_fails_leaves_earlier_runs_whole(store, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UserError, match="No space left on device.*earlier runs are whole"):
+    with pytest.raises(UserError, match=r"No space left on device.*earlier runs are whole"):
         store.write(record("b"))
     assert store.finished() == {"a"}
     assert list(store.read("runs")["run_id"]) == ["a"]

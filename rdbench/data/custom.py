@@ -28,13 +28,13 @@ def load(path: Path) -> Dataset:
         raise UserError(f"{path}: no such file; expected an .npz or .npy of N×28×28 zeros and ones") from None
     except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be read as NumPy data ({error}); write it with np.savez or np.save") from None
-    return Dataset(path.stem, **split(path, arrays))
+    return Dataset(path.stem, *split(path, arrays))
 
 
-def split(path: Path, arrays: Mapping[str, Any]) -> dict[str, Bits]:
-    """The three splits, packed."""
+def split(path: Path, arrays: Mapping[str, Any]) -> list[Bits]:
+    """Train, valid and test, packed."""
     if set(arrays) == set(SPLITS):
-        return {name: checked(f"{path}[{name}]", arrays[name]) for name in SPLITS}
+        return [checked(f"{path}[{name}]", arrays[name]) for name in SPLITS]
     if len(arrays) != 1:
         found = ", ".join(sorted(arrays)) or "none"
         raise UserError(f"{path}: found the arrays {found}; expected train, valid and test, or one array to be split")
@@ -43,7 +43,7 @@ def split(path: Path, arrays: Mapping[str, Any]) -> dict[str, Bits]:
     if not tenth:
         raise UserError(f"{path}: found {len(bits)} images; expected at least 10, to be split 80/10/10")
     bits = bits[np.random.Generator(np.random.PCG64(SPLIT_SEED)).permutation(len(bits))]
-    return {"train": bits[2 * tenth :], "valid": bits[tenth : 2 * tenth], "test": bits[:tenth]}
+    return [bits[2 * tenth :], bits[tenth : 2 * tenth], bits[:tenth]]
 
 
 def checked(where: str, images: np.ndarray) -> Bits:

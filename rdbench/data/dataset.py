@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ SPLITS = ("train", "valid", "test")
 Bits = NDArray[np.uint8]
 
 
-def pack(images: NDArray) -> Bits:
+def pack(images: NDArray[Any]) -> Bits:
     """Images (N, ...) of zeros and ones as (N, 98) bytes, row-major, most significant bit first."""
     return np.packbits(images.reshape(len(images), -1).astype(bool), axis=1)
 
@@ -36,15 +37,15 @@ class Dataset:
     train: Bits
     valid: Bits
     test: Bits
-    entropy: float | None = None
-    log_prob: Callable[[Bits], NDArray[np.float64]] | None = None
+    entropy: float | None = field(default=None, kw_only=True)
+    log_prob: Callable[[Bits], NDArray[np.float64]] | None = field(default=None, kw_only=True)
 
     @cached_property
     def sha256(self) -> str:
         """The checksum of all bits: train, then valid, then test."""
         digest = hashlib.sha256()
         for split in SPLITS:
-            digest.update(np.ascontiguousarray(getattr(self, split)))
+            digest.update(getattr(self, split).tobytes())
         return digest.hexdigest()
 
     @property

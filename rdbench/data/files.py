@@ -16,7 +16,7 @@ import pooch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rdbench.data.dataset import SPLITS, Dataset
+from rdbench.data.dataset import SPLITS, Bits, Dataset
 from rdbench.errors import UserError
 
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile)
@@ -88,7 +88,7 @@ def obtain(folder: Path, name: str, sources: list[Source]) -> Path:
     )
 
 
-def decode_checked(path: Path, decode: Callable[[bytes], np.ndarray], sha256: str) -> np.ndarray:
+def decode_checked(path: Path, decode: Callable[[bytes], Bits], sha256: str) -> Bits:
     """The packed bits that ``decode`` finds in a file.
 
     Raises:
@@ -99,7 +99,7 @@ def decode_checked(path: Path, decode: Callable[[bytes], np.ndarray], sha256: st
         packed = decode(read(path))
     except UNREADABLE as error:
         raise damaged(path, f"it is truncated or unreadable ({error})") from None
-    found = hashlib.sha256(packed).hexdigest()
+    found = hashlib.sha256(packed.tobytes()).hexdigest()
     if found != sha256:
         raise damaged(path, f"its bits have SHA-256 {found}, expected {sha256}")
     return packed

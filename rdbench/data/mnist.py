@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from rdbench.data.dataset import SIDE, Bits, Dataset, pack
+from rdbench.data.dataset import SIDE, SPLITS, Bits, Dataset, pack
 from rdbench.data.files import Source, decode_checked, obtain
 
 UPSTREAM = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
@@ -46,12 +46,14 @@ def load(folder: Path) -> Dataset:
         UserError: a file cannot be had, cannot be read, or does not hold these bits.
 
     """
-    splits = {}
-    for split, (upstream, mirror) in FILE_SHA256.items():
-        name = f"binarized_mnist_{split}.amat"
-        path = obtain(folder, name, [Source(f"{UPSTREAM}/{name}", upstream), Source(f"{MIRROR}/{name}", mirror)])
-        splits[split] = decode_checked(path, decode, BITS_SHA256[split])
-    return Dataset("mnist", **splits)
+    return Dataset("mnist", *(_load_split(folder, split) for split in SPLITS))
+
+
+def _load_split(folder: Path, split: str) -> Bits:
+    name = f"binarized_mnist_{split}.amat"
+    upstream, mirror = FILE_SHA256[split]
+    path = obtain(folder, name, [Source(f"{UPSTREAM}/{name}", upstream), Source(f"{MIRROR}/{name}", mirror)])
+    return decode_checked(path, decode, BITS_SHA256[split])
 
 
 def decode(content: bytes) -> Bits:

@@ -1,4 +1,5 @@
-"""Omniglot at 28×28 as "Importance weighted autoencoders" (Burda et al., 2015, https://arxiv.org/abs/1509.00519) used it.
+"""Omniglot at 28×28, as used by "Importance weighted autoencoders" (Burda et al., 2015,
+https://arxiv.org/abs/1509.00519).
 
 The published file holds grey levels; the bits are drawn once, with a fixed seed.
 """

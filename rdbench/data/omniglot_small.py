@@ -40,8 +40,11 @@ def load(folder: Path) -> Dataset:
     by_character = [[contents[name] for name in sorted(contents)] for _, contents in sorted(characters.items())]
     ink = np.stack([shrink(read_ink(content)) for contents in by_character for content in contents])
     bits = pack(binarize(ink, BITS_SEED)).reshape(len(by_character), -1, SIDE * SIDE // 8)
-    splits = np.split(bits, [TRAIN_DRAWINGS, TRAIN_DRAWINGS + VALID_DRAWINGS], axis=1)
-    return Dataset("omniglot-small", *(split.reshape(-1, split.shape[-1]) for split in splits))
+    train, valid, test = (
+        split.reshape(-1, split.shape[-1])
+        for split in np.split(bits, [TRAIN_DRAWINGS, TRAIN_DRAWINGS + VALID_DRAWINGS], axis=1)
+    )
+    return Dataset("omniglot-small", train, valid, test)
 
 
 def drawings(path: Path) -> list[tuple[PurePosixPath, bytes]]:

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution, TransformedDistribution, constraints
 from torch.distributions.transforms import Transform
-
-from rdbench.nn.made import MADE
 
 
 class Shift(Transform):
@@ -20,7 +18,7 @@ class Shift(Transform):
     domain = codomain = constraints.real_vector
     bijective = True
 
-    def __init__(self, shift: MADE, cache_size: int = 0) -> None:
+    def __init__(self, shift: nn.Module, cache_size: int = 0) -> None:
         super().__init__(cache_size)
         self.shift = shift
 
@@ -38,7 +36,7 @@ class Shift(Transform):
 
 
 def inverse_autoregressive(base: Distribution, steps: Sequence[Shift]) -> Distribution:
-    """Z = s_K ∘ … ∘ s₁(u), u ~ ``base``: sampled in one pass, and log p(z) without an inverse where z was just sampled."""
+    """Z = s_K ∘ … ∘ s₁(u), u ~ ``base``: one pass to sample, no inverse to score a fresh sample."""
     return TransformedDistribution(base, list(steps), validate_args=False)
 
 
@@ -50,6 +48,6 @@ def masked_autoregressive(base: Distribution, steps: Sequence[Shift]) -> Distrib
     return TransformedDistribution(base, [step.inv for step in steps], validate_args=False)
 
 
-def shifts(networks: Iterable[MADE], cache_size: int = 0) -> list[Shift]:
+def shifts(networks: Iterable[nn.Module], cache_size: int = 0) -> list[Shift]:
     """One step a network."""
     return [Shift(network, cache_size) for network in networks]

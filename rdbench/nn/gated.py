@@ -59,14 +59,17 @@ class GatedUpsampling(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        conv = nn.Conv2d if stride == 1 else nn.ConvTranspose2d
-        self.conv = keep_variance(conv(inputs, 2 * outputs, kernel, stride))
+        self.conv: nn.Conv2d | nn.ConvTranspose2d
+        if stride == 1:  # a convolution whose kernel is turned by 180°: the same maps, and faster on a CPU
+            self.conv = keep_variance(nn.Conv2d(inputs, 2 * outputs, kernel))
+        else:
+            self.conv = keep_variance(nn.ConvTranspose2d(inputs, 2 * outputs, kernel, stride))
 
     def forward(self, x: Tensor) -> Tensor:
         (kernel, _), (stride, _) = self.conv.kernel_size, self.conv.stride
         height, width = (stride * size for size in x.shape[-2:])
         (top, bottom), (left, right) = (same_padding(size, kernel, stride) for size in (height, width))
-        if stride == 1:  # a convolution whose kernel is turned by 180°: the same maps, and faster on a CPU
+        if stride == 1:
             room = kernel - 1
             return F.glu(self.conv(F.pad(x, (room - left, room - right, room - top, room - bottom))), 1)
         return F.glu(self.conv(x)[..., top : top + height, left : left + width], 1)

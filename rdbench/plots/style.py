@@ -1,8 +1,10 @@
 """What all figures share: fonts, sizes, and how a family looks."""
 
+from typing import Any
+
 from rdbench.family import Family
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.figsize": (6.4, 4.8),
     "figure.dpi": 100,
     "savefig.dpi": 160,
@@ -28,7 +30,7 @@ DECODER_MARKERS = {
 }
 
 
-def look(family: Family) -> dict[str, object]:
+def look(family: Family) -> dict[str, Any]:
     """Marker and colours of a family: shape for the encoder and decoder, colour for the marginal."""
     colour = MARGINAL_COLOURS[family.marginal]
     return {

@@ -24,5 +24,5 @@ def test_real_drawings_are_counted_once_and_split_within_characters(data_dir):
 def test_a_truncated_zip_is_refused(data_dir, tmp_path):
     for name in omniglot_small.FILES:
         (tmp_path / name).write_bytes((data_dir / name).read_bytes()[:-1000])
-    with pytest.raises(UserError, match="small1.zip: it is truncated or unreadable"):
+    with pytest.raises(UserError, match=r"small1.zip: it is truncated or unreadable"):
         omniglot_small.load(tmp_path)
