@@ -22,6 +22,8 @@ DataDir = Annotated[
     Path | None,
     typer.Option(help="Folder of upstream data files.", envvar="RDBENCH_DATA_DIR", show_default="the user's cache"),
 ]
+FamilyOption = Annotated[list[str], typer.Option(help="In words (gaussian-pixelcnn-vamp) or signs (-+v).")]
+BetaOption = Annotated[list[float], typer.Option(help="Weight of the rate in D + βR.")]
 StoreArgument = Annotated[Path, typer.Argument(help="Folder of a sweep's tables, such as outputs/demo.")]
 
 
@@ -29,8 +31,8 @@ StoreArgument = Annotated[Path, typer.Argument(help="Folder of a sweep's tables,
 def sweep(
     name: Annotated[str, typer.Argument(metavar="[NAME|FILE.toml]", help="A packaged sweep or a TOML file.")] = "demo",
     store: Annotated[Path | None, typer.Option(help="Where results go.", show_default="outputs/<sweep>")] = None,
-    family: Annotated[list[str], typer.Option(help="In words (gaussian-pixelcnn-vamp) or signs (-+v).")] = [],
-    beta: Annotated[list[float], typer.Option(help="Weight of the rate in D + βR.")] = [],
+    family: FamilyOption = [],
+    beta: BetaOption = [],
     seed: Annotated[list[int], typer.Option(help="Random seed.")] = [],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
     assignments: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any other key of a run.")] = [],
@@ -60,25 +62,64 @@ def sweep(
 @app.command()
 def plot(
     store: StoreArgument,
+    kind: Annotated[list[str], typer.Option(help="plane, skew, history, phase, samples or attribution.")] = [],
+    family: FamilyOption = [],
+    beta: BetaOption = [],
     out: Annotated[Path | None, typer.Option(help="Folder for figures.", show_default="STORE/figures")] = None,
+    formats: Annotated[str, typer.Option("--format", help="Of png, svg and pdf, with commas between.")] = "png,svg",
+    reference: Annotated[bool, typer.Option(help="Show the points that the paper prints.")] = False,
 ) -> None:
-    """Draw the rate-distortion plane and −ELBO against rate, each as PNG and SVG."""
+    """Draw figures of a store's runs: of every kind that it has the numbers for, or of those asked for."""
     from rdbench.plots import draw
+    from rdbench.report import select
     from rdbench.store import Store
 
-    for path in draw(Store(store), out or store / "figures"):
+    rows = Store(store).read("runs")
+    chosen = select(rows.frame, family, beta, None)
+    paths, left_out = draw(
+        Store(store), chosen, kind, formats.split(","), out or store / "figures", reference=reference
+    )
+    for path in paths:
         typer.echo(path)
+    for line in (*left_out, *rows.skipped):
+        typer.echo(line, err=True)
+    raise typer.Exit(3 if rows.skipped else 0)
 
 
 @app.command()
-def report(store: StoreArgument) -> None:
-    """Print the table of a store's runs."""
-    from rich.console import Console
+def report(
+    store: StoreArgument,
+    family: FamilyOption = [],
+    beta: BetaOption = [],
+    where: Annotated[
+        str | None, typer.Option(help="Conditions on columns, such as 'rate < 10 and width == 1'.")
+    ] = None,
+    format_name: Annotated[str, typer.Option("--format", help="table, markdown, json or html.")] = "table",
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="the terminal")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="A store to compare with, run by run.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Let the exit code say what was found.")] = False,
+) -> None:
+    """Report a store's runs: numbers, verdicts, the paper's numbers beside them, differences.
 
-    from rdbench.report import runs_table
+    With --check the exit code is 0 if every verdict holds, 1 on a regression or a broken bound, 3 if runs are missing,
+    failed or unreadable, or none was measured. Wrong usage is always 2, and an unreadable file in a store always 3.
+    """
+    from rdbench.errors import UserError, unknown
+    from rdbench.report import FORMATS, assemble
     from rdbench.store import Store
 
-    Console().print(runs_table(Store(store).read("runs")))
+    if format_name not in FORMATS:
+        raise unknown("format", format_name, FORMATS)
+    found = assemble(Store(store), family, beta, where, Store(baseline) if baseline else None)
+    content = FORMATS[format_name](found)
+    if out is None:
+        typer.echo(content)
+    else:
+        try:
+            out.write_text(content + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"cannot write {out}: {error.strerror}; name another file with --out") from None
+    raise typer.Exit(found.exit_code if check else 3 if found.skipped else 0)
 
 
 @app.command()

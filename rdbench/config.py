@@ -75,7 +75,6 @@ def make_run(values: Mapping[str, Any]) -> RunConfig:
 
     Raises:
         UserError: a key is unknown or a value is refused; the line names both.
-
     """
     try:
         return RunConfig.model_validate(values)
@@ -108,7 +107,6 @@ class Sweep:
 
         Raises:
             UserError: a value is refused.
-
         """
         families = [parse_family(family)._asdict() for family in self.grid["family"]]
         others = [[(key, value) for value in values] for key, values in self.grid.items() if key != "family"]
@@ -143,7 +141,6 @@ def load_sweep(name: str) -> Sweep:
 
     Raises:
         UserError: there is none, it is not TOML, or a key of it is unknown.
-
     """
     if name.endswith(".toml"):
         try:
@@ -171,7 +168,6 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
     Raises:
         UserError: a text has no ``=``.
-
     """
     values: dict[str, Any] = {}
     for assignment in assignments:

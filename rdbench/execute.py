@@ -10,9 +10,12 @@ from rdbench import data
 from rdbench.config import RunConfig, Sweep
 from rdbench.plan import plan
 from rdbench.progress import Display
-from rdbench.report import runs_table
+from rdbench.provenance import command
+from rdbench.report.cells import runs_table
+from rdbench.report.formats import aligned
 from rdbench.run import execute, pick_device
 from rdbench.store import Record, Store
+from rdbench.tables import join_seeds, mark_frontier, sort_runs
 
 
 def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | None) -> bool:
@@ -20,7 +23,6 @@ def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | Non
 
     Raises:
         UserError: something asked for cannot be; raised before any training.
-
     """
     console = Console()
     device = pick_device(device_name)
@@ -28,6 +30,8 @@ def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | Non
     runs = sweep.runs()
     planned = plan(runs, store, data_dir)
     store.prepare()
+    words = {run_id: f"{run.family.words} β {run.beta:g} seed {run.seed}" for run_id, run in planned.runs.items()}
+    store.announce(sweep.name, command(), words)
     kept = len(planned.runs) - len(planned.pending)
     note = f", {kept} of them already there" if kept else ""
     console.print(
@@ -36,9 +40,10 @@ def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | Non
     with Display(len(planned.pending), console) as display:
         for record in here(planned.pending.values(), sweep.name, device, data_dir, display):
             store.write(record)
-    frame = store.read("runs")
-    mine = frame[frame["run_id"].isin(list(planned.runs))]
-    console.print(runs_table(mine))
+    store.compact()
+    rows = store.read("runs")
+    mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
+    print(aligned(runs_table(join_seeds(mark_frontier(sort_runs(mine))))))
     console.print(f"results are in {folder}; draw them with: rdbench plot {folder}", highlight=False, soft_wrap=True)
     return bool((mine["status"] != "ok").any())
 

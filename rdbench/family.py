@@ -41,7 +41,6 @@ def parse_family(text: str) -> Family:
 
     Raises:
         UserError: no family has that name.
-
     """
     if not isinstance(text, str):
         raise UserError(f"family: found {text!r}, expected a name such as 'gaussian-deconv-gaussian' or '---'")

@@ -22,7 +22,6 @@ def plan(runs: Iterable[RunConfig], store: Store, data_dir: Path | None) -> Plan
 
     Raises:
         UserError: a dataset cannot be had, or the store cannot be read.
-
     """
     named = {run.run_id(data.load(run.dataset, data_dir).sha256): run for run in runs}
     finished = store.finished()

@@ -1,6 +1,8 @@
 """Which code made a number, and when."""
 
+import shlex
 import subprocess
+import sys
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -11,13 +13,19 @@ from rdbench import __version__
 
 
 def provenance() -> dict[str, str | None]:
-    """The time now, the versions of rdbench and torch, and the commit where rdbench runs from a checkout."""
+    """The time now, the command, the versions of rdbench and torch, the commit where rdbench runs from a checkout."""
     return {
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command(),
         "rdbench_version": __version__,
         "torch_version": torch.__version__,
         "git_commit": git_commit(),
     }
+
+
+def command() -> str:
+    """What the user typed."""
+    return shlex.join(["rdbench", *sys.argv[1:]])
 
 
 @cache

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -45,7 +45,7 @@ def execute(config: RunConfig, sweep: str, dataset: Dataset, device: torch.devic
         "test_images": len(test_images),
     }
     history: list[Epoch] = []
-    examples: Mapping[str, Sequence[Any]] = {}
+    examples: Mapping[str, Column] = {}
     try:
         for epoch in train(model, train_images, valid_images, config, lambda step: progress(*_training(step))):
             history.append(epoch)
@@ -77,8 +77,8 @@ def make_model(config: RunConfig) -> VAE:
 
 def images_of(dataset: Dataset, config: RunConfig, device: torch.device) -> tuple[Images, Images, Images, Images]:
     """What to train on, then what to evaluate of the validation, test and training splits."""
-    valid, test = (_subset(split, config.evaluation_images) for split in (dataset.valid, dataset.test))
-    again = _subset(dataset.train, len(test))  # as many as of the test split, to be comparable
+    valid, test = (subset(split, config.evaluation_images) for split in (dataset.valid, dataset.test))
+    again = subset(dataset.train, len(test))  # as many as of the test split, to be comparable
     train_images, valid_images, test_images, train_again = (
         Images.on(device, split) for split in (dataset.train, valid, test, again)
     )
@@ -90,7 +90,6 @@ def pick_device(name: str) -> torch.device:
 
     Raises:
         UserError: there is no such device here.
-
     """
     available = torch.cuda.is_available()
     if name not in ("auto", "cpu", "cuda"):
@@ -107,7 +106,8 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _subset(split: Bits, images: int | None) -> Bits:
+def subset(split: Bits, images: int | None) -> Bits:
+    """The split, or ``images`` of it, the same for all runs."""
     if images is None or images >= len(split):
         return split
     return split[np.random.Generator(np.random.PCG64(SUBSET_SEED)).permutation(len(split))[:images]]
@@ -123,6 +123,7 @@ def _description(config: RunConfig, sweep: str, dataset: Dataset, device: torch.
         "config": config.model_dump_json(),
         "dataset_sha256": dataset.sha256,
         "target_rate": None,
+        "entropy": dataset.entropy,
         "error": None,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         **provenance(),

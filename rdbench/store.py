@@ -1,15 +1,17 @@
-"""A store: a folder of Parquet tables, one file a run in each, and of checkpoints.
+"""A store: a folder of Parquet tables and of checkpoints; a file holds one run, or many once they are compacted.
 
 Every file is written whole under another name and then renamed, and the row in ``runs`` comes last, so a run that has a
 row has everything else.
 """
 
+import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ Column = Sequence[Any] | NDArray[Any]
 TABLES: tuple[Table, ...] = ("runs", "history", "examples")
 
 TEXT = ("run_id", "sweep", "status", "error", "created_at", "dataset", "family", "encoder", "decoder", "marginal",
-        "objective", "precision", "config", "device", "rdbench_version", "torch_version", "git_commit",
+        "objective", "precision", "config", "command", "device", "rdbench_version", "torch_version", "git_commit",
         "dataset_sha256")  # fmt: skip
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
          "evaluation_images", "train_images", "valid_images", "test_images", "parameters",
@@ -37,6 +39,24 @@ SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
 }
 """The columns that are not numbers of double precision, or of single precision in ``examples``."""
 OTHERS: Mapping[Table, pa.DataType] = {"runs": pa.float64(), "history": pa.float64(), "examples": pa.float32()}
+
+KEYS: Mapping[Table, Sequence[str]] = {
+    "runs": ("run_id",),
+    "history": ("run_id", "epoch"),
+    "examples": ("run_id", "index"),
+}
+"""What names a row."""
+
+PLANS = "plans"
+COMPACTED = "compacted-"
+RUNS_A_FILE = 1000
+
+
+class Rows(NamedTuple):
+    """Rows of a table, each once, and a line for every file that could not be read as such a table."""
+
+    frame: pd.DataFrame
+    skipped: list[str]
 
 
 @dataclass(frozen=True)
@@ -61,22 +81,43 @@ class Store:
 
         Raises:
             UserError: they cannot.
-
         """
         try:
-            for name in (*TABLES, "checkpoints"):
+            for name in (*TABLES, "checkpoints", PLANS):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
             raise UserError(f"cannot write to the store {self.folder}: {error.strerror}; name another") from None
 
+    def announce(self, sweep: str, command: str, runs: Mapping[str, str]) -> None:
+        """Note the runs that a sweep is to have, each id with what it is in words, so that a gap can be seen later.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        plan = json.dumps({"sweep": sweep, "command": command, "runs": dict(runs)}, ensure_ascii=False, indent=0)
+        name = hashlib.sha256(plan.encode()).hexdigest()[:16]
+        try:
+            write_whole(self.folder / PLANS / f"{name}.json", plan.encode())
+        except OSError as error:
+            raise UserError(f"cannot write to the store {self.folder}: {error.strerror}; name another") from None
+
+    def missing(self, finished: Collection[str]) -> list[str]:
+        """A line for each announced run that is not among those ``finished``."""
+        lines = {}
+        for path in sorted((self.folder / PLANS).glob("*.json")):
+            plan = json.loads(path.read_text(encoding="utf-8"))
+            for run_id, words in plan["runs"].items():
+                if run_id not in finished:
+                    lines[run_id] = f"run {run_id} ({words}) is missing; finish it with: {plan['command']}"
+        return list(lines.values())
+
     def write(self, record: Record) -> None:
         """Keep a record; its row comes last.
 
         Raises:
             UserError: the store cannot be written.
-
         """
         row = {name: [value] for name, value in record.row.items()}
         columns: dict[Table, Mapping[str, Column]]
@@ -88,33 +129,65 @@ class Store:
         except OSError as error:
             raise UserError(f"cannot write to the store {self.folder}: {error}; earlier runs are whole") from None
 
-    def read(self, table: Table) -> pd.DataFrame:
-        """All rows of a table, whatever files hold them.
+    def read(self, table: Table, run_ids: Collection[str] | None = None) -> Rows:
+        """The rows of a table, whatever files hold them; of the runs in ``run_ids`` only, where these are given.
 
         Raises:
-            UserError: the store or the table is not there, is empty, or holds a file that cannot be read.
-
+            UserError: the store is not there, or holds no row of that table.
         """
-        tables = []
-        for path in self._files(table):
+        tables, skipped = [], []
+        for path in self._files(table, run_ids):
             try:
-                tables.append(pq.read_table(path))
-            except (OSError, pa.ArrowInvalid) as error:
-                raise UserError(f"{path} is not a readable Parquet file ({error}); move it away") from None
-        if not tables:
-            raise UserError(f"{self.folder} holds no {table}; fill it with: rdbench sweep --store {self.folder}")
-        return pa.concat_tables(tables, promote_options="default").to_pandas()
+                tables.append(_read_checked(path, table, run_ids))
+            except (OSError, pa.ArrowException, KeyError) as error:
+                skipped.append(f"{path}: not a table of {table} ({str(error).splitlines()[0]})")
+        if not any(len(found) for found in tables):
+            hint = f"; skipped {'; '.join(skipped)}" if skipped else ""
+            raise UserError(f"{self.folder} holds no {table}; fill it with: rdbench sweep --store {self.folder}{hint}")
+        frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+        return Rows(frame.drop_duplicates(list(KEYS[table]), ignore_index=True), skipped)
 
     def finished(self) -> set[str]:
         """The ids of the runs that have a row."""
-        return set(self.read("runs")["run_id"]) if self._files("runs") else set()
+        return set(self.read("runs").frame["run_id"]) if self._files("runs") else set()
+
+    def compact(self) -> None:
+        """Merge files of one run into files of many, so that ten thousand runs are read in a second.
+
+        A merged file is there whole before what it holds is deleted, and a row that is met twice counts once, so a
+        reader sees every run at every moment, and so it is after a crash.
+        """
+        for table in TABLES:
+            single = [path for path in self._files(table) if not path.name.startswith(COMPACTED)]
+            for start in range(0, len(single), RUNS_A_FILE):
+                self._merge(table, single[start : start + RUNS_A_FILE])
+
+    def _merge(self, table: Table, paths: Sequence[Path]) -> None:
+        tables, merged = [], []
+        for path in paths:
+            try:
+                tables.append(_read_checked(path, table, None))
+            except (OSError, pa.ArrowException, KeyError):
+                continue  # left where it is, for a reader to name
+            merged.append(path)
+        if len(merged) < 2:
+            return
+        name = hashlib.sha256("".join(path.stem for path in merged).encode()).hexdigest()[:16]
+        whole = pa.concat_tables(tables, promote_options="permissive")
+        write_whole(self.folder / table / f"{COMPACTED}{name}.parquet", _serialized(whole))
+        for path in merged:
+            path.unlink(missing_ok=True)
 
     def checkpoint(self, run_id: str) -> Path:
         """Where the weights of a run lie."""
         return self.folder / "checkpoints" / f"{run_id}.safetensors"
 
-    def _files(self, table: Table) -> list[Path]:
-        return sorted((self.folder / table).glob("*.parquet"))
+    def _files(self, table: Table, run_ids: Collection[str] | None = None) -> list[Path]:
+        """The files of a table, less those of one run that is not asked for."""
+        paths = sorted((self.folder / table).glob("*.parquet"))
+        if run_ids is None:
+            return paths
+        return [path for path in paths if path.name.startswith(COMPACTED) or path.stem in run_ids]
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -131,8 +204,22 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         os.close(folder)
 
 
+def _read_checked(path: Path, table: Table, run_ids: Collection[str] | None) -> pa.Table:
+    """The rows of one file; raises KeyError where it lacks a column that every such file has."""
+    filters = None if run_ids is None else [("run_id", "in", set(run_ids))]
+    found = pq.read_table(path, partitioning=None, filters=filters)
+    missing = [name for name in KEYS[table] if name not in found.column_names]
+    if missing:
+        raise KeyError(f"no column {missing[0]}")
+    return found
+
+
 def _parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:
     fields = [pa.field(name, SCHEMAS[table].get(name, OTHERS[table])) for name in columns]
+    return _serialized(pa.table(dict(columns), schema=pa.schema(fields)))
+
+
+def _serialized(table: pa.Table) -> memoryview:
     buffer = pa.BufferOutputStream()
-    pq.write_table(pa.table(dict(columns), schema=pa.schema(fields)), buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd")
     return memoryview(buffer.getvalue())

@@ -58,7 +58,6 @@ def train(
 
     Raises:
         DivergedError: rate or distortion is not finite.
-
     """
     device = train_images.packed.device
     batch = min(config.batch_size, len(train_images))

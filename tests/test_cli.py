@@ -1,6 +1,7 @@
 """The commands as a user types them, in processes of their own where exit codes matter."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -75,12 +76,51 @@ def test_runs_that_are_there_are_not_run_again(swept, images):
 
 
 @pytest.mark.slow
-def test_plot_and_report(swept, tmp_path):
+def test_plot_draws_what_the_store_has_and_says_what_it_has_not(swept, tmp_path):
     store, _ = swept
-    drawn = rdbench("plot", store, "--out", tmp_path)
+    drawn = rdbench("plot", store, "--family", "--+", "--out", tmp_path)
     assert drawn.returncode == 0, drawn.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"plane.png", "plane.svg", "skew.png", "skew.svg"}
-    assert rdbench("report", store).stdout.count("ok") == 12
+    kinds = ("plane", "skew", "history", "phase", "samples")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{kind}.{suffix}" for kind in kinds for suffix in ("png", "svg")
+    }
+    assert "attribution left out: the runs have no mutual_information" in drawn.stderr
+
+
+@pytest.mark.slow
+def test_a_figure_that_was_asked_for_and_cannot_be_drawn_is_refused(swept, tmp_path):
+    store, _ = swept
+    drawn = rdbench("plot", store, "--kind", "attribution", "--out", tmp_path)
+    assert drawn.returncode == 2
+    assert "no mutual_information" in drawn.stderr
+    assert "did you mean 'plane'" in rdbench("plot", store, "--kind", "plain").stderr
+    assert "unknown format 'jpg'" in rdbench("plot", store, "--format", "png,jpg").stderr
+
+
+@pytest.mark.slow
+def test_a_report_is_a_gate(swept, tmp_path):
+    store, _ = swept
+    assert rdbench("report", store, "--check").returncode == 0
+    broken = tmp_path / "broken"
+    shutil.copytree(store, broken)
+    for path in (broken / "runs").iterdir():
+        runs = pd.read_parquet(path)
+        runs["elbo"] += 1
+        runs.to_parquet(path)
+    assert rdbench("report", broken, "--check").returncode == 1
+    assert rdbench("report", broken).returncode == 0
+
+
+@pytest.mark.slow
+def test_an_interrupted_sweep_does_not_pass(swept, tmp_path):
+    store, _ = swept
+    gap = tmp_path / "gap"
+    shutil.copytree(store, gap)
+    for path in (gap / "runs").iterdir():
+        pd.read_parquet(path).iloc[1:].to_parquet(path)
+    checked = rdbench("report", gap, "--check")
+    assert checked.returncode == 3
+    assert "is missing; finish it with: rdbench sweep demo" in checked.stdout
 
 
 def test_a_dry_run_lists_and_writes_nothing(tmp_path):

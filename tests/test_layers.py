@@ -24,14 +24,16 @@ BELOW = {  # a room and what it may import, besides itself
     "train": {"config", "models", "images", "objectives", "evaluate"},
     "store": {"errors"},
     "plan": {"config", "data", "store"},
-    "report": {"family", "store"},
-    "plots": {"errors", "family", "store"},
+    "reference": {"family"},
+    "tables": {"family"},
+    "plots": {"errors", "family", "store", "reference", "tables", "samples"},
+    "report": {"config", "errors", "family", "plots", "reference", "store", "tables"},
     "provenance": set(),
     "progress": {"config"},
     "run": {"config", "data", "errors", "evaluate", "images", "models", "provenance", "store", "train"},
-    "execute": {"config", "data", "plan", "progress", "report", "run", "store"},
+    "execute": {"config", "data", "plan", "progress", "provenance", "report", "run", "store", "tables"},
+    "samples": {"config", "data", "images", "models", "run", "store"},
     "sweeps": set(),
-    "reference": set(),
 }
 
 

@@ -1,11 +1,15 @@
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rdbench.errors import UserError
-from rdbench.store import Record, Store
+from rdbench.store import TABLES, Record, Store
 
 
 def record(run_id, **row):
@@ -28,11 +32,11 @@ def store(tmp_path):
 def test_what_is_written_is_read(store):
     store.write(record("a", iwae_5=-90.0))
     store.write(record("b", iwae_50=-80.0))
-    runs = store.read("runs").set_index("run_id")
+    runs = store.read("runs").frame.set_index("run_id")
     assert store.finished() == {"a", "b"}
     assert runs.loc["a", "iwae_5"] == -90 and np.isnan(runs.loc["b", "iwae_5"])
-    assert len(store.read("history")) == 4
-    assert store.read("examples")["rate"].dtype == np.float32
+    assert len(store.read("history").frame) == 4
+    assert store.read("examples").frame["rate"].dtype == np.float32
     assert store.checkpoint("a").is_file()
 
 
@@ -49,7 +53,7 @@ def test_a_run_whose_row_is_missing_is_not_finished(store):
     store.write(record("a"))
     (store.folder / "runs" / "a.parquet").unlink()
     assert store.finished() == set()
-    assert len(store.read("history")) == 2
+    assert len(store.read("history").frame) == 2
 
 
 def test_a_write_that_fails_leaves_earlier_runs_whole(store, monkeypatch):
@@ -62,7 +66,7 @@ def test_a_write_that_fails_leaves_earlier_runs_whole(store, monkeypatch):
     with pytest.raises(UserError, match=r"No space left on device.*earlier runs are whole"):
         store.write(record("b"))
     assert store.finished() == {"a"}
-    assert list(store.read("runs")["run_id"]) == ["a"]
+    assert list(store.read("runs").frame["run_id"]) == ["a"]
 
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path):
@@ -76,7 +80,43 @@ def test_an_empty_store_says_how_to_fill_it(tmp_path):
         Store(tmp_path).read("runs")
 
 
-def test_a_foreign_file_is_named(store):
+def test_unreadable_and_foreign_files_are_named_and_skipped(store):
+    store.write(record("a"))
     (store.folder / "runs" / "x.parquet").write_text("no Parquet")
-    with pytest.raises(UserError, match=r"x.parquet is not a readable Parquet file"):
-        store.read("runs")
+    pq.write_table(pa.table({"colour": ["red"]}), store.folder / "runs" / "y.parquet")
+    rows = store.read("runs")
+    assert list(rows.frame["run_id"]) == ["a"]
+    assert [line.split(":")[0].split("/")[-1] for line in rows.skipped] == ["x.parquet", "y.parquet"]
+
+
+def test_compacting_keeps_every_row_in_few_files(store):
+    for number in range(5):
+        store.write(record(f"run{number}", **{f"iwae_{number + 1}": -1.0}))
+    before = {table: store.read(table).frame for table in TABLES}
+    store.compact()
+    store.write(record("late"))
+    assert len(list((store.folder / "runs").iterdir())) == 2
+    for table in TABLES:
+        after = store.read(table).frame
+        pd.testing.assert_frame_equal(after[after["run_id"] != "late"][before[table].columns], before[table])
+    assert set(store.read("examples", ["run3", "late"]).frame["run_id"]) == {"run3", "late"}
+
+
+def test_a_compaction_that_stops_half_way_loses_and_repeats_nothing(store, monkeypatch):
+    for name in "abc":
+        store.write(record(name))
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: pytest.exit("killed"))
+    with pytest.raises(pytest.exit.Exception):
+        store.compact()
+    monkeypatch.undo()
+    assert len(list((store.folder / "runs").glob("*.parquet"))) == 4  # three runs, and the file that merges them
+    assert sorted(store.read("runs").frame["run_id"]) == ["a", "b", "c"]
+    store.compact()
+    assert len(list((store.folder / "runs").glob("*.parquet"))) == 1
+    assert sorted(store.read("examples").frame["run_id"]) == ["a"] * 3 + ["b"] * 3 + ["c"] * 3
+
+
+def test_an_announced_run_without_a_row_is_missing(store):
+    store.announce("demo", "rdbench sweep demo", {"a": "--- β 1", "b": "-+v β 1"})
+    store.write(record("a"))
+    assert store.missing(store.finished()) == ["run b (-+v β 1) is missing; finish it with: rdbench sweep demo"]

@@ -61,7 +61,6 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
 
     Raises:
         UserError: there is none of that name, or its files cannot be had, read or trusted.
-
     """
     if name.endswith(custom.SUFFIXES):
         return custom.load(Path(name))
@@ -77,7 +76,6 @@ def verify(name: str, data_dir: Path | None = None) -> Dataset:
 
     Raises:
         UserError: as for ``load``.
-
     """
     spec = _named(name)
     dataset = spec.build(data_folder(data_dir))

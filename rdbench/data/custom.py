@@ -19,7 +19,6 @@ def load(path: Path) -> Dataset:
 
     Raises:
         UserError: the file cannot be read, or does not hold images of zeros and ones.
-
     """
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -51,7 +50,6 @@ def checked(where: str, images: np.ndarray) -> Bits:
 
     Raises:
         UserError: it is empty, has another shape, or holds anything but zeros and ones.
-
     """
     if images.shape[1:] not in ((SIDE, SIDE), (SIDE * SIDE,)) or not len(images):
         raise UserError(f"{where}: found an array of shape {images.shape}; expected (N, 28, 28) or (N, 784) with N ≥ 1")

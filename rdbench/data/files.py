@@ -36,7 +36,6 @@ def data_folder(data_dir: Path | None) -> Path:
 
     Raises:
         UserError: the folder that was asked for does not exist.
-
     """
     asked = data_dir or os.environ.get("RDBENCH_DATA_DIR")
     if not asked:
@@ -67,7 +66,6 @@ def obtain(folder: Path, name: str, sources: list[Source]) -> Path:
 
     Raises:
         UserError: it is nowhere and no source gives it whole.
-
     """
     found = find(folder, name) or find(cache_folder(), name)
     if found is not None:
@@ -93,7 +91,6 @@ def decode_checked(path: Path, decode: Callable[[bytes], Bits], sha256: str) -> 
 
     Raises:
         UserError: the file cannot be read, or the checksum of its bits is not ``sha256``.
-
     """
     try:
         packed = decode(read(path))
@@ -126,7 +123,6 @@ def save_packed(dataset: Dataset) -> None:
 
     Raises:
         UserError: the cache cannot be written.
-
     """
     path = _packed_path(dataset.name)
     splits = {split: getattr(dataset, split) for split in SPLITS}

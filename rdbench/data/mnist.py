@@ -44,7 +44,6 @@ def load(folder: Path) -> Dataset:
 
     Raises:
         UserError: a file cannot be had, cannot be read, or does not hold these bits.
-
     """
     return Dataset("mnist", *(_load_split(folder, split) for split in SPLITS))
 
@@ -61,7 +60,6 @@ def decode(content: bytes) -> Bits:
 
     Raises:
         ValueError: the content is neither.
-
     """
     if content.startswith(b"MATLAB 5.0"):
         return pack(loadmat(io.BytesIO(content))["X"])

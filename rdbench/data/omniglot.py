@@ -29,7 +29,6 @@ def load(folder: Path) -> Dataset:
 
     Raises:
         UserError: the file cannot be had, cannot be read, or is not the published one.
-
     """
     path = obtain(folder, FILE, [Source(URL, None)])
     try:

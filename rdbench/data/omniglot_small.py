@@ -27,7 +27,6 @@ def load(folder: Path) -> Dataset:
 
     Raises:
         UserError: a file cannot be had or cannot be read.
-
     """
     characters: dict[str, dict[str, bytes]] = defaultdict(dict)
     for name, sha256 in FILES.items():

@@ -51,7 +51,7 @@ def load() -> Dataset:
 
 
 def log_prob(packed: Bits) -> NDArray[np.float64]:
-    """Log p*(x) = log 1/N Σₜ ε^d(x,t) (1−ε)^(784−d(x,t)), with d the Hamming distance to template t; nats, (N,)."""
+    """log p*(x) = log 1/N Σₜ ε^d(x,t) (1−ε)^(784−d(x,t)), with d the Hamming distance to template t; nats, (N,)."""
     flips = hamming(unpack(packed).reshape(len(packed), -1), templates())
     log_likelihood = flips * np.log(FLIP) + (SIDE * SIDE - flips) * np.log1p(-FLIP)
     return logsumexp(log_likelihood, axis=1) - np.log(len(templates()))

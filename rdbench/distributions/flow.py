@@ -36,12 +36,12 @@ class Shift(Transform):
 
 
 def inverse_autoregressive(base: Distribution, steps: Sequence[Shift]) -> Distribution:
-    """Z = s_K ∘ … ∘ s₁(u), u ~ ``base``: one pass to sample, no inverse to score a fresh sample."""
+    """z = s_K ∘ … ∘ s₁(u), u ~ ``base``: one pass to sample, no inverse to score a fresh sample."""
     return TransformedDistribution(base, list(steps), validate_args=False)
 
 
 def masked_autoregressive(base: Distribution, steps: Sequence[Shift]) -> Distribution:
-    """U = s₁ ∘ … ∘ s_K(z) ~ ``base``: log p(z) in one pass, sampled a dimension at a time.
+    """u = s₁ ∘ … ∘ s_K(z) ~ ``base``: log p(z) in one pass, sampled a dimension at a time.
 
     "Masked autoregressive flow for density estimation" (Papamakarios et al., 2017, https://arxiv.org/abs/1705.07057).
     """

@@ -14,7 +14,7 @@ class Terms(NamedTuple):
 
     @property
     def rate(self) -> Tensor:
-        """Log e(z|x) − log m(z), whose mean over z is R."""
+        """log e(z|x) − log m(z), whose mean over z is R."""
         return self.log_encoder - self.log_marginal
 
     @property

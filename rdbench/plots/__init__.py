@@ -1,40 +1,97 @@
-"""Tables to figures; no torch."""
+"""Tables to figures; no torch, but for samples."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
 
-from rdbench.errors import UserError
+from rdbench.errors import UserError, unknown
+from rdbench.plots.attribution import attribution
+from rdbench.plots.drawing import Drawing, NothingToDrawError
+from rdbench.plots.history import history
+from rdbench.plots.phase import phase
 from rdbench.plots.plane import plane
+from rdbench.plots.samples import samples
 from rdbench.plots.skew import skew
 from rdbench.plots.style import STYLE
 from rdbench.store import Store
 
-KINDS = {"plane": plane, "skew": skew}
-FORMATS = ("png", "svg")
+__all__ = ["FORMATS", "KINDS", "draw", "page_figures"]
+
+KINDS: dict[str, Callable[[Drawing], Figure]] = {
+    "plane": plane,
+    "skew": skew,
+    "history": history,
+    "phase": phase,
+    "samples": samples,
+    "attribution": attribution,
+}
+FORMATS = ("png", "svg", "pdf")
+UNDATED: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""The same runs give the same bytes: what each format would write the time into."""
 
 
-def draw(store: Store, out: Path) -> list[Path]:
-    """Draw every kind of figure from a store into ``out``; the paths written.
+def draw(
+    store: Store, runs: pd.DataFrame, kinds: Sequence[str], formats: Sequence[str], out: Path, *, reference: bool
+) -> tuple[list[Path], list[str]]:
+    """Draw figures of the runs that ended well into ``out``; the paths written, and a line for each figure left out.
+
+    With no ``kinds``, every kind that the store has the numbers for.
 
     Raises:
-        UserError: the store holds no finished run, or ``out`` cannot be written.
-
+        UserError: a kind or format is unknown, no run ended well, ``out`` cannot be written, or a kind that was asked
+            for by name cannot be drawn.
     """
-    runs = store.read("runs")
-    runs = runs[runs["status"] == "ok"]
-    if runs.empty:
+    _check("kind", kinds, tuple(KINDS))
+    _check("format", formats, FORMATS)
+    ended = runs[runs["status"] == "ok"]
+    if ended.empty:
         raise UserError(f"{store.folder} holds no run that ended well; nothing to draw")
-    paths = []
-    for name, figure_of in KINDS.items():
-        with mpl.rc_context(STYLE):
-            figure = figure_of(runs)
-            for suffix in FORMATS:
-                path = out / f"{name}.{suffix}"
-                try:
-                    out.mkdir(parents=True, exist_ok=True)
-                    figure.savefig(path)
-                except OSError as error:
-                    raise UserError(f"cannot write {path}: {error.strerror}; name another folder with --out") from None
-                paths.append(path)
+    paths, left_out = [], []
+    for dataset, mine in ended.groupby("dataset"):
+        for kind in kinds or KINDS:
+            try:
+                figure = _figure(kind, Drawing(store, mine, reference))
+            except NothingToDrawError as error:
+                left_out.append(f"{kind} left out: {error}")
+                continue
+            name = kind if ended["dataset"].nunique() == 1 else f"{kind}-{Path(str(dataset)).stem}"
+            paths += _save(figure, out, name, formats)
+    if kinds and left_out:
+        raise UserError("; ".join(left_out))
+    return paths, left_out
+
+
+def page_figures(store: Store, runs: pd.DataFrame) -> dict[str, Figure]:
+    """The figures that a report's page shows, by what they are."""
+    ended = runs[runs["status"] == "ok"]
+    return {
+        f"{kind} of {dataset}": _figure(kind, Drawing(store, mine))
+        for dataset, mine in ended.groupby("dataset")
+        for kind in ("plane", "skew")
+    }
+
+
+def _figure(kind: str, drawing: Drawing) -> Figure:
+    with mpl.rc_context(STYLE):
+        return KINDS[kind](drawing)
+
+
+def _save(figure: Figure, out: Path, name: str, formats: Sequence[str]) -> list[Path]:
+    paths = [out / f"{name}.{suffix}" for suffix in formats]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            with mpl.rc_context(STYLE):
+                figure.savefig(path, metadata=UNDATED[path.suffix])
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; name another folder with --out") from None
     return paths
+
+
+def _check(what: str, found: Sequence[str], known: Sequence[str]) -> None:
+    for name in found:
+        if name not in known:
+            raise unknown(what, name, known)

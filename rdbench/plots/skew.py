@@ -1,20 +1,34 @@
 """−ELBO against rate."""
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from rdbench.plots.scatter import scatter_families
+from rdbench.plots.drawing import Drawing
+from rdbench.plots.style import legend_outside, scatter_families
+
+COLLAPSED = 0.1
+"""Nats: where a store has runs below this rate, the axis is linear up to it and logarithmic beyond."""
 
 
-def skew(runs: pd.DataFrame) -> Figure:
+def skew(drawing: Drawing) -> Figure:
     """−ELBO = R + D of every run against its rate, so that models of equal ELBO lie level."""
+    runs = drawing.runs.assign(neg_elbo=-drawing.runs["elbo"], neg_elbo_se=drawing.runs["elbo_se"])
     figure = Figure()
     axes = figure.subplots()
-    scatter_families(axes, runs.assign(neg_elbo=-runs["elbo"], neg_elbo_se=runs["elbo_se"]), "rate", "neg_elbo")
-    axes.set(
-        xlabel="rate R (nats per image)",
-        ylabel="−ELBO = R + D (nats per image)",
-        title=f"−ELBO against rate, {', '.join(sorted(runs['dataset'].unique()))}, test split",
+    scatter_families(axes, runs, "rate", "neg_elbo")
+    if runs["rate"].min() < COLLAPSED < runs["rate"].max():
+        axes.set_xscale("symlog", linthresh=1e-3, linscale=0.5)
+        axes.set_xlim(left=min(0.0, 1.5 * runs["rate"].min()))
+    axes.axhline(
+        runs["neg_elbo"].min(),
+        color="0.35",
+        linestyle="--",
+        zorder=1,
+        label=f"best −ELBO = {runs['neg_elbo'].min():.2f}",
     )
-    axes.legend(ncols=2)
+    if drawing.entropy is not None:
+        axes.axhline(drawing.entropy, color="#D55E00", zorder=1, label=f"H = {drawing.entropy:.2f}")
+    axes.set_xlabel("rate R (nats per image)")
+    axes.set_ylabel("−ELBO = R + D (nats per image)")
+    axes.set_title(f"−ELBO against rate: {drawing.dataset}, test split")
+    legend_outside(figure)
     return figure

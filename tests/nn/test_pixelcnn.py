@@ -5,7 +5,7 @@ from rdbench.nn.pixelcnn import PixelCNN
 
 
 def jacobians(side):
-    """D logit i / d pixel j and d logit i / d context j, each (pixels, pixels), in one pass: image i is asked for logit i."""
+    """The derivatives of logit i by pixel j and by context j, each (pixels, pixels): image i is asked for logit i."""
     pixels = side * side
     network = PixelCNN(3).double()
     images = (torch.rand(side, side) < 0.3).double().repeat(pixels, 1, 1).requires_grad_()

@@ -1,0 +1,46 @@
+"""Where the nats of each run's −ELBO go."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rdbench.family import parse_family
+from rdbench.plots.drawing import Drawing, NothingToDrawError
+from rdbench.tables import iwae_columns
+
+MOST_RUNS = 40
+NEEDED = ("mutual_information", "marginal_kl")
+COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#BBBBBB")
+
+
+def attribution(drawing: Drawing) -> Figure:
+    """Stacked bars: R = mutual information + marginal KL, and D = the encoder's gap (−ELBO − −IWAE-k) + the rest."""
+    runs, bounds = drawing.runs, iwae_columns(drawing.runs)
+    missing = [name for name in NEEDED if name not in runs or runs[name].isna().all()]
+    if missing or not bounds:
+        raise NothingToDrawError(f"the runs have no {' and no '.join(missing or ['IWAE-k'])}")
+    if len(runs) > MOST_RUNS:
+        raise NothingToDrawError(
+            f"{len(runs)} runs are too many bars; choose at most {MOST_RUNS} by --family or --beta"
+        )
+    largest = bounds[-1]
+    gap = runs[f"iwae_{largest}"] - runs["elbo"]
+    parts = {
+        "mutual information I(X;Z)": runs["mutual_information"],
+        "marginal KL": runs["marginal_kl"],
+        f"encoder's gap to IWAE-{largest}": gap,
+        "rest of the distortion": runs["distortion"] - gap,
+    }
+    figure = Figure(figsize=(7.6, 1.6 + 0.22 * len(runs)))
+    axes = figure.subplots()
+    rows, left = np.arange(len(runs)), np.zeros(len(runs))
+    for (label, values), colour in zip(parts.items(), COLOURS, strict=True):
+        axes.barh(rows, values, left=left, color=colour, label=label, height=0.75)
+        left = left + values.to_numpy()
+    labels = [f"{parse_family(run['family']).signs}  β {run['beta']:g}" for run in runs.to_dict("records")]
+    axes.set_yticks(rows, labels, family="monospace")
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.set_xlabel("−ELBO = R + D (nats per image)")
+    axes.set_title(f"Where each nat goes: {drawing.dataset}, test split")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure

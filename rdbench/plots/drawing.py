@@ -1,0 +1,31 @@
+"""What a figure is drawn from."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rdbench.store import Store
+
+
+class NothingToDrawError(Exception):
+    """A store lacks what a figure needs; says in one line what, and how to get it."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The chosen runs of one dataset that ended well, the store they are from, and whether to show printed points."""
+
+    store: Store
+    runs: pd.DataFrame
+    reference: bool = False
+
+    @property
+    def dataset(self) -> str:
+        """The name of the dataset."""
+        return str(self.runs["dataset"].iloc[0])
+
+    @property
+    def entropy(self) -> float | None:
+        """H in nats per image, where it is known."""
+        known = self.runs["entropy"].dropna() if "entropy" in self.runs else pd.Series(dtype=float)
+        return None if known.empty else float(known.iloc[0])

@@ -1,0 +1,50 @@
+"""Training as it went."""
+
+from matplotlib.figure import Figure
+
+from rdbench.family import parse_family
+from rdbench.plots.drawing import Drawing, NothingToDrawError
+from rdbench.plots.style import legend_outside, look
+
+MOST_RUNS = 60
+COLLAPSED = 0.1
+"""Nats: where a rate falls below this, its axis turns logarithmic beyond a linear start."""
+
+PANELS = {
+    "rate": "R (nats per image)",
+    "distortion": "D (nats per image)",
+    "neg_elbo": "−ELBO (nats per image)",
+    "beta": "β",
+}
+
+
+def history(drawing: Drawing) -> Figure:
+    """R, D and −ELBO on the validation split by epoch, and the β in force, a line a run."""
+    runs = drawing.runs
+    if len(runs) > MOST_RUNS:
+        raise NothingToDrawError(
+            f"{len(runs)} runs are too many lines; choose at most {MOST_RUNS} by --family or --beta"
+        )
+    epochs = drawing.store.read("history", list(runs["run_id"])).frame
+    epochs = epochs.rename(columns={"valid_rate": "rate", "valid_distortion": "distortion"})
+    epochs["neg_elbo"] = epochs["rate"] + epochs["distortion"]
+    figure = Figure(figsize=(7.6, 6.4))
+    panels = dict(zip(PANELS, figure.subplots(2, 2, sharex=True).flat, strict=True))
+    labelled = set()
+    for run in runs.to_dict("records"):
+        mine = epochs[epochs["run_id"] == run["run_id"]].sort_values("epoch")
+        family = parse_family(run["family"])
+        label = None if family in labelled else f"{family.signs}  {family.words}"
+        labelled.add(family)
+        for name, axes in panels.items():
+            axes.plot(mine["epoch"], mine[name], **look(family), markersize=4, label=label if name == "rate" else None)
+    for name, axes in panels.items():
+        axes.set_ylabel(PANELS[name])
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if name in ("neg_elbo", "beta"):
+            axes.set_xlabel("epoch")
+    if epochs["rate"].min() < COLLAPSED:
+        panels["rate"].set_yscale("symlog", linthresh=1e-3, linscale=0.5)
+    figure.suptitle(f"Training: {drawing.dataset}, validation split", x=0.01, ha="left", fontsize=11)
+    legend_outside(figure)
+    return figure

@@ -1,0 +1,48 @@
+"""The phase diagram: which rates and distortions can be, and what their corners mean."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rdbench.plots.drawing import Drawing
+from rdbench.tables import frontier
+
+
+def phase(drawing: Drawing) -> Figure:
+    """The feasible region above D = H − R, its two limits, and the frontier of the runs in it."""
+    known = drawing.entropy is not None
+    runs = drawing.runs
+    entropy = drawing.entropy if drawing.entropy is not None else float(-runs["elbo"].max())
+    points = runs[["rate", "distortion"]].to_numpy(float)
+    best = points[frontier(points[:, 0], points[:, 1])]
+    extent = 1.25 * max(entropy, best.max())
+    figure = Figure(figsize=(5.6, 5.2))
+    axes = figure.subplots()
+    axes.fill(
+        [0, entropy, extent, extent, 0], [entropy, 0, 0, extent, extent], color="#0072B2", alpha=0.08, linewidth=0
+    )
+    axes.fill([0, entropy, 0], [entropy, 0, 0], color="#D55E00", alpha=0.12, linewidth=0)
+    axes.plot([0, entropy], [entropy, 0], color="#D55E00", label="D = H − R")
+    axes.plot(*best.T, color="0.2", marker="o", markersize=4, label="frontier of the runs")
+    small = min(10.0, 18 * entropy / extent)  # fits the triangle, however small it is
+    axes.text(entropy / 3, entropy / 3, "impossible", ha="center", va="center", color="#A04000", fontsize=small)
+    axes.text(0.68 * extent, 0.72 * extent, "feasible", ha="center", color="#0072B2")
+    corner: dict[str, Any] = {"arrowprops": {"arrowstyle": "->", "color": "0.3"}, "fontsize": 9}
+    axes.annotate(
+        "autodecoding limit\nR = 0, D = H: z is ignored",
+        (0, entropy),
+        (0.08 * extent, 1.02 * entropy + 0.08 * extent),
+        **corner,
+    )
+    axes.annotate("autoencoding limit\nD = 0, R = H: z says all", (entropy, 0), (0.62 * extent, 0.2 * extent), **corner)
+    name = f"H = {entropy:.2f}" if known else f"best −ELBO = {entropy:.2f} ≥ H"
+    ticks = np.array([0.0, entropy])
+    axes.set(xlim=(0, extent), ylim=(0, extent), xticks=ticks, yticks=ticks, aspect="equal")
+    axes.set_xticklabels(["0", "H"])
+    axes.set_yticklabels(["0", "H"])
+    axes.set_xlabel("rate R (nats per image)")
+    axes.set_ylabel("distortion D (nats per image)")
+    axes.set_title(f"Phase diagram: {drawing.dataset}, {name}")
+    axes.legend(loc="upper right")
+    return figure

@@ -1,0 +1,42 @@
+"""Images that models reconstruct and generate."""
+
+import numpy as np
+from matplotlib.figure import Figure, SubFigure
+
+from rdbench.plots.drawing import Drawing, NothingToDrawError
+
+MOST_RUNS = 6
+COLUMNS = ("input\nx", "decoded\nz ~ e(z|x)", "mean\nof five", "decoded\nz ~ m(z)", "mean\nof five")
+
+
+def samples(drawing: Drawing) -> Figure:
+    """For each β of one family: inputs with one decoded sample and the mean of five, then the same from the marginal.
+
+    Five images are decoded from the one z of each row. Reads the checkpoints, and so needs torch.
+    """
+    from rdbench.samples import draw_samples  # here, for all other figures do without torch
+
+    runs = drawing.runs
+    if runs["family"].nunique() > 1:
+        runs = runs[runs["family"] == runs.sort_values("elbo")["family"].iloc[-1]]
+    runs = runs.drop_duplicates(["beta", "anneal_epochs"]).head(MOST_RUNS)
+    absent = [run_id for run_id in runs["run_id"] if not drawing.store.checkpoint(run_id).is_file()]
+    if absent:
+        raise NothingToDrawError(f"checkpoints/{absent[0]}.safetensors is not in the store; samples need it")
+    figure = Figure(figsize=(2.9 * len(runs) + 0.2, 5.0))
+    panels = figure.subfigures(1, len(runs), squeeze=False).flat
+    for panel, run in zip(panels, runs.to_dict("records"), strict=True):
+        annealed = ", annealed" if run["anneal_epochs"] else ""
+        panel.suptitle(f"β {run['beta']:g}{annealed}\nR {run['rate']:.2f}  D {run['distortion']:.2f}", fontsize=9)
+        _draw(panel, draw_samples(drawing.store, run))
+    figure.suptitle(f"{runs['family'].iloc[0]}: {drawing.dataset}", fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def _draw(panel: SubFigure, columns: list[np.ndarray]) -> None:
+    """Columns of (N, 28, 28) images, side by side."""
+    for axes, images, name in zip(panel.subplots(1, len(columns)), columns, COLUMNS, strict=True):
+        framed = np.pad(images, ((0, 0), (1, 1), (1, 1)), constant_values=0.5)
+        axes.imshow(framed.reshape(-1, framed.shape[-1]), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(name, fontsize=7, loc="center")
+        axes.set_axis_off()

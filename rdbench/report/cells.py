@@ -1,0 +1,169 @@
+"""Tables of a report as cells of text, for every format alike."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from rdbench.family import parse_family
+from rdbench.report.assemble import Report
+from rdbench.tables import iwae_columns
+
+Row = Mapping[Any, Any]
+BEST, FRONTIER = "*", "•"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A titled table: headers and rows of text; columns whose header is in ``left`` are words, the rest numbers."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: frozenset[str] = frozenset(
+        {
+            "family",
+            "status",
+            "runs",
+            "claim",
+            "verdict",
+            "protocol",
+            "judgement",
+            "best",
+            "other",
+            "finding",
+            "run",
+            "broken by",
+        }
+    )
+
+
+def all_tables(report: Report) -> list[Cells]:
+    """Every table of a report that has a row."""
+    tables = [runs_table(report.rows), paper_table(report), verdicts_table(report), differences_table(report)]
+    if report.baseline is not None:
+        tables.append(baseline_table(report.baseline))
+    return [table for table in tables if table.rows]
+
+
+def runs_table(rows: pd.DataFrame) -> Cells:
+    """The runs, a row a description; the best of a column is marked *, the members of the frontier •."""
+    bounds = iwae_columns(rows)
+    lower_is_better = {"D": "distortion", "−ELBO": "elbo", **{f"−IWAE-{k}": f"iwae_{k}" for k in bounds}}
+    best = {header: _best_rows(rows, name) for header, name in lower_is_better.items()}
+    measured = {"R": "rate", **lower_is_better}
+    optional = {name: name for name in ("anneal_epochs", "width", "epochs", "seed") if rows[name].nunique() > 1}
+    several = (rows["seeds"] > 1).any()
+    headers = [
+        "family",
+        "β",
+        *("seeds" if several and name == "seed" else name for name in optional),
+        *measured,
+        "s",
+        "status",
+    ]
+    if rows["dataset"].nunique() > 1:
+        headers.insert(0, "dataset")
+    lines = []
+    for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
+        cells = [str(row["dataset"])] if headers[0] == "dataset" else []
+        cells += [f"{parse_family(row['family']).signs}{FRONTIER if row['frontier'] else ''}", f"{row['beta']:g}"]
+        for name in optional:
+            seeds = several and name == "seed"
+            cells.append(str(row["seeds"]) if seeds else f"{row[name]:g}")
+        for header, name in measured.items():
+            sign = -1 if name.startswith(("elbo", "iwae")) else 1
+            cells.append(with_error(row, name, sign) + (BEST if index in best.get(header, ()) else ""))
+        lines.append([*cells, f"{row['train_seconds']:.0f}", row["status"]])
+    spread = ", over several seeds the mean ± standard deviation" if several else ""
+    title = f"Runs: nats per image on the test split ± standard error{spread}; {BEST} best, {FRONTIER} on the frontier"
+    return Cells(title, headers, lines)
+
+
+def paper_table(report: Report) -> Cells:
+    """The runs that answer a printed point."""
+    rows = [
+        [
+            parse_family(row["family"]).signs,
+            f"{row['beta']:g}",
+            "yes" if row["annealed"] else "no",
+            *(f"{row[name]:.2f} ({row[f'{name}_paper']:g}, {row[f'{name}_difference']:+.2f})"
+              for name in ("rate", "distortion", "neg_elbo")),
+            row["protocol"],
+            row["judgement"],
+        ]
+        for row in report.paper.to_dict("records")
+    ]  # fmt: skip
+    headers = ["family", "β", "annealed", "R", "D", "−ELBO", "protocol", "judgement"]
+    return Cells("Against the paper: ours (printed, difference), nats per image", headers, rows)
+
+
+def verdicts_table(report: Report) -> Cells:
+    """The claims."""
+    rows = [
+        [verdict.claim, verdict.status, str(verdict.runs), ", ".join(verdict.broken[:5])] for verdict in report.verdicts
+    ]
+    return Cells("Verdicts", ["claim", "verdict", "on runs", "broken by"], rows)
+
+
+def differences_table(report: Report) -> Cells:
+    """The best run of each family behind the best of all."""
+    rows = [
+        [
+            row["best"],
+            row["other"],
+            f"{row['difference']:.2f}",
+            f"[{row['low']:.2f}, {row['high']:.2f}]",
+            row["finding"],
+        ]
+        for row in report.differences.to_dict("records")
+    ]
+    title = "Paired differences in −ELBO on the same images: the best run of each family less the best of all"
+    return Cells(title, ["best", "other", "nats per image", "95% bootstrap", "finding"], rows)
+
+
+def baseline_table(baseline: pd.DataFrame) -> Cells:
+    """The runs beside those of another store."""
+    rows = [
+        [
+            parse_family(row["family"]).signs,
+            f"{row['beta']:g}",
+            str(row["seed"]),
+            number(row["neg_elbo"]),
+            number(row["neg_elbo_baseline"]),
+            f"{number(row['difference'])} [{number(row['low'])}, {number(row['high'])}]",
+            row["finding"],
+        ]
+        for row in baseline.to_dict("records")
+    ]
+    headers = ["family", "β", "seed", "−ELBO", "baseline", "difference [95%]", "finding"]
+    return Cells("Against the baseline, nats per image", headers, rows)
+
+
+def with_error(row: Row, name: str, sign: int = 1) -> str:
+    """A number and its standard error, to digits that the error leaves meaning.
+
+    >>> with_error({"rate": 25.4321, "rate_se": 0.0567}, "rate"), with_error({"rate": 4.1e-4, "rate_se": 2e-5}, "rate")
+    ('25.43±0.06', '0.00041±0.00002')
+    """
+    value, error = row.get(name), row.get(f"{name}_se")
+    if value is None or not math.isfinite(value):
+        return "–"
+    if error is None or not math.isfinite(error):
+        return number(sign * value)
+    digits = max(2, min(6, -math.floor(math.log10(error)))) if error > 0 else 2
+    return f"{sign * value:.{digits}f}±{error:.{digits}f}"
+
+
+def number(value: float) -> str:
+    """A number to two decimals, or a dash."""
+    return f"{value:.2f}" if math.isfinite(value) else "–"
+
+
+def _best_rows(rows: pd.DataFrame, name: str) -> set[Any]:
+    """The row with the lowest distortion, or the highest bound, of each dataset."""
+    signed = rows[name] if name == "distortion" else -rows[name]
+    signed = signed[(rows["status"] == "ok") & signed.notna()]
+    return set(signed.groupby(rows.loc[signed.index, "dataset"]).idxmin())

@@ -1,0 +1,118 @@
+"""Differences between runs, with intervals."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from rdbench.config import make_run
+from rdbench.errors import UserError
+from rdbench.store import Store
+
+CONFIDENCE = 0.95
+RESAMPLES = 999
+NORMAL_QUANTILE = 1.96
+
+
+def paired_differences(store: Store, runs: pd.DataFrame) -> pd.DataFrame:
+    """The best run of each family against the best run of all, on the same test images, by dataset.
+
+    A row has the mean of the per-image differences in −ELBO (nats per image), a paired bootstrap interval (95%), and
+    whether it leaves out 0. Runs that were not measured on the same images are left out.
+    """
+    rows = []
+    ended = runs[runs["status"] == "ok"]
+    for dataset, same in ended.groupby("dataset", sort=False):
+        best = same.loc[same.groupby("family", sort=False)["elbo"].idxmax()].sort_values("elbo", ascending=False)
+        best = best[best["test_images"] == best["test_images"].iloc[0]]
+        if len(best) < 2:
+            continue
+        per_image = _neg_elbo_per_image(store, list(best["run_id"]))
+        winner = best.iloc[0]
+        for other in best.iloc[1:].to_dict("records"):
+            if winner["run_id"] not in per_image or other["run_id"] not in per_image:
+                continue
+            difference = per_image[other["run_id"]] - per_image[winner["run_id"]]
+            low, high = _interval(difference)
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "best": f"{winner['family']} β {winner['beta']:g}",
+                    "other": f"{other['family']} β {other['beta']:g}",
+                    "difference": difference.mean(),
+                    "low": low,
+                    "high": high,
+                    "finding": "behind" if low > 0 else "no difference seen",
+                    "run_ids": [winner["run_id"], other["run_id"]],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _neg_elbo_per_image(store: Store, run_ids: list[str]) -> dict[str, np.ndarray]:
+    """−ELBO of each test image in the order of its index, by run; without the runs that have no such table."""
+    try:
+        examples = store.read("examples", run_ids).frame
+    except UserError:  # a store may have been published without its largest table
+        return {}
+    examples = examples.sort_values("index").assign(neg_elbo=examples["rate"] + examples["distortion"])
+    return {str(run_id): mine["neg_elbo"].to_numpy(float) for run_id, mine in examples.groupby("run_id")}
+
+
+def _interval(difference: np.ndarray) -> tuple[float, float]:
+    if np.ptp(difference) == 0:
+        return float(difference[0]), float(difference[0])
+    found = bootstrap(
+        (difference,), np.mean, n_resamples=RESAMPLES, batch=50, method="percentile", rng=np.random.default_rng(0)
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def against_baseline(runs: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
+    """Each run beside the baseline's run of the same description: −ELBO of both, the difference, a 95% interval.
+
+    Descriptions are compared with today's defaults filled in, so ids may differ. The interval is that of two separate
+    measurements, not of paired images: two trainings never end in the same place, and a paired interval, which knows
+    only the images' noise, would call every retraining a change. ``finding`` is "regression", "better", "same",
+    "missing here" or "not in the baseline".
+    """
+    here, there = (_by_description(frame) for frame in (runs, baseline))
+    joined = here.merge(there, on="description", how="outer", suffixes=("", "_baseline"))
+    change = joined["elbo_baseline"] - joined["elbo"]
+    error = NORMAL_QUANTILE * np.sqrt(joined["elbo_se"] ** 2 + joined["elbo_se_baseline"] ** 2)
+    finding = np.select(
+        [
+            joined["elbo"].isna() & joined["elbo_baseline"].notna(),
+            joined["elbo_baseline"].isna(),
+            change - error > 0,
+            change + error < 0,
+        ],
+        ["missing here", "not in the baseline", "regression", "better"],
+        "same",
+    )
+    return pd.DataFrame(
+        {
+            "run_id": joined["run_id"].fillna(joined["run_id_baseline"]),
+            "family": joined["family"].fillna(joined["family_baseline"]),
+            "beta": joined["beta"].fillna(joined["beta_baseline"]),
+            "seed": joined["seed"].fillna(joined["seed_baseline"]).astype(int),
+            "neg_elbo": -joined["elbo"],
+            "neg_elbo_baseline": -joined["elbo_baseline"],
+            "difference": change,
+            "low": change - error,
+            "high": change + error,
+            "finding": finding,
+        }
+    )
+
+
+def _by_description(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with their canonical description: config with defaults filled in, and the data by checksum."""
+    descriptions = [
+        make_run(json.loads(config)).model_dump_json(exclude={"dataset"}) + str(sha256)
+        for config, sha256 in zip(runs["config"], runs["dataset_sha256"], strict=True)
+    ]
+    measured = runs.assign(description=descriptions, elbo=runs["elbo"].where(runs["status"] == "ok"))
+    columns = ["description", "run_id", "family", "beta", "seed", "elbo", "elbo_se"]
+    return measured[columns].drop_duplicates("description")

@@ -1,0 +1,119 @@
+"""A report as text, Markdown, JSON or one HTML page."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rdbench.report.assemble import Report
+from rdbench.report.cells import Cells, all_tables
+from rdbench.report.html import page
+from rdbench.store import Store
+
+JSON_SCHEMA = 1
+"""Raised when a key of the JSON format changes its meaning or goes."""
+
+
+def text(report: Report) -> str:
+    """Aligned columns for a terminal."""
+    parts = [aligned(table) for table in all_tables(report)]
+    return "\n\n".join([*parts, *_closing(report)])
+
+
+def markdown(report: Report) -> str:
+    """Tables that a CI job's summary shows."""
+    parts = [f"# rdbench report: `{_escaped(report.store)}`", _headline(report)]
+    parts += [f"## {_escaped(table.title)}\n\n{_piped(table)}" for table in all_tables(report)]
+    lines = [f"- {_escaped(line)}" for line in (*report.regressions, *report.problems)]
+    if lines:
+        parts.append("## Regressions and problems\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def as_json(report: Report) -> str:
+    """One object; its keys are documented in the README."""
+    content = {
+        "schema": JSON_SCHEMA,
+        "store": report.store,
+        "exit_code": report.exit_code,
+        "regressions": report.regressions,
+        "problems": report.problems,
+        "verdicts": [vars(verdict) for verdict in report.verdicts],
+        "runs": _records(report.runs),
+        "paper": _records(report.paper),
+        "differences": _records(report.differences),
+        "baseline": None if report.baseline is None else _records(report.baseline),
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def html(report: Report) -> str:
+    """One page that needs nothing else."""
+    from rdbench.plots import page_figures  # here, for no other format needs matplotlib
+
+    figures = page_figures(Store(Path(report.store)), report.runs)
+    return page(report, all_tables(report), _headline(report), figures)
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {"table": text, "markdown": markdown, "json": as_json, "html": html}
+
+
+def _headline(report: Report) -> str:
+    measured = int((report.runs["status"] == "ok").sum())
+    counts = Counter(verdict.status for verdict in report.verdicts)
+    state = {0: "everything holds", 1: "something broke", 3: "something is missing"}[report.exit_code]
+    claims = ", ".join(f"{counts[status]} {status}" for status in ("holds", "broken", "not measured") if counts[status])
+    return f"{measured} of {len(report.runs)} runs measured; verdicts: {claims}; {state}."
+
+
+def _closing(report: Report) -> list[str]:
+    return ["\n".join([*report.regressions, *report.problems, _headline(report)])]
+
+
+def aligned(table: Cells) -> str:
+    """A table in columns of equal width."""
+    columns = list(zip(table.headers, *table.rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    left = [header in table.left for header in table.headers]
+
+    def line(cells: Any) -> str:
+        padded = (
+            cell.ljust(width) if is_left else cell.rjust(width)
+            for cell, width, is_left in zip(cells, widths, left, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    return "\n".join(
+        [table.title, "", line(table.headers), line("─" * width for width in widths), *map(line, table.rows)]
+    )
+
+
+def _piped(table: Cells) -> str:
+    rules = [":--" if header in table.left else "--:" for header in table.headers]
+    rows = [table.headers, rules, *([_escaped(cell) for cell in row] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _escaped(words: str) -> str:
+    """Words that Markdown shows as they are: a family's signs are no list, a file's name no markup."""
+    special = "\\`*_{}[]<>()#+-!|~"
+    return "".join(f"\\{letter}" if letter in special else letter for letter in words.replace("\n", " "))
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has: NaN is null."""
+    if isinstance(value, list):
+        return value
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is pd.NA or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value

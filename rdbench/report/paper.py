@@ -1,0 +1,46 @@
+"""Runs beside the numbers that Alemi et al. print."""
+
+import pandas as pd
+
+from rdbench.reference import printed_points
+
+TOLERANCE = 1.0
+"""Nats by which a run under the paper's protocol may fall behind: its numbers are of one seed, to one decimal."""
+
+PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "evaluation_images": None}
+
+
+def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for every run that answers a printed point: both sets of numbers, their differences, and a judgement.
+
+    ``judgement`` is "agrees", "worse", or why it is not judged. The paper's numbers are of the whole test split.
+    """
+    answers = runs[runs["status"] == "ok"].assign(annealed=runs["anneal_epochs"] > 0, neg_elbo=-runs["elbo"])
+    joined = answers.merge(printed_points(), on=["dataset", "family", "beta", "annealed"], suffixes=("", "_paper"))
+    for name in ("rate", "distortion", "neg_elbo"):
+        joined[f"{name}_difference"] = joined[name] - joined[f"{name}_paper"]
+    joined["protocol"] = [_departures(row) for row in joined.to_dict("records")]
+    joined["judgement"] = [_judge(row) for row in joined.to_dict("records")]
+    columns = ["run_id", "family", "beta", "annealed", "seed", "rate", "rate_paper", "rate_difference", "distortion",
+               "distortion_paper", "distortion_difference", "neg_elbo", "neg_elbo_paper", "neg_elbo_difference",
+               "protocol", "judgement", "note", "printed_in"]  # fmt: skip
+    return joined[columns]
+
+
+def _departures(row: dict) -> str:
+    """How a run departs from the paper's protocol."""
+    departures = []
+    for name, value in PROTOCOL.items():
+        found = None if pd.isna(row[name]) else row[name]
+        if found != value:
+            departures.append(f"{name} {found:g}")
+    return ", ".join(departures) or "the paper's"
+
+
+def _judge(row: dict) -> str:
+    if "do not gate" in row["note"]:
+        return "not judged: the sources differ on β"
+    if row["protocol"] != "the paper's":
+        return "not judged: another protocol"
+    allowed = TOLERANCE + 3 * row["elbo_se"]
+    return "worse" if row["neg_elbo_difference"] > allowed else "agrees"

@@ -1,0 +1,41 @@
+"""Images from the models in a store."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from rdbench import data
+from rdbench.config import make_run
+from rdbench.images import Images
+from rdbench.models import VAE
+from rdbench.run import make_model, subset
+from rdbench.store import Store
+
+ROWS = 8
+DECODED = 5
+
+
+def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
+    """The trained model of a run, in evaluation mode, on the CPU."""
+    model = make_model(make_run(json.loads(row["config"])))
+    model.load_state_dict(load_file(store.checkpoint(row["run_id"])))
+    return model.eval()
+
+
+@torch.no_grad()
+def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float32]]:
+    """Columns of 8 images: of the test split, one reconstruction, a mean of five; one generation, a mean of five."""
+    model = load_model(store, row)
+    dataset = data.load(json.loads(row["config"])["dataset"])
+    inputs = Images.on(torch.device("cpu"), subset(dataset.test, ROWS))[:]
+    torch.manual_seed(row["seed"])
+    columns = [inputs]
+    for z in (model.encoder(inputs).sample(), model.marginal().sample((ROWS,))):
+        decoded = model.decoder(z).sample((DECODED,))
+        columns += [decoded[0], decoded.mean(0)]
+    return [column.numpy() for column in columns]

@@ -1,0 +1,131 @@
+"""Verdicts and exit codes on stores whose truth is known."""
+
+import numpy as np
+import pytest
+
+from rdbench.errors import UserError
+from rdbench.report import assemble
+
+
+def checked(store, *, families=(), baseline=None):
+    return assemble(store, list(families), [], None, baseline)
+
+
+def test_sound_runs_pass(make_store):
+    report = checked(make_store({}, {"family": "-+v", "distortion": 78.0, "iwae_1": -83.0, "iwae_5": -82.0}))
+    assert report.exit_code == 0
+    assert {verdict.status for verdict in report.verdicts} == {"holds", "not measured"}
+
+
+@pytest.mark.parametrize(
+    ("values", "claim"),
+    [
+        ({"entropy": 90.0}, "R + D ≥ H"),
+        ({"iwae_5": -85.5}, "IWAE-k does not fall"),
+        ({"rate": -2.0, "iwae_1": -78, "iwae_5": -78}, "R ≥ 0"),
+        ({"iwae_5": float("nan")}, "finite"),
+    ],
+)
+def test_a_broken_bound_fails_and_names_its_run(make_store, values, claim):
+    store = make_store({"family": "+++"}, values)
+    report = checked(store)
+    (broken,) = [verdict for verdict in report.verdicts if verdict.status == "broken"]
+    assert report.exit_code == 1
+    assert broken.claim.startswith(claim) or claim in broken.claim
+    assert list(report.runs.set_index("run_id").loc[broken.broken, "family"]) == ["gaussian-deconv-gaussian"]
+
+
+def test_a_bound_missed_by_less_than_its_error_holds(make_store):
+    assert checked(make_store({"entropy": 85.2})).exit_code == 0
+
+
+def test_ks_that_a_run_was_not_asked_for_are_not_missed(make_store):
+    assert checked(make_store({}, {"iwae": [1], "seed": 1, "iwae_5": float("nan")})).exit_code == 0
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_run_that_did_not_end_well_is_a_gap_and_not_a_pass(make_store, status):
+    report = checked(make_store({}, {"seed": 1, "status": status, "error": "rate nan by step 7"}))
+    assert report.exit_code == 3
+    assert "rate nan by step 7" in report.problems[0]
+
+
+def test_nothing_measured_never_passes(make_store):
+    report = checked(make_store({"status": "failed"}))
+    assert report.exit_code == 3
+    assert "no run was measured" in report.problems
+    assert {verdict.status for verdict in report.verdicts} == {"not measured"}
+
+
+def test_an_unreadable_file_is_a_problem(make_store):
+    store = make_store({})
+    (store.folder / "runs" / "x.parquet").write_text("no Parquet")
+    report = checked(store)
+    assert report.exit_code == 3
+    assert "x.parquet" in report.problems[0]
+
+
+def test_seeds_become_a_mean_and_a_spread(make_store):
+    report = checked(make_store(*({"seed": seed, "distortion": 80.0 + seed} for seed in range(3))))
+    (row,) = report.rows.to_dict("records")
+    assert (row["seeds"], row["distortion"], row["distortion_se"]) == (3, 81.0, 1.0)
+
+
+def test_a_choice_that_leaves_nothing_is_refused(make_store):
+    with pytest.raises(UserError, match="none of the 1 runs is left"):
+        checked(make_store({}), families=["+++"])
+
+
+def test_the_papers_points_are_answered_and_judged_by_protocol(make_store):
+    full = {"epochs": 200, "width": 1.0}
+    report = checked(
+        make_store(
+            {**full, "rate": 27.0, "distortion": 60.3, "iwae_1": -87, "iwae_5": -86},  # printed: 27.1, 60.0
+            {**full, "family": "+-v", "rate": 25.0, "distortion": 70.0, "iwae_1": -95, "iwae_5": -94},  # 83.4 printed
+            {"epochs": 2, "family": "--+"},
+            {**full, "family": "-+v", "beta": 0.1, "anneal_epochs": 50, "rate": 150.0},
+        )
+    )
+    judged = report.paper.set_index("family")["judgement"].to_dict()
+    assert judged == {
+        "gaussian-deconv-gaussian": "agrees",
+        "iaf-deconv-vamp": "worse",
+        "gaussian-deconv-maf": "not judged: another protocol",
+        "gaussian-pixelcnn-vamp": "not judged: the sources differ on β",
+    }
+    assert report.paper.set_index("family").loc["gaussian-deconv-gaussian", "neg_elbo_difference"] == pytest.approx(0.2)
+    assert report.exit_code == 1
+
+
+def test_paired_differences_see_through_noise_that_images_share(make_store):
+    store = make_store({}, {"family": "--+", "distortion": 80.5}, {"family": "--v", "distortion": 95.0})
+    differences = checked(store).differences.set_index("other")
+    close = differences.loc["gaussian-deconv-maf β 1"]
+    assert close["difference"] == pytest.approx(0.5, abs=1e-4)
+    assert close["finding"] == "behind"  # though the images' own spread is 10 nats
+    assert close["low"] <= close["difference"] <= close["high"]
+
+
+def test_the_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
+    from rdbench.report.differences import _interval
+
+    generator = np.random.default_rng(1)
+    covered = sum(low <= 0.3 <= high for low, high in (_interval(generator.normal(0.3, 2, 100)) for _ in range(100)))
+    assert 86 <= covered <= 100
+
+
+def test_a_baseline_is_matched_on_description_and_noise_is_no_regression(make_store):
+    before = make_store({}, {"family": "--+"}, {"family": "--v"}, {"family": "+--"}, name="before")
+    now = make_store(
+        {"distortion": 80.1}, {"family": "--+", "distortion": 83.0, "iwae_1": -88, "iwae_5": -87},
+        {"family": "--v", "distortion": 78.0}, {"family": "+++"}, name="now",
+    )  # fmt: skip
+    report = checked(now, baseline=before)
+    assert report.baseline.set_index("family")["finding"].to_dict() == {
+        "gaussian-deconv-gaussian": "same",
+        "gaussian-deconv-maf": "regression",
+        "gaussian-deconv-vamp": "better",
+        "iaf-deconv-gaussian": "missing here",
+        "iaf-pixelcnn-maf": "not in the baseline",
+    }
+    assert report.exit_code == 1
