@@ -1,0 +1,34 @@
+"""What every benchmark prints and writes: medians and spreads, and the machine they were measured on."""
+
+import os
+import platform
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+
+def describe() -> dict[str, str | int]:
+    """The processor, its cores, the threads torch uses, and the versions."""
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "cores": os.cpu_count() or 0,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def table_and_parquet(rows: list[dict], keys: list[str], value: str, out: Path | None) -> None:
+    """Print the median, least and most of ``value`` by ``keys``; write every row as Parquet where ``out`` says."""
+    frame = pd.DataFrame(rows)
+    summary = frame.groupby(keys, sort=False)[value].agg(["median", "min", "max", "count"])
+    print(summary.round(3).to_string())
+    print(", ".join(f"{key} {found}" for key, found in describe().items()))
+    if out:
+        frame.assign(**describe()).to_parquet(out)
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
