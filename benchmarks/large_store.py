@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from machine import table_and_parquet
+
 from rdbench.config import RunConfig
 from rdbench.family import FAMILIES
 from rdbench.store import Record, Store
@@ -36,7 +36,12 @@ def record(number: int, generator: np.random.Generator) -> Record:
     }  # fmt: skip
     row |= {f"{name}_se": 0.2 for name in ("rate", "distortion", "elbo", "iwae_1", "iwae_5", "iwae_50")}
     noise = generator.normal(size=IMAGES)
-    examples = {"run_id": [run_id] * IMAGES, "index": np.arange(IMAGES), "rate": rate + noise, "distortion": distortion + noise}
+    examples = {
+        "run_id": [run_id] * IMAGES,
+        "index": np.arange(IMAGES),
+        "rate": rate + noise,
+        "distortion": distortion + noise,
+    }
     history = {"run_id": [run_id], "epoch": [1], "beta": [1.0], "valid_rate": [rate], "valid_distortion": [distortion]}
     return Record(run_id, row, history, examples, {"weight": np.zeros(1, np.float32)})
 
@@ -64,7 +69,16 @@ def main() -> None:
         commands = {
             "report": ["report", str(store.folder)],
             "report --format html": ["report", str(store.folder), "--format", "html"],
-            "plot (plane, skew, phase)": ["plot", str(store.folder), "--kind", "plane", "--kind", "skew", "--kind", "phase"],
+            "plot (plane, skew, phase)": [
+                "plot",
+                str(store.folder),
+                "--kind",
+                "plane",
+                "--kind",
+                "skew",
+                "--kind",
+                "phase",
+            ],
         }
         rows = [{"what": "report, one file a run", "seconds": seconds(*commands["report"]), "repeat": 0}]
         started = time.perf_counter()

@@ -37,6 +37,42 @@ def test_samples_come_with_their_likelihoods(autoregressive):
     assert deviation.pow(2).mean() < 2
 
 
+def naive_from_uniform(network, context, uniform):
+    """What ``from_uniform`` stands for: a pass of the whole network for each pixel."""
+    images = torch.zeros_like(uniform)
+    with torch.no_grad():
+        for row in range(images.shape[-2]):
+            for column in range(images.shape[-1]):
+                probability = network(images, context)[:, row, column].sigmoid()
+                images[:, row, column] = (uniform[:, row, column] < probability).to(images.dtype)
+    return images
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("count", "side", "features"),
+    [(6, 8, 6), (1, 12, 5), pytest.param(4, 28, 3, marks=pytest.mark.slow)],
+)
+def test_samples_are_those_of_a_whole_pass_for_each_pixel(count, side, features, seed):
+    torch.manual_seed(seed)
+    network = PixelCNN(features)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    context, uniform = torch.randn(count, side, side), torch.rand(count, side, side)
+    images = AutoregressivePixels(network, context).from_uniform(uniform)
+    assert 0.1 < images.mean() < 0.9
+    assert torch.equal(images, naive_from_uniform(network, context, uniform))
+
+
+def test_samples_have_the_shape_of_the_request_then_of_the_batch():
+    distribution = AutoregressivePixels(PixelCNN(3), torch.randn(2, 3, 4, 8))
+    uniform = torch.rand(5, 2, 3, 4, 8)
+    assert distribution.sample((5,)).shape == uniform.shape
+    alone = AutoregressivePixels(distribution.network, distribution.context[1, 2]).from_uniform(uniform[4, 1, 2])
+    assert torch.equal(distribution.from_uniform(uniform)[4, 1, 2], alone)
+
+
 def test_a_batch_of_contexts_broadcasts_against_images():
     network = PixelCNN(3)
     context, images = torch.randn(5, 2, 4, 4), (torch.rand(2, 4, 4) < 0.5).float()
