@@ -66,7 +66,7 @@ def _headline(report: Report) -> str:
     measured = int((report.runs["status"] == "ok").sum())
     counts = Counter(verdict.status for verdict in report.verdicts)
     state = {0: "everything holds", 1: "something broke", 3: "something is missing"}[report.exit_code]
-    claims = ", ".join(f"{counts[status]} {status}" for status in ("holds", "broken", "not measured") if counts[status])
+    claims = f"{counts['holds']} hold, {counts['broken']} broken, {counts['not measured']} not measured"
     return f"{measured} of {len(report.runs)} runs measured; verdicts: {claims}; {state}."
 
 
