@@ -16,6 +16,7 @@ from rdbench.data.dataset import Bits
 from rdbench.errors import UserError
 from rdbench.evaluate import Measures, measure
 from rdbench.images import Images
+from rdbench.information import active_units, mutual_information
 from rdbench.models import VAE, Size, build, count_parameters
 from rdbench.provenance import provenance
 from rdbench.store import Column, Record
@@ -54,6 +55,7 @@ def execute(config: RunConfig, sweep: str, dataset: Dataset, device: torch.devic
         test = measure(model, test_images, config.iwae, config.rate_samples, _stage(progress, "test split"))
         again = measure(model, train_again, progress=_stage(progress, "training split")).summary()
         row |= test.summary() | {"train_rate": again["rate"], "train_distortion": again["distortion"]}
+        row |= _information(model, test_images, row["rate"])
         row |= {"status": "ok", "eval_seconds": time.perf_counter() - started}
         examples = _per_image(row["run_id"], test)
     except DivergedError as error:
@@ -127,6 +129,16 @@ def _description(config: RunConfig, sweep: str, dataset: Dataset, device: torch.
         "error": None,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         **provenance(),
+    }
+
+
+def _information(model: VAE, images: Images, rate: float) -> dict[str, float]:
+    information, error = mutual_information(model, images)
+    return {
+        "mutual_information": information,
+        "mutual_information_se": error,
+        "marginal_kl": rate - information,
+        "active_units": active_units(model, images),
     }
 
 

@@ -1,0 +1,58 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Independent, Normal
+
+from rdbench.family import Family
+from rdbench.information import active_units, mutual_information
+from rdbench.models import VAE, Size, build
+
+
+class Channel(nn.Module):
+    """e(z|x) = N(gain · x, 1) in each dimension: I(X;Z) = ½ Σ log(1 + gain²) nats for x ~ N(0, I)."""
+
+    def __init__(self, gain):
+        super().__init__()
+        self.gain = torch.tensor(gain)
+
+    def forward(self, x):
+        return Independent(Normal(self.gain * x, 1.0), 1)
+
+
+def model_of(gain):
+    return VAE(Channel(gain), nn.Identity(), nn.Identity())
+
+
+@pytest.mark.parametrize("gain", [[0.0, 0.0], [0.5, 0.0], [2.0, 1.0]])
+def test_mutual_information_is_that_of_a_gaussian_channel(gain):
+    truth = 0.5 * sum(math.log(1 + value**2) for value in gain)
+    found, error = mutual_information(model_of(gain), torch.randn(4000, 2))
+    assert found == pytest.approx(truth, abs=4 * error + 2e-3)
+
+
+@pytest.mark.parametrize("gain", [[1e-3, 0.0], [0.02, 0.0]])
+def test_near_collapse_it_stays_within_its_error_of_zero(gain):
+    for _ in range(5):
+        found, error = mutual_information(model_of(gain), torch.randn(1000, 2))
+        truth = 0.5 * math.log(1 + gain[0] ** 2)
+        assert abs(found - truth) < 4 * error + 1e-4
+
+
+def test_it_never_exceeds_the_logarithm_of_the_number_of_images():
+    found, error = mutual_information(model_of([1000.0, 1000.0]), torch.randn(50, 2))
+    assert found == pytest.approx(math.log(50))
+    assert error == pytest.approx(0, abs=1e-6)
+
+
+def test_a_flow_that_images_share_changes_nothing():
+    model = build(Family("iaf", "deconv", "gaussian"), Size(width=0.05, latent_dim=4))
+    images = (torch.rand(300, 28, 28) < 0.3).float()
+    found, error = mutual_information(model, images)
+    plain, plain_error = mutual_information(VAE(model.encoder.gaussian, nn.Identity(), nn.Identity()), images)
+    assert found == pytest.approx(plain, abs=4 * math.hypot(error, plain_error))
+
+
+def test_active_units_are_those_whose_mean_moves():
+    assert active_units(model_of([1.0, 0.3, 0.05, 0.0]), torch.randn(500, 4)) == 2
