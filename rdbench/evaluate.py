@@ -93,12 +93,11 @@ def measure(
     one, and else a mean over max(``rate_samples``, k) draws, which need no decoder. ``progress`` is told of images.
     """
     chunks = []
-    model.eval()
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        chunk = images[start : start + IMAGES_AT_ONCE]
-        chunks.append(_measure_chunk(model, chunk, iwae, rate_samples))
-        progress(min(start + IMAGES_AT_ONCE, len(images)), len(images))
-    model.train()
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        for start in range(0, len(images), IMAGES_AT_ONCE):
+            chunk = images[start : start + IMAGES_AT_ONCE]
+            chunks.append(_measure_chunk(model, chunk, iwae, rate_samples))
+            progress(min(start + IMAGES_AT_ONCE, len(images)), len(images))
     return Measures(
         torch.cat([chunk.rate for chunk in chunks]).numpy(),
         torch.cat([chunk.distortion for chunk in chunks]).numpy(),
@@ -146,7 +145,7 @@ def _rate(encoder: Distribution, marginal: Distribution, drawn_rate: Tensor, dra
 def _draws(encoder: Distribution, total: int, at_once: int) -> Iterator[Tensor]:
     """``total`` samples of z in pieces of at most ``at_once``."""
     for start in range(0, total, at_once):
-        yield encoder.sample((min(at_once, total - start),))
+        yield encoder.rsample((min(at_once, total - start),))  # unlike sample, it gives NaN where the model does
 
 
 def _sums(log_density: Tensor) -> Tensor:

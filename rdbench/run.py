@@ -14,16 +14,18 @@ from rdbench.config import RunConfig
 from rdbench.data import Dataset
 from rdbench.data.dataset import Bits
 from rdbench.errors import UserError
-from rdbench.evaluate import Measures, measure
+from rdbench.evaluate import Measures, mean_and_error, measure
 from rdbench.images import Images
 from rdbench.information import active_units, mutual_information
 from rdbench.models import VAE, Size, build, count_parameters
 from rdbench.provenance import provenance
 from rdbench.store import Column, Record
-from rdbench.train import DivergedError, Epoch, Step, train
+from rdbench.train import DivergedError, Epoch, Step, require_finite, train
 
 SUBSET_SEED = 0
 """Rows stand sorted by class in places, so a subset is drawn by a shuffle that all runs share."""
+
+FINAL = ("rate", "distortion", "train_rate", "train_distortion")
 
 Progress = Callable[[str, int, int, str], None]
 """Told of the stage, what of it is done, out of how much, and the numbers so far in words."""
@@ -55,6 +57,8 @@ def execute(config: RunConfig, sweep: str, dataset: Dataset, device: torch.devic
         test = measure(model, test_images, config.iwae, config.rate_samples, _stage(progress, "test split"))
         again = measure(model, train_again, progress=_stage(progress, "training split")).summary()
         row |= test.summary() | {"train_rate": again["rate"], "train_distortion": again["distortion"]}
+        require_finite("of rates and distortions after training", *(row[name] for name in FINAL))
+        row |= _gaps(test, dataset, config)
         row |= _information(model, test_images, row["rate"])
         row |= {"status": "ok", "eval_seconds": time.perf_counter() - started}
         examples = _per_image(row["run_id"], test)
@@ -127,9 +131,25 @@ def _description(config: RunConfig, sweep: str, dataset: Dataset, device: torch.
         "target_rate": None,
         "entropy": dataset.entropy,
         "error": None,
+        "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         **provenance(),
     }
+
+
+def _gaps(test: Measures, dataset: Dataset, config: RunConfig) -> dict[str, float]:
+    """What lies between the bounds, from per-image differences, whose errors are far smaller than those of the means.
+
+    ``encoder_gap`` is IWAE-k less ELBO at the largest k; where p* is known, ``<bound>_gap`` is log p*(x) less a bound.
+    """
+    gaps = {"encoder_gap": test.iwae[config.iwae[-1]] - test.elbo}
+    if dataset.log_prob is not None:
+        truth = dataset.log_prob(subset(dataset.test, config.evaluation_images))
+        gaps |= {"elbo_gap": truth - test.elbo} | {f"iwae_{k}_gap": truth - bound for k, bound in test.iwae.items()}
+    row = {}
+    for name, per_image in gaps.items():
+        row[name], row[f"{name}_se"] = mean_and_error(per_image)
+    return row
 
 
 def _information(model: VAE, images: Images, rate: float) -> dict[str, float]:

@@ -30,7 +30,7 @@ TEXT = ("run_id", "sweep", "status", "error", "created_at", "dataset", "family",
         "objective", "precision", "config", "command", "device", "rdbench_version", "torch_version", "git_commit",
         "dataset_sha256")  # fmt: skip
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
-         "evaluation_images", "active_units", "train_images", "valid_images", "test_images", "parameters",
+         "evaluation_images", "active_units", "threads", "train_images", "valid_images", "test_images", "parameters",
          "peak_memory_bytes")  # fmt: skip
 SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
     "runs": {name: pa.string() for name in TEXT} | {name: pa.int64() for name in WHOLE},

@@ -1,6 +1,9 @@
 """Runs in order, the frontier among them, and the seeds of one description as one row."""
 
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,10 +11,18 @@ import pandas as pd
 from rdbench.family import FAMILIES
 
 FAMILY_ORDER = {family.words: index for index, family in enumerate(FAMILIES)}
-DESCRIPTION = ("dataset", "dataset_sha256", "family", "width", "latent_dim", "pseudo_inputs", "objective", "beta",
-               "target_rate", "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision",
-               "evaluation_images", "rate_samples", "status")  # fmt: skip
-"""The columns that runs of one description, but for the seed, have in common."""
+SAME_IMAGES = ["dataset_sha256", "test_images"]
+"""Runs that agree in these were measured on the same images, and only such are ranked among each other."""
+
+
+def measured(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that ended well and whose rate and distortion are numbers."""
+    return runs[(runs["status"] == "ok") & np.isfinite(runs["rate"]) & np.isfinite(runs["distortion"])]
+
+
+def asked_bounds(run: Mapping[Any, Any]) -> list[int]:
+    """The k of the IWAE-k that a run was asked for, ascending."""
+    return json.loads(run["config"])["iwae"]
 
 
 def iwae_columns(runs: pd.DataFrame) -> list[int]:
@@ -44,9 +55,9 @@ def frontier(rate: np.ndarray, distortion: np.ndarray) -> np.ndarray:
 
 
 def mark_frontier(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs with a column ``frontier``: whether a run that ended well is on the frontier of its dataset."""
+    """Runs with a column ``frontier``: whether a run is on the frontier of those measured on the same images."""
     on_frontier = pd.Series(False, index=runs.index)
-    for _, same in runs[runs["status"] == "ok"].groupby("dataset_sha256", dropna=False):
+    for _, same in measured(runs).groupby(SAME_IMAGES, dropna=False):
         best = frontier(same["rate"].to_numpy(), same["distortion"].to_numpy())
         on_frontier[same.index[best]] = True
     return runs.assign(frontier=on_frontier)
@@ -57,14 +68,18 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
     The column ``seeds`` says how many there are; a single run keeps its own standard errors.
     """
-    keys = [name for name in DESCRIPTION if name in runs.columns]
-    counts = runs.groupby(keys, dropna=False)["seed"].transform("size")
+    keys = [runs["config"].map(_but_for_seed), runs["dataset_sha256"], runs["status"]]
+    counts = runs.groupby(keys)["seed"].transform("nunique")
     single = runs[counts == 1].assign(seeds=1)
     rows = []
-    for _, same in runs[counts > 1].groupby(keys, dropna=False):
+    for _, same in runs[counts > 1].groupby([key[counts > 1] for key in keys]):
         row = same.iloc[0].to_dict() | {"seeds": len(same), "frontier": bool(same["frontier"].any())}
         for name in measures(runs):
             row |= {name: same[name].mean(), f"{name}_se": same[name].std()}
         row["train_seconds"] = same["train_seconds"].mean()
         rows.append(row)
     return sort_runs(pd.concat([single, pd.DataFrame(rows)]) if rows else single)
+
+
+def _but_for_seed(config: str) -> str:
+    return json.dumps(json.loads(config) | {"seed": None, "dataset": None}, sort_keys=True)

@@ -85,15 +85,18 @@ def train(
                 progress(Step(step + 1, steps, objective.beta_at(step), *_finite_means(sums, index + 1, step)))
         means = _finite_means(sums, steps_per_epoch, step)
         seconds = time.perf_counter() - started
-        valid = measure(model, valid_images)
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # what is validated changes no training
+            torch.manual_seed(config.seed)
+            valid = measure(model, valid_images)
+        valid_means = float(valid.rate.mean()), float(valid.distortion.mean())
+        require_finite(f"of rate and distortion on the validation split after epoch {epoch + 1}", *valid_means)
         yield Epoch(
             epoch + 1,
             step + 1,
             objective.beta_at(step),
             learning_rate(config.learning_rate, step, steps),
             *means,
-            float(valid.rate.mean()),
-            float(valid.distortion.mean()),
+            *valid_means,
             seconds,
         )
 
@@ -115,8 +118,17 @@ def normalize_gradients(model: torch.nn.Module) -> None:
     torch._foreach_div_(gradients, norms)
 
 
+def require_finite(when: str, *values: float) -> None:
+    """Raise where a rate or a distortion is not finite.
+
+    Raises:
+        DivergedError: one is not.
+    """
+    if not all(map(math.isfinite, values)):
+        raise DivergedError(f"found {', '.join(f'{value:g}' for value in values)} nats {when}")
+
+
 def _finite_means(sums: torch.Tensor, count: int, step: int) -> tuple[float, float]:
     rate, distortion = (sums / count).tolist()
-    if not (math.isfinite(rate) and math.isfinite(distortion)):
-        raise DivergedError(f"rate {rate} and distortion {distortion} by step {step + 1}")
+    require_finite(f"of rate and distortion by step {step + 1}", rate, distortion)
     return rate, distortion

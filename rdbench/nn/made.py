@@ -31,8 +31,8 @@ class MADE(nn.Sequential):
         inputs = torch.arange(dimensions)
         if backward:
             inputs = inputs.flip(0)
-        # the unit of degree d sees the inputs of degree ≤ d; the last input is seen by no output
-        units = torch.arange(hidden) % max(dimensions - 1, 1)
+        # the unit of degree d sees the inputs of degree ≤ d; the last input is seen by no output, all others by some
+        units = torch.linspace(0, max(dimensions - 2, 0), hidden).round()
         layers: list[nn.Module] = [MaskedLinear(units[:, None] >= inputs)]
         for _ in range(depth - 1):
             layers += [nn.ReLU(), MaskedLinear(units[:, None] >= units)]

@@ -17,6 +17,7 @@ from rdbench.plots.samples import samples
 from rdbench.plots.skew import skew
 from rdbench.plots.style import STYLE
 from rdbench.store import Store
+from rdbench.tables import measured
 
 __all__ = ["FORMATS", "KINDS", "draw", "page_figures"]
 
@@ -46,7 +47,7 @@ def draw(
     """
     _check("kind", kinds, tuple(KINDS))
     _check("format", formats, FORMATS)
-    ended = runs[runs["status"] == "ok"]
+    ended = measured(runs)
     if ended.empty:
         raise UserError(f"{store.folder} holds no run that ended well; nothing to draw")
     paths, left_out = [], []
@@ -66,7 +67,7 @@ def draw(
 
 def page_figures(store: Store, runs: pd.DataFrame) -> dict[str, Figure]:
     """The figures that a report's page shows, by what they are."""
-    ended = runs[runs["status"] == "ok"]
+    ended = measured(runs)
     return {
         f"{kind} of {dataset}": _figure(kind, Drawing(store, mine))
         for dataset, mine in ended.groupby("dataset")

@@ -43,6 +43,8 @@ class Report:
         if self.baseline is not None:
             missing = self.baseline[self.baseline["finding"] == "missing here"]
             lines += [f"run {run['run_id']} of the baseline is missing here" for run in missing.to_dict("records")]
+            incomparable = self.baseline[self.baseline["finding"] == "no error known"]
+            lines += [f"run {run_id} cannot be compared: no standard error" for run_id in incomparable["run_id"]]
         return lines
 
     @property
@@ -51,8 +53,8 @@ class Report:
         lines = [
             f"broken: {verdict.claim} ({', '.join(verdict.broken)})" for verdict in self.verdicts if verdict.broken
         ]
-        worse = self.paper[self.paper["judgement"] == "worse"]
-        lines += [f"worse than the paper: run {run_id}" for run_id in worse["run_id"]]
+        for row in self.paper[self.paper["judgement"].isin(["worse", "implausible"])].to_dict("records"):
+            lines.append(f"{row['judgement']} beside the paper: run {row['run_id']}")
         if self.baseline is not None:
             worse = self.baseline[self.baseline["finding"] == "regression"]
             lines += [f"worse than the baseline: run {run_id}" for run_id in worse["run_id"]]

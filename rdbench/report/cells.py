@@ -9,10 +9,13 @@ import pandas as pd
 
 from rdbench.family import parse_family
 from rdbench.report.assemble import Report
-from rdbench.tables import iwae_columns
+from rdbench.tables import SAME_IMAGES, iwae_columns
 
 Row = Mapping[Any, Any]
 BEST, FRONTIER = "*", "•"
+VARYING = ("width", "latent_dim", "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "test_images",
+           "seed")  # fmt: skip
+"""Settings that are shown where a table's runs differ in them."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +57,16 @@ def runs_table(rows: pd.DataFrame) -> Cells:
     lower_is_better = {"D": "distortion", "−ELBO": "elbo", **{f"−IWAE-{k}": f"iwae_{k}" for k in bounds}}
     best = {header: _best_rows(rows, name) for header, name in lower_is_better.items()}
     measured = {"R": "rate", **lower_is_better}
-    optional = {name: name for name in ("anneal_epochs", "width", "epochs", "seed") if rows[name].nunique() > 1}
     several = (rows["seeds"] > 1).any()
-    headers = [
-        "family",
-        "β",
-        *("seeds" if several and name == "seed" else name for name in optional),
-        *measured,
-        "s",
-        "status",
-    ]
+    varying = [name for name in VARYING if rows[name].nunique(dropna=False) > 1 and not (several and name == "seed")]
+    headers = ["family", "β", *varying, *(["seeds"] if several else []), *measured, "s", "status"]
     if rows["dataset"].nunique() > 1:
         headers.insert(0, "dataset")
     lines = []
     for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
         cells = [str(row["dataset"])] if headers[0] == "dataset" else []
         cells += [f"{parse_family(row['family']).signs}{FRONTIER if row['frontier'] else ''}", f"{row['beta']:g}"]
-        for name in optional:
-            seeds = several and name == "seed"
-            cells.append(str(row["seeds"]) if seeds else f"{row[name]:g}")
+        cells += [_setting(row[name]) for name in varying] + ([str(row["seeds"])] if several else [])
         for header, name in measured.items():
             sign = -1 if name.startswith(("elbo", "iwae")) else 1
             cells.append(with_error(row, name, sign) + (BEST if index in best.get(header, ()) else ""))
@@ -120,8 +114,8 @@ def differences_table(report: Report) -> Cells:
         ]
         for row in report.differences.to_dict("records")
     ]
-    title = "Paired differences in −ELBO on the same images: the best run of each family less the best of all"
-    return Cells(title, ["best", "other", "nats per image", "95% bootstrap", "finding"], rows)
+    title = "Paired differences in −ELBO: the best run of each family less the best of all, chosen on these same images"
+    return Cells(title, ["best", "other", "nats per image", "95% jointly", "finding"], rows)
 
 
 def baseline_table(baseline: pd.DataFrame) -> Cells:
@@ -157,13 +151,17 @@ def with_error(row: Row, name: str, sign: int = 1) -> str:
     return f"{sign * value:.{digits}f}±{error:.{digits}f}"
 
 
+def _setting(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
 def number(value: float) -> str:
     """A number to two decimals, or a dash."""
     return f"{value:.2f}" if math.isfinite(value) else "–"
 
 
 def _best_rows(rows: pd.DataFrame, name: str) -> set[Any]:
-    """The row with the lowest distortion, or the highest bound, of each dataset."""
+    """The rows with the lowest distortion, or the highest bound, among those measured on the same images."""
     signed = rows[name] if name == "distortion" else -rows[name]
     signed = signed[(rows["status"] == "ok") & signed.notna()]
-    return set(signed.groupby(rows.loc[signed.index, "dataset"]).idxmin())
+    return set(signed.groupby([rows.loc[signed.index, key] for key in SAME_IMAGES]).idxmin())

@@ -9,35 +9,36 @@ from scipy.stats import bootstrap
 from rdbench.config import make_run
 from rdbench.errors import UserError
 from rdbench.store import Store
+from rdbench.tables import SAME_IMAGES, measured
 
 CONFIDENCE = 0.95
-RESAMPLES = 999
+RESAMPLES = 1999
 NORMAL_QUANTILE = 1.96
 
 
 def paired_differences(store: Store, runs: pd.DataFrame) -> pd.DataFrame:
-    """The best run of each family against the best run of all, on the same test images, by dataset.
+    """The best run of each family against the best run of all that were measured on the same test images.
 
-    A row has the mean of the per-image differences in −ELBO (nats per image), a paired bootstrap interval (95%), and
-    whether it leaves out 0. Runs that were not measured on the same images are left out.
+    A row has the mean of the per-image differences in −ELBO (nats per image), a paired bootstrap interval, and whether
+    it leaves out 0. The intervals of a table hold jointly at 95% (Bonferroni); that the best run was chosen on these
+    very images they do not know.
     """
     rows = []
-    ended = runs[runs["status"] == "ok"]
-    for dataset, same in ended.groupby("dataset", sort=False):
+    for _, same in measured(runs).groupby(SAME_IMAGES, sort=False):
         best = same.loc[same.groupby("family", sort=False)["elbo"].idxmax()].sort_values("elbo", ascending=False)
-        best = best[best["test_images"] == best["test_images"].iloc[0]]
         if len(best) < 2:
             continue
+        confidence = 1 - (1 - CONFIDENCE) / (len(best) - 1)
         per_image = _neg_elbo_per_image(store, list(best["run_id"]))
         winner = best.iloc[0]
         for other in best.iloc[1:].to_dict("records"):
             if winner["run_id"] not in per_image or other["run_id"] not in per_image:
                 continue
             difference = per_image[other["run_id"]] - per_image[winner["run_id"]]
-            low, high = _interval(difference)
+            low, high = interval(difference, confidence)
             rows.append(
                 {
-                    "dataset": dataset,
+                    "dataset": winner["dataset"],
                     "best": f"{winner['family']} β {winner['beta']:g}",
                     "other": f"{other['family']} β {other['beta']:g}",
                     "difference": difference.mean(),
@@ -60,12 +61,14 @@ def _neg_elbo_per_image(store: Store, run_ids: list[str]) -> dict[str, np.ndarra
     return {str(run_id): mine["neg_elbo"].to_numpy(float) for run_id, mine in examples.groupby("run_id")}
 
 
-def _interval(difference: np.ndarray) -> tuple[float, float]:
+def interval(difference: np.ndarray, confidence: float) -> tuple[float, float]:
+    """A bootstrap interval of the mean of per-image differences."""
     if np.ptp(difference) == 0:
         return float(difference[0]), float(difference[0])
     found = bootstrap(
-        (difference,), np.mean, n_resamples=RESAMPLES, batch=50, method="percentile", rng=np.random.default_rng(0)
-    )
+        (difference,), np.mean, n_resamples=RESAMPLES, batch=50, confidence_level=confidence, method="percentile",
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
@@ -75,22 +78,18 @@ def against_baseline(runs: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame
     Descriptions are compared with today's defaults filled in, so ids may differ. The interval is that of two separate
     measurements, not of paired images: two trainings never end in the same place, and a paired interval, which knows
     only the images' noise, would call every retraining a change. ``finding`` is "regression", "better", "same",
-    "missing here" or "not in the baseline".
+    "missing here", "not in the baseline" or "no error known".
     """
     here, there = (_by_description(frame) for frame in (runs, baseline))
     joined = here.merge(there, on="description", how="outer", suffixes=("", "_baseline"))
     change = joined["elbo_baseline"] - joined["elbo"]
-    error = NORMAL_QUANTILE * np.sqrt(joined["elbo_se"] ** 2 + joined["elbo_se_baseline"] ** 2)
-    finding = np.select(
-        [
-            joined["elbo"].isna() & joined["elbo_baseline"].notna(),
-            joined["elbo_baseline"].isna(),
-            change - error > 0,
-            change + error < 0,
-        ],
-        ["missing here", "not in the baseline", "regression", "better"],
-        "same",
-    )
+    error = NORMAL_QUANTILE * (joined["elbo_se"] ** 2 + joined["elbo_se_baseline"] ** 2) ** 0.5
+    finding = pd.Series("same", index=joined.index)
+    finding[change + error < 0] = "better"
+    finding[change - error > 0] = "regression"
+    finding[error.isna()] = "no error known"
+    finding[joined["elbo_baseline"].isna()] = "not in the baseline"
+    finding[joined["elbo"].isna() & joined["elbo_baseline"].notna()] = "missing here"
     return pd.DataFrame(
         {
             "run_id": joined["run_id"].fillna(joined["run_id_baseline"]),

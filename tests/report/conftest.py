@@ -15,14 +15,17 @@ def make_record():
     def make(sha256="d" * 64, images=200, **values):
         measured = {"rate": 5.0, "distortion": 80.0, "iwae_1": -85.0, "iwae_5": -84.0, "status": "ok", "error": None}
         measured |= {"entropy": None, "train_seconds": 3.0, "sweep": "invented", "command": "rdbench sweep invented"}
-        measured |= {key: values.pop(key) for key in list(values) if key in measured}
+        known = ("iwae_", "elbo", "encoder_gap", "rate_se", "distortion_se")
+        measured |= {key: values.pop(key) for key in list(values) if key in measured or key.startswith(known)}
         family = parse_family(values.pop("family", "---"))
         config = make_run({"iwae": [1, 5], "epochs": 20} | family._asdict() | values)
         run_id = config.run_id(sha256)
         row = {**config.model_dump(mode="json", exclude={"iwae"}), "family": family.words, "run_id": run_id}
         row |= {"config": config.model_dump_json(), "dataset_sha256": sha256, "test_images": images, **measured}
         row["elbo"] = -(measured["rate"] + measured["distortion"])
-        row |= {f"{name}_se": 0.1 for name in ("rate", "distortion", "elbo", "iwae_1", "iwae_5")}
+        row = {
+            f"{name}_se": 0.1 for name in row if name in ("rate", "distortion", "elbo") or name.startswith("iwae_")
+        } | row
         noise = np.random.default_rng(0).normal(size=images)  # the same images, hence the same noise
         examples = {
             "run_id": [run_id] * images,

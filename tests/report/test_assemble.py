@@ -20,7 +20,10 @@ def test_sound_runs_pass(make_store):
 @pytest.mark.parametrize(
     ("values", "claim"),
     [
-        ({"entropy": 90.0}, "R + D ≥ H"),
+        ({"entropy": 90.0}, "R + D and −IWAE-k ≥ H"),
+        ({"entropy": 84.5, "iwae_5": -34.0}, "R + D and −IWAE-k ≥ H"),  # an inflated IWAE
+        ({"entropy": 80.0, "elbo_gap": -0.5, "elbo_gap_se": 0.1}, "R + D and −IWAE-k ≥ H"),  # seen image by image only
+        ({"encoder_gap": -0.5, "encoder_gap_se": 0.1}, "nor below the ELBO"),
         ({"iwae_5": -85.5}, "IWAE-k does not fall"),
         ({"rate": -2.0, "iwae_1": -78, "iwae_5": -78}, "R ≥ 0"),
         ({"iwae_5": float("nan")}, "finite"),
@@ -35,8 +38,43 @@ def test_a_broken_bound_fails_and_names_its_run(make_store, values, claim):
     assert list(report.runs.set_index("run_id").loc[broken.broken, "family"]) == ["gaussian-deconv-gaussian"]
 
 
+def test_each_run_is_judged_by_the_k_it_was_asked_for(make_store):
+    """Beside a run with another k, IWAE-50 below IWAE-1 is still seen, and what is no exact bound is still none."""
+    low = {"seed": 1, "iwae": [1, 50], "iwae_1": -85.0, "iwae_50": -99.0, "iwae_5": float("nan")}
+    loose = {"seed": 2, "iwae": [3, 6, 10], "iwae_3": -85.0, "iwae_6": -85.01, "iwae_10": -84.0}
+    other = {"seed": 3, "iwae": [3, 6, 30], "iwae_3": -85.0, "iwae_6": -84.0, "iwae_30": -83.0}
+    report = checked(make_store({}, low, loose, other))
+    broken = [run_id for verdict in report.verdicts for run_id in verdict.broken]
+    assert list(report.runs.set_index("run_id").loc[broken, "seed"]) == [1]
+
+
+def test_one_image_has_no_error_and_so_no_verdict(make_store):
+    errors = {f"{name}_se": float("nan") for name in ("rate", "distortion", "elbo", "iwae_1", "iwae_5")}
+    report = checked(make_store({"entropy": 90.0, **errors}))
+    assert "broken" not in {verdict.status for verdict in report.verdicts}
+
+
+def test_a_row_that_is_not_finite_breaks_the_gate_and_nothing_else(make_store):
+    store = make_store({"seed": 1}, {"distortion": float("nan")}, {"seed": 2, "distortion": 70.0, "rate": 6.0})
+    report = checked(store)
+    assert report.exit_code == 1
+    assert list(report.runs.set_index("seed")["frontier"][[1, 2]]) == [True, True]
+
+
+def test_runs_on_other_images_are_not_ranked_together(make_store):
+    few = {"family": "+++", "images": 50, "evaluation_images": 50, "rate": 1.0, "distortion": 60.0}
+    report = checked(make_store({}, {"family": "--+", "distortion": 81.0}, few))
+    assert report.runs.set_index("family").loc["gaussian-deconv-gaussian", "frontier"]
+    assert list(report.differences["other"]) == ["gaussian-deconv-maf β 1"]
+
+
+def test_other_settings_are_not_other_seeds(make_store):
+    report = checked(make_store({}, {"iwae": [1]}, {"seed": 1}))
+    assert sorted(report.rows["seeds"]) == [1, 2]
+
+
 def test_a_bound_missed_by_less_than_its_error_holds(make_store):
-    assert checked(make_store({"entropy": 85.2})).exit_code == 0
+    assert checked(make_store({"entropy": 85.2, "iwae_5": -85.0})).exit_code == 0
 
 
 def test_ks_that_a_run_was_not_asked_for_are_not_missed(make_store):
@@ -83,6 +121,7 @@ def test_the_papers_points_are_answered_and_judged_by_protocol(make_store):
             {**full, "rate": 27.0, "distortion": 60.3, "iwae_1": -87, "iwae_5": -86},  # printed: 27.1, 60.0
             {**full, "family": "+-v", "rate": 25.0, "distortion": 70.0, "iwae_1": -95, "iwae_5": -94},  # 83.4 printed
             {"epochs": 2, "family": "--+"},
+            {**full, "family": "+--", "rate": 10.0, "distortion": 10.0, "iwae_1": -20, "iwae_5": -20},  # 85.8 printed
             {**full, "family": "-+v", "beta": 0.1, "anneal_epochs": 50, "rate": 150.0},
         )
     )
@@ -91,6 +130,7 @@ def test_the_papers_points_are_answered_and_judged_by_protocol(make_store):
         "gaussian-deconv-gaussian": "agrees",
         "iaf-deconv-vamp": "worse",
         "gaussian-deconv-maf": "not judged: another protocol",
+        "iaf-deconv-gaussian": "implausible",
         "gaussian-pixelcnn-vamp": "not judged: the sources differ on β",
     }
     assert report.paper.set_index("family").loc["gaussian-deconv-gaussian", "neg_elbo_difference"] == pytest.approx(0.2)
@@ -107,10 +147,12 @@ def test_paired_differences_see_through_noise_that_images_share(make_store):
 
 
 def test_the_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
-    from rdbench.report.differences import _interval
+    from rdbench.report.differences import interval
 
     generator = np.random.default_rng(1)
-    covered = sum(low <= 0.3 <= high for low, high in (_interval(generator.normal(0.3, 2, 100)) for _ in range(100)))
+    covered = sum(
+        low <= 0.3 <= high for low, high in (interval(generator.normal(0.3, 2, 100), 0.95) for _ in range(100))
+    )
     assert 86 <= covered <= 100
 
 
