@@ -17,7 +17,7 @@ from rdbench.plots.samples import samples
 from rdbench.plots.skew import skew
 from rdbench.plots.style import STYLE
 from rdbench.store import Store
-from rdbench.tables import measured
+from rdbench.tables import measured, sort_runs
 
 __all__ = ["FORMATS", "KINDS", "draw", "page_figures"]
 
@@ -47,7 +47,7 @@ def draw(
     """
     _check("kind", kinds, tuple(KINDS))
     _check("format", formats, FORMATS)
-    ended = measured(runs)
+    ended = sort_runs(measured(runs))
     if ended.empty:
         raise UserError(f"{store.folder} holds no run that ended well; nothing to draw")
     paths, left_out = [], []

@@ -1,5 +1,7 @@
 """Where the nats of each run's −ELBO go."""
 
+import math
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -22,10 +24,10 @@ def attribution(drawing: Drawing) -> Figure:
         raise NothingToDrawError(
             f"{len(runs)} runs are too many bars; choose at most {MOST_RUNS} by --family or --beta"
         )
-    largest = bounds[-1]
+    largest, most = bounds[-1], math.log(runs["test_images"].max())
     gap = runs[f"iwae_{largest}"] - runs["elbo"]
     parts = {
-        "mutual information I(X;Z)": runs["mutual_information"],
+        f"mutual information (an estimate ≤ log N = {most:.2f})": runs["mutual_information"],
         "marginal KL": runs["marginal_kl"],
         f"encoder's gap to IWAE-{largest}": gap,
         "rest of the distortion": runs["distortion"] - gap,

@@ -19,7 +19,7 @@ def invented(count=24, **columns):
     rate = np.linspace(0.0004, 80, count)
     runs = {
         "run_id": [f"{index:04d}" for index in range(count)],
-        "dataset": "mnist", "dataset_sha256": "d", "status": "ok", "anneal_epochs": 0, "seed": 0,
+        "dataset": "mnist", "dataset_sha256": "d", "status": "ok", "anneal_epochs": 0, "seed": 0, "test_images": 200,
         "family": [family.words for family in families],
         "beta": 1 + np.arange(count) % 5 / 4,
         "rate": rate, "distortion": 85 - rate + generator.exponential(3, count),
