@@ -3,16 +3,22 @@
 import sys
 
 from rdbench.cli import app
-from rdbench.errors import UserError
+from rdbench.errors import InterruptedSweepError, UserError
+
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
 
 
 def main() -> None:
-    """Run the command line; a user's error is one line on stderr and exit code 2."""
+    """Run the command line; a user's error is one line on stderr and exit code 2, an interruption 130."""
     try:
         app()
     except UserError as error:
         print(f"rdbench: {error}", file=sys.stderr)
         sys.exit(2)
+    except InterruptedSweepError as interruption:
+        print(f"rdbench: {interruption}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ class UserError(Exception):
     """A mistake in what was asked, told in one line: what was found, what was expected, what to do."""
 
 
+class InterruptedSweepError(Exception):
+    """The user stopped a sweep; says what is kept and how to go on."""
+
+
 def unknown(kind: str, found: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a table, with the nearest name that is.
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from rdbench import data
 from rdbench.config import RunConfig, Sweep
+from rdbench.errors import InterruptedSweepError
 from rdbench.plan import plan
 from rdbench.progress import Display
 from rdbench.provenance import command
@@ -23,6 +24,7 @@ def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | Non
 
     Raises:
         UserError: something asked for cannot be; raised before any training.
+        InterruptedSweepError: the user stopped it.
     """
     console = Console()
     device = pick_device(device_name)
@@ -38,8 +40,15 @@ def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | Non
         f"sweep {sweep.name}: {len(planned.runs)} runs{note}, on {device.type}, into {folder}", highlight=False
     )
     with Display(len(planned.pending), console) as display:
-        for record in here(planned.pending.values(), sweep.name, device, data_dir, display):
-            store.write(record)
+        try:
+            for record in here(planned.pending.values(), sweep.name, device, data_dir, display):
+                store.write(record)
+                display.end(record.row)  # a run counts as done once it is kept
+        except KeyboardInterrupt:
+            kept += display.done
+            raise InterruptedSweepError(
+                f"interrupted; {kept} of {len(planned.runs)} runs are whole in {folder}, the same command does the rest"
+            ) from None
     store.compact()
     rows = store.read("runs")
     mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
@@ -54,6 +63,4 @@ def here(
     """The record of each run of the sweep called ``sweep`` as it finishes."""
     for run in runs:
         display.begin(run)
-        record = execute(run, sweep, data.load(run.dataset, data_dir), device, display.show)
-        display.end(record.row)
-        yield record
+        yield execute(run, sweep, data.load(run.dataset, data_dir), device, display.show)

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from rdbench import data
 from rdbench.config import make_run
+from rdbench.errors import UserError
 from rdbench.images import Images
 from rdbench.models import VAE
 from rdbench.run import make_model, subset
@@ -21,17 +23,31 @@ DECODED = 5
 
 
 def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
-    """The trained model of a run, in evaluation mode, on the CPU."""
+    """The trained model of a run, in evaluation mode, on the CPU.
+
+    Raises:
+        UserError: its checkpoint is absent or does not fit.
+    """
     model = make_model(make_run(json.loads(row["config"])))
-    model.load_state_dict(load_file(store.checkpoint(row["run_id"])))
+    path = store.checkpoint(row["run_id"])
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:  # torch's answer where weights do not fit the model
+        raise UserError(f"{path} does not hold this run's weights ({str(error).splitlines()[0]})") from None
     return model.eval()
 
 
 @torch.no_grad()
 def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float32]]:
-    """Columns of 8 images: of the test split, one reconstruction, a mean of five; one generation, a mean of five."""
-    model = load_model(store, row)
-    dataset = data.load(json.loads(row["config"])["dataset"])
+    """Columns of 8 images: of the test split, one reconstruction, a mean of five; one generation, a mean of five.
+
+    Raises:
+        UserError: the checkpoint or the data is not here.
+    """
+    name = json.loads(row["config"])["dataset"]
+    if name in data.DATASETS and not data.present(name):
+        raise UserError(f"dataset {name} is not here; fetch it with: rdbench data fetch {name}")
+    model, dataset = load_model(store, row), data.load(name)
     inputs = Images.on(torch.device("cpu"), subset(dataset.test, ROWS))[:]
     torch.manual_seed(row["seed"])
     columns = [inputs]

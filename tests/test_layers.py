@@ -32,8 +32,8 @@ BELOW = {  # a room and what it may import, besides itself
     "provenance": set(),
     "progress": {"config"},
     "run": {"config", "data", "errors", "evaluate", "images", "information", "models", "provenance", "store", "train"},
-    "execute": {"config", "data", "plan", "progress", "provenance", "report", "run", "store", "tables"},
-    "samples": {"config", "data", "images", "models", "run", "store"},
+    "execute": {"config", "data", "errors", "plan", "progress", "provenance", "report", "run", "store", "tables"},
+    "samples": {"config", "data", "errors", "images", "models", "run", "store"},
     "sweeps": set(),
 }
 

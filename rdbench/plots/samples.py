@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
+from rdbench.errors import UserError
 from rdbench.plots.drawing import Drawing, NothingToDrawError
 
 MOST_RUNS = 6
@@ -20,15 +21,16 @@ def samples(drawing: Drawing) -> Figure:
     if runs["family"].nunique() > 1:
         runs = runs[runs["family"] == runs.sort_values("elbo")["family"].iloc[-1]]
     runs = runs.drop_duplicates(["beta", "anneal_epochs"]).head(MOST_RUNS)
-    absent = [run_id for run_id in runs["run_id"] if not drawing.store.checkpoint(run_id).is_file()]
-    if absent:
-        raise NothingToDrawError(f"checkpoints/{absent[0]}.safetensors is not in the store; samples need it")
+    try:
+        drawn = [draw_samples(drawing.store, run) for run in runs.to_dict("records")]
+    except UserError as error:
+        raise NothingToDrawError(str(error)) from None
     figure = Figure(figsize=(2.9 * len(runs) + 0.2, 5.0))
     panels = figure.subfigures(1, len(runs), squeeze=False).flat
-    for panel, run in zip(panels, runs.to_dict("records"), strict=True):
+    for panel, run, columns in zip(panels, runs.to_dict("records"), drawn, strict=True):
         annealed = ", annealed" if run["anneal_epochs"] else ""
         panel.suptitle(f"β {run['beta']:g}{annealed}\nR {run['rate']:.2f}  D {run['distortion']:.2f}", fontsize=9)
-        _draw(panel, draw_samples(drawing.store, run))
+        _draw(panel, columns)
     figure.suptitle(f"{runs['family'].iloc[0]}: {drawing.dataset}", fontsize=11, x=0.01, ha="left")
     return figure
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rdbench.config import RunConfig
 from rdbench.errors import UserError
 from rdbench.family import FAMILIES
 from rdbench.plots import KINDS, draw
@@ -71,11 +72,14 @@ def test_attribution_without_its_columns_says_so(store):
         KINDS["attribution"](Drawing(store, invented()))
 
 
-def test_samples_without_checkpoints_say_so(store):
+def test_samples_without_fitting_checkpoints_say_so(store):
+    runs = invented(dataset="sprites", config=RunConfig(dataset="sprites", width=0.05).model_dump_json())
+    with pytest.raises(NothingToDrawError, match="does not hold this run's weights"):
+        KINDS["samples"](Drawing(store, runs))
     for path in (store.folder / "checkpoints").iterdir():
         path.unlink()
-    with pytest.raises(NothingToDrawError, match="is not in the store; samples need it"):
-        KINDS["samples"](Drawing(store, invented()))
+    with pytest.raises(NothingToDrawError, match=r"safetensors does not hold .*No such file"):
+        KINDS["samples"](Drawing(store, runs))
 
 
 def test_two_datasets_are_not_drawn_over_each_other(store, tmp_path):
