@@ -10,12 +10,12 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; a user's error is one line on stderr and exit code 2, an interruption 130."""
+    """Run the command line; a user's error is one line on stderr, and exit code 2 or the one that it names."""
     try:
         app()
     except UserError as error:
         print(f"rdbench: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except InterruptedSweepError as interruption:
         print(f"rdbench: {interruption}", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rdbench import __version__
+
 if TYPE_CHECKING:
     from rdbench.config import Sweep
 
@@ -24,18 +26,36 @@ DataDir = Annotated[
 ]
 FamilyOption = Annotated[list[str], typer.Option(help="In words (gaussian-pixelcnn-vamp) or signs (-+v).")]
 BetaOption = Annotated[list[float], typer.Option(help="Weight of the rate in D + βR.")]
-StoreArgument = Annotated[Path, typer.Argument(help="Folder of a sweep's tables, such as outputs/demo.")]
+DatasetArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `rdbench data list`.")]
+StoreArgument = Annotated[
+    Path, typer.Argument(metavar="STORE", help="Folder of a sweep's tables, such as outputs/demo.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rdbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+) -> None:
+    """The rate-distortion benchmark for latent-variable models."""
 
 
 @app.command()
 def sweep(
-    name: Annotated[str, typer.Argument(metavar="[NAME|FILE.toml]", help="A packaged sweep or a TOML file.")] = "demo",
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="A packaged sweep or a TOML file.")] = "demo",
     store: Annotated[Path | None, typer.Option(help="Where results go.", show_default="outputs/<sweep>")] = None,
     family: FamilyOption = [],
     beta: BetaOption = [],
     seed: Annotated[list[int], typer.Option(help="Random seed.")] = [],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
-    assignments: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any other key of a run.")] = [],
+    assignments: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any key of a run (see the README).")
+    ] = [],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     data_dir: DataDir = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs that would be done.")] = False,
@@ -43,10 +63,13 @@ def sweep(
     """Train and evaluate every run of a sweep that its store does not hold yet.
 
     Repeated options replace the sweep's own lists: --beta 0.5 --beta 1 runs these two.
+
+    Exit codes: 0 all runs ended well; 1 a run diverged or failed; 2 wrong usage; 130 interrupted.
     """
     from rdbench.config import load_sweep, parse_assignments
 
     given = {"family": family, "beta": beta, "seed": seed, "epochs": epochs}
+    given["family"] = [name for names in family for name in names.split(",")]
     values = parse_assignments(assignments) | {key: value for key, value in given.items() if value not in (None, [])}
     chosen = load_sweep(name).with_values(values)
     folder = store or Path("outputs") / chosen.name
@@ -77,13 +100,18 @@ def plot(
     rows = Store(store).read("runs")
     chosen = select(rows.frame, family, beta, None)
     paths, left_out = draw(
-        Store(store), chosen, kind, formats.split(","), out or store / "figures", reference=reference
+        Store(store),
+        chosen,
+        kind,
+        [name.strip() for name in formats.split(",")],
+        out or store / "figures",
+        reference=reference,
     )
     for path in paths:
         typer.echo(path)
     for line in (*left_out, *rows.skipped):
         typer.echo(line, err=True)
-    raise typer.Exit(3 if rows.skipped else 0)
+    raise typer.Exit(2 if kind and left_out else 3 if rows.skipped else 0)
 
 
 @app.command()
@@ -101,8 +129,9 @@ def report(
 ) -> None:
     """Report a store's runs: numbers, verdicts, the paper's numbers beside them, differences.
 
-    With --check the exit code is 0 if every verdict holds, 1 on a regression or a broken bound, 3 if runs are missing,
-    failed or unreadable, or none was measured. Wrong usage is always 2, and an unreadable file in a store always 3.
+    Exit codes with --check: 0 nothing broke; 1 a regression or broken bound; 2 wrong usage; 3 missing or failed runs.
+
+    Without it: 0, 2 on wrong usage, 3 if a file in the store cannot be read.
     """
     from rdbench.errors import UserError, unknown
     from rdbench.report import FORMATS, assemble
@@ -125,22 +154,17 @@ def report(
 @app.command()
 def families(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the twelve families with their parts and numbers of parameters, at full width."""
-    from rich.console import Console
-    from rich.table import Table
-
     from rdbench.models import parameter_counts
+    from rdbench.report.cells import Cells
+    from rdbench.report.formats import aligned
 
     counts = parameter_counts()
     if as_json:
         typer.echo(json.dumps(counts, indent=2))
         return
-    table = Table(title="parameters at full width")
-    for column in ("family", "", "encoder", "decoder", "marginal", "total"):
-        table.add_column(column, justify="left" if column in ("family", "") else "right")
-    for row in counts:
-        numbers = [f"{row['parameters'][part]:,}" for part in ("encoder", "decoder", "marginal", "total")]
-        table.add_row(row["family"], row["signs"], *numbers)
-    Console().print(table)
+    parts = ("encoder", "decoder", "marginal", "total")
+    rows = [[row["family"], row["signs"], *(f"{row['parameters'][part]:,}" for part in parts)] for row in counts]
+    typer.echo(aligned(Cells("Parameters at full width", ["family", "signs", *parts], rows)))
 
 
 @data_app.command("list")
@@ -159,7 +183,7 @@ def list_datasets(data_dir: DataDir = None) -> None:
 
 
 @data_app.command()
-def fetch(name: str, data_dir: DataDir = None) -> None:
+def fetch(name: DatasetArgument, data_dir: DataDir = None) -> None:
     """Make a dataset ready: fetch what is missing, check it, keep a packed copy."""
     from rdbench.data import load
 
@@ -168,8 +192,8 @@ def fetch(name: str, data_dir: DataDir = None) -> None:
 
 
 @data_app.command()
-def verify(name: str, data_dir: DataDir = None) -> None:
-    """Read a dataset's upstream files again and compare every checksum."""
+def verify(name: DatasetArgument, data_dir: DataDir = None) -> None:
+    """Read a dataset's upstream files again, fetching what is missing, and compare every checksum."""
     from rdbench.data import DATASETS
     from rdbench.data import verify as verify_dataset
 
@@ -188,6 +212,5 @@ def _print_plan(sweep: "Sweep", folder: Path, data_dir: Path | None) -> None:
 
     planned = plan(sweep.runs(), Store(folder), data_dir)
     for run_id, run in planned.pending.items():
-        annealed = f"anneal_epochs={run.anneal_epochs} epochs={run.epochs} seed={run.seed}"
-        typer.echo(f"{run_id}  {run.dataset}  {run.family.words}  beta={run.beta:g} {annealed}")
+        typer.echo(f"{run_id}  {run.dataset}  {run.family.words}  {run.label(sweep.varying)}")
     typer.echo(f"{len(planned.pending)} of {len(planned.runs)} runs to do in {folder}")

@@ -25,6 +25,11 @@ def _ascending(value: Any) -> Any:
     return tuple(sorted(set(value))) if isinstance(value, list | tuple) else value
 
 
+def _number_or_all(value: Any) -> Any:
+    """``all`` is how one types None."""
+    return None if value == "all" else value
+
+
 class RunConfig(BaseModel):
     """One run: everything that decides its numbers, except the data, which is known by its checksum.
 
@@ -51,7 +56,7 @@ class RunConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**63)
     iwae: Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_ascending)] = (1, 5, 50)
     rate_samples: Count = 64
-    evaluation_images: Count | None = None
+    evaluation_images: Annotated[Count | None, BeforeValidator(_number_or_all)] = None
 
     @model_validator(mode="after")
     def _annealing_ends(self) -> "RunConfig":
@@ -63,6 +68,15 @@ class RunConfig(BaseModel):
     def family(self) -> Family:
         """The encoder, decoder and marginal."""
         return Family(self.encoder, self.decoder, self.marginal)
+
+    def label(self, varying: Iterable[str]) -> str:
+        """The run in words: its family and β, and the values of ``varying`` keys.
+
+        >>> RunConfig().label(["seed", "width"])
+        '---  β 1  seed 0  width 1'
+        """
+        others = [f"{key} {getattr(self, key)}".removesuffix(".0") for key in varying if key not in ("family", "beta")]
+        return "  ".join([self.family.signs, f"β {self.beta:g}", *others])
 
     def run_id(self, dataset_sha256: str) -> str:
         """The run's name: a hash of this description, with the dataset known by its checksum and not by its path."""
@@ -98,6 +112,11 @@ class Sweep:
     description: str
     grid: Mapping[str, tuple[Any, ...]]
 
+    @property
+    def varying(self) -> list[str]:
+        """The keys that take several values."""
+        return [key for key, values in self.grid.items() if len(values) > 1]
+
     def with_values(self, values: Mapping[str, Any]) -> "Sweep":
         """This sweep with the values of some keys replaced."""
         return replace(self, grid={**self.grid, **_grid(values)})
@@ -125,7 +144,7 @@ def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         grid[key] = tuple(value) if isinstance(value, list | tuple) else (value,)
         if not grid[key]:
             raise UserError(f"{key}: found an empty list; expected at least one value")
-    if grid.get("family") == ("all",):
+    if "all" in grid.get("family", ()):
         grid["family"] = tuple(family.words for family in FAMILIES)
     return grid
 
@@ -146,7 +165,8 @@ def load_sweep(name: str) -> Sweep:
         try:
             text = Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read the sweep {name}: {error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise UserError(f"cannot read the sweep {name}: {why}; packaged: {', '.join(packaged_sweeps())}") from None
     elif name in packaged_sweeps():
         text = (files("rdbench.sweeps") / f"{name}.toml").read_text(encoding="utf-8")
     else:

@@ -3,9 +3,14 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_SHOWN = 20
+"""How many known names an error lists."""
+
 
 class UserError(Exception):
     """A mistake in what was asked, told in one line: what was found, what was expected, what to do."""
+
+    exit_code = 2
 
 
 class InterruptedSweepError(Exception):
@@ -21,4 +26,5 @@ def unknown(kind: str, found: str, known: Iterable[str]) -> UserError:
     names = list(known)
     near = get_close_matches(found, names, n=1, cutoff=0.4)
     hint = f"; did you mean '{near[0]}'?" if near else "."
-    return UserError(f"unknown {kind} {found!r}{hint} Known: {', '.join(names)}")
+    known_names = f" Known: {', '.join(names)}" if len(names) <= MOST_SHOWN else ""
+    return UserError(f"unknown {kind} {found!r}{hint}{known_names}")

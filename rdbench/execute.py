@@ -31,15 +31,17 @@ def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | Non
     store = Store(folder)
     runs = sweep.runs()
     planned = plan(runs, store, data_dir)
+    for name in dict.fromkeys(run.dataset for run in planned.pending.values()):
+        data.load(name, data_dir)  # fetched and checked before any training
     store.prepare()
-    words = {run_id: f"{run.family.words} β {run.beta:g} seed {run.seed}" for run_id, run in planned.runs.items()}
+    words = {run_id: run.label(sweep.varying) for run_id, run in planned.runs.items()}
     store.announce(sweep.name, command(), words)
     kept = len(planned.runs) - len(planned.pending)
     note = f", {kept} of them already there" if kept else ""
     console.print(
         f"sweep {sweep.name}: {len(planned.runs)} runs{note}, on {device.type}, into {folder}", highlight=False
     )
-    with Display(len(planned.pending), console) as display:
+    with Display(len(planned.pending), sweep.varying, console) as display:
         try:
             for record in here(planned.pending.values(), sweep.name, device, data_dir, display):
                 store.write(record)

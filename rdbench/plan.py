@@ -23,6 +23,8 @@ def plan(runs: Iterable[RunConfig], store: Store, data_dir: Path | None) -> Plan
     Raises:
         UserError: a dataset cannot be had, or the store cannot be read.
     """
-    named = {run.run_id(data.load(run.dataset, data_dir).sha256): run for run in runs}
+    runs = list(runs)
+    checksums = {name: data.checksum(name, data_dir) for name in dict.fromkeys(run.dataset for run in runs)}
+    named = {run.run_id(checksums[run.dataset]): run for run in runs}
     finished = store.finished()
     return Plan(named, {run_id: run for run_id, run in named.items() if run_id not in finished})

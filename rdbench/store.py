@@ -6,6 +6,7 @@ row has everything else.
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -47,9 +48,26 @@ KEYS: Mapping[Table, Sequence[str]] = {
 }
 """What names a row."""
 
+REQUIRED: Mapping[Table, Sequence[str]] = {**KEYS, "runs": ("run_id", "status")}
+"""The columns by which a file is known to be one of ours."""
+
 PLANS = "plans"
 COMPACTED = "compacted-"
 RUNS_A_FILE = 1000
+
+
+MEASURES = ("rate", "distortion", "elbo")
+ALWAYS = {"runs": (*MEASURES, *(f"{name}_se" for name in MEASURES), "train_seconds", "test_images")}
+"""Columns that readers find even where no run got as far as to measure them."""
+
+
+class EmptyTableError(UserError):
+    """A store without a row of a table; ``skipped`` has a line for each file that could not be read."""
+
+    def __init__(self, message: str, skipped: list[str]) -> None:
+        super().__init__(message)
+        self.skipped = skipped
+        self.exit_code = 3 if skipped else 2
 
 
 class Rows(NamedTuple):
@@ -103,15 +121,18 @@ class Store:
         except OSError as error:
             raise UserError(f"cannot write to the store {self.folder}: {error.strerror}; name another") from None
 
-    def missing(self, finished: Collection[str]) -> list[str]:
-        """A line for each announced run that is not among those ``finished``."""
-        lines = {}
+    def missing(self, finished: Collection[str]) -> tuple[list[str], list[str]]:
+        """A line for each announced run that is not among those ``finished``, and for each plan that cannot be read."""
+        lines, skipped = {}, []
         for path in sorted((self.folder / PLANS).glob("*.json")):
-            plan = json.loads(path.read_text(encoding="utf-8"))
-            for run_id, words in plan["runs"].items():
-                if run_id not in finished:
-                    lines[run_id] = f"run {run_id} ({words}) is missing; finish it with: {plan['command']}"
-        return list(lines.values())
+            try:
+                plan = json.loads(path.read_text(encoding="utf-8"))
+                for run_id, words in plan["runs"].items():
+                    if run_id not in finished:
+                        lines[run_id] = f"run {run_id} ({words}) is missing; finish it with: {plan['command']}"
+            except (OSError, ValueError, TypeError, KeyError, AttributeError):
+                skipped.append(f"{path}: not the plan of a sweep")
+        return list(lines.values()), skipped
 
     def write(self, record: Record) -> None:
         """Keep a record; its row comes last.
@@ -133,7 +154,7 @@ class Store:
         """The rows of a table, whatever files hold them; of the runs in ``run_ids`` only, where these are given.
 
         Raises:
-            UserError: the store is not there, or holds no row of that table.
+            EmptyTableError: the store is not there, or holds no row of that table.
         """
         tables, skipped = [], []
         for path in self._files(table, run_ids):
@@ -142,14 +163,30 @@ class Store:
             except (OSError, pa.ArrowException, KeyError) as error:
                 skipped.append(f"{path}: not a table of {table} ({str(error).splitlines()[0]})")
         if not any(len(found) for found in tables):
-            hint = f"; skipped {'; '.join(skipped)}" if skipped else ""
-            raise UserError(f"{self.folder} holds no {table}; fill it with: rdbench sweep --store {self.folder}{hint}")
+            raise self._empty(table, skipped)
         frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
-        return Rows(frame.drop_duplicates(list(KEYS[table]), ignore_index=True), skipped)
+        absent = [name for name in ALWAYS.get(table, ()) if name not in frame]
+        frame = frame.assign(**dict.fromkeys(absent, math.nan))
+        if "created_at" in frame:  # of a run that was done again, the newest row counts
+            frame = frame.sort_values("created_at", kind="stable")
+        return Rows(frame.drop_duplicates(list(KEYS[table]), keep="last", ignore_index=True), skipped)
+
+    def _empty(self, table: Table, skipped: list[str]) -> EmptyTableError:
+        if skipped:
+            return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}; delete and sweep again", skipped)
+        if not self.folder.is_dir():
+            return EmptyTableError(
+                f"there is no store {self.folder}; make it with: rdbench sweep --store {self.folder}", []
+            )
+        return EmptyTableError(f"{self.folder} holds no {table}; fill it with: rdbench sweep --store {self.folder}", [])
 
     def finished(self) -> set[str]:
-        """The ids of the runs that have a row."""
-        return set(self.read("runs").frame["run_id"]) if self._files("runs") else set()
+        """The ids of the runs that have a row, less those that failed: these are worth another try."""
+        try:
+            runs = self.read("runs").frame
+        except EmptyTableError:
+            return set()
+        return set(runs.loc[runs["status"] != "failed", "run_id"])
 
     def compact(self) -> None:
         """Merge files of one run into files of many, so that ten thousand runs are read in a second.
@@ -193,9 +230,13 @@ class Store:
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that, whenever the machine stops, it is there whole or not at all."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".partial", delete=False) as partial:
-        partial.write(content)
-        partial.flush()
-        os.fsync(partial.fileno())
+        try:
+            partial.write(content)
+            partial.flush()
+            os.fsync(partial.fileno())
+        except OSError:
+            os.unlink(partial.name)
+            raise
     os.replace(partial.name, path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -208,7 +249,7 @@ def _read_checked(path: Path, table: Table, run_ids: Collection[str] | None) -> 
     """The rows of one file; raises KeyError where it lacks a column that every such file has."""
     filters = None if run_ids is None else [("run_id", "in", set(run_ids))]
     found = pq.read_table(path, partitioning=None, filters=filters)
-    missing = [name for name in KEYS[table] if name not in found.column_names]
+    missing = [name for name in REQUIRED[table] if name not in found.column_names]
     if missing:
         raise KeyError(f"no column {missing[0]}")
     return found

@@ -8,11 +8,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rdbench.family import FAMILIES
+from rdbench.family import FAMILIES, parse_family
 
 FAMILY_ORDER = {family.words: index for index, family in enumerate(FAMILIES)}
 SAME_IMAGES = ["dataset_sha256", "test_images"]
 """Runs that agree in these were measured on the same images, and only such are ranked among each other."""
+
+
+VARYING = ("width", "latent_dim", "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "test_images",
+           "seed")  # fmt: skip
+"""Settings that are shown where runs differ in them."""
+
+
+def varying(runs: pd.DataFrame) -> list[str]:
+    """The settings in which runs differ, besides family and β."""
+    return [name for name in VARYING if name in runs and runs[name].nunique(dropna=False) > 1]
+
+
+def labels(runs: pd.DataFrame) -> pd.Series:
+    """Each run in words: the signs of its family, β, and the settings in which the runs differ."""
+    differing = varying(runs)
+    words = []
+    for run in runs.to_dict("records"):
+        settings = [f"{name} {setting(run[name])}" for name in differing]
+        words.append("  ".join([parse_family(run["family"]).signs, f"β {run['beta']:g}", *settings]))
+    return pd.Series(words, index=runs.index, dtype=object)
+
+
+def setting(value: Any) -> str:
+    """A setting in few letters."""
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def measured(runs: pd.DataFrame) -> pd.DataFrame:

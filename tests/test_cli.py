@@ -151,6 +151,7 @@ def test_a_dry_run_lists_and_writes_nothing(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("gaussian-pixelcnn-vamp") == done.stdout.count("iaf-deconv-maf") == 2
+    assert done.stdout.count("β 0.5") == done.stdout.count("β 2") == 2
     assert "4 of 4 runs to do" in done.stdout
     assert not list(tmp_path.iterdir())
 
@@ -188,7 +189,7 @@ def test_an_empty_list_is_refused(tmp_path):
 @pytest.mark.parametrize("command", ["plot", "report"])
 def test_an_absent_store_is_refused(command, tmp_path):
     done = rdbench(command, tmp_path / "absent")
-    assert done.returncode == 2 and "fill it with: rdbench sweep" in done.stderr
+    assert done.returncode == 2 and "there is no store" in done.stderr
 
 
 def test_families_as_json():

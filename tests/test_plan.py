@@ -20,6 +20,12 @@ def test_what_has_a_row_is_not_pending(runs, tmp_path):
     for run_id in done:
         weights = {"weight": np.zeros(1, np.float32)}
         store.write(
-            Record(run_id, {"run_id": run_id}, {"run_id": [], "epoch": []}, {"run_id": [], "index": []}, weights)
+            Record(
+                run_id,
+                {"run_id": run_id, "status": "ok"},
+                {"run_id": [], "epoch": []},
+                {"run_id": [], "index": []},
+                weights,
+            )
         )
     assert set(plan(runs, store, None).pending) == set(first.runs) - set(done)

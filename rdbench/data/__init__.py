@@ -10,7 +10,7 @@ from rdbench.data.dataset import Dataset
 from rdbench.data.files import data_folder, find, load_packed, save_packed
 from rdbench.errors import UserError, unknown
 
-__all__ = ["DATASETS", "Dataset", "NamedDataset", "load", "present", "verify"]
+__all__ = ["DATASETS", "Dataset", "NamedDataset", "checksum", "load", "present", "verify"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,16 @@ def verify(name: str, data_dir: Path | None = None) -> Dataset:
     if spec.files:
         save_packed(dataset)
     return dataset
+
+
+def checksum(name: str, data_dir: Path | None = None) -> str:
+    """The dataset's SHA-256, where it is known beforehand without opening its files.
+
+    Raises:
+        UserError: as for ``load``.
+    """
+    known = DATASETS[name].sha256 if name in DATASETS else None
+    return known or load(name, data_dir).sha256
 
 
 def present(name: str, data_dir: Path | None = None) -> bool:

@@ -42,8 +42,7 @@ def draw(
     With no ``kinds``, every kind that the store has the numbers for.
 
     Raises:
-        UserError: a kind or format is unknown, no run ended well, ``out`` cannot be written, or a kind that was asked
-            for by name cannot be drawn.
+        UserError: a kind or format is unknown, no run ended well, or ``out`` cannot be written.
     """
     _check("kind", kinds, tuple(KINDS))
     _check("format", formats, FORMATS)
@@ -51,17 +50,18 @@ def draw(
     if ended.empty:
         raise UserError(f"{store.folder} holds no run that ended well; nothing to draw")
     paths, left_out = [], []
-    for dataset, mine in ended.groupby("dataset"):
+    stems = {
+        sha256: Path(str(name)).stem for sha256, name in ended.groupby("dataset_sha256")["dataset"].first().items()
+    }
+    for sha256, mine in ended.groupby("dataset_sha256"):
+        stem = stems[sha256] if list(stems.values()).count(stems[sha256]) == 1 else f"{stems[sha256]}-{str(sha256)[:8]}"
         for kind in kinds or KINDS:
             try:
                 figure = _figure(kind, Drawing(store, mine, reference))
-            except NothingToDrawError as error:
+            except (NothingToDrawError, UserError) as error:
                 left_out.append(f"{kind} left out: {error}")
                 continue
-            name = kind if ended["dataset"].nunique() == 1 else f"{kind}-{Path(str(dataset)).stem}"
-            paths += _save(figure, out, name, formats)
-    if kinds and left_out:
-        raise UserError("; ".join(left_out))
+            paths += _save(figure, out, kind if len(stems) == 1 else f"{kind}-{stem}", formats)
     return paths, left_out
 
 
@@ -70,7 +70,7 @@ def page_figures(store: Store, runs: pd.DataFrame) -> dict[str, Figure]:
     ended = measured(runs)
     return {
         f"{kind} of {dataset}": _figure(kind, Drawing(store, mine))
-        for dataset, mine in ended.groupby("dataset")
+        for (_, dataset), mine in ended.groupby(["dataset_sha256", "dataset"])
         for kind in ("plane", "skew")
     }
 

@@ -5,9 +5,8 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from rdbench.family import parse_family
 from rdbench.plots.drawing import Drawing, NothingToDrawError
-from rdbench.tables import iwae_columns
+from rdbench.tables import iwae_columns, labels
 
 MOST_RUNS = 40
 NEEDED = ("mutual_information", "marginal_kl")
@@ -38,8 +37,7 @@ def attribution(drawing: Drawing) -> Figure:
     for (label, values), colour in zip(parts.items(), COLOURS, strict=True):
         axes.barh(rows, values, left=left, color=colour, label=label, height=0.75)
         left = left + values.to_numpy()
-    labels = [f"{parse_family(run['family']).signs}  β {run['beta']:g}" for run in runs.to_dict("records")]
-    axes.set_yticks(rows, labels, family="monospace")
+    axes.set_yticks(rows, list(labels(runs)), family="monospace", fontsize=8)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
     axes.set_xlabel("−ELBO = R + D (nats per image)")

@@ -25,7 +25,9 @@ def history(drawing: Drawing) -> Figure:
         raise NothingToDrawError(
             f"{len(runs)} runs are too many lines; choose at most {MOST_RUNS} by --family or --beta"
         )
-    epochs = drawing.store.read("history", list(runs["run_id"])).frame
+    epochs, skipped = drawing.store.read("history", list(runs["run_id"]))
+    if skipped:
+        raise NothingToDrawError("; ".join(skipped))
     epochs = epochs.rename(columns={"valid_rate": "rate", "valid_distortion": "distortion"})
     epochs["neg_elbo"] = epochs["rate"] + epochs["distortion"]
     figure = Figure(figsize=(7.6, 6.4))

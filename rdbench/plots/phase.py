@@ -23,10 +23,12 @@ def phase(drawing: Drawing) -> Figure:
         [0, entropy, extent, extent, 0], [entropy, 0, 0, extent, extent], color="#0072B2", alpha=0.08, linewidth=0
     )
     axes.fill([0, entropy, 0], [entropy, 0, 0], color="#D55E00", alpha=0.12, linewidth=0)
-    axes.plot([0, entropy], [entropy, 0], color="#D55E00", label="D = H − R")
+    line = "D = H − R" if known else "D = best −ELBO − R, not below H − R"
+    axes.plot([0, entropy], [entropy, 0], color="#D55E00", label=line)
     axes.plot(*best.T, color="0.2", marker="o", markersize=4, label="frontier of the runs")
     small = min(10.0, 18 * entropy / extent)  # fits the triangle, however small it is
-    axes.text(entropy / 3, entropy / 3, "impossible", ha="center", va="center", color="#A04000", fontsize=small)
+    below = "impossible" if known else "not reached"
+    axes.text(entropy / 3, entropy / 3, below, ha="center", va="center", color="#A04000", fontsize=small)
     axes.text(0.68 * extent, 0.72 * extent, "feasible", ha="center", color="#0072B2")
     corner: dict[str, Any] = {"arrowprops": {"arrowstyle": "->", "color": "0.3"}, "fontsize": 9}
     axes.annotate(
@@ -39,8 +41,9 @@ def phase(drawing: Drawing) -> Figure:
     name = f"H = {entropy:.2f}" if known else f"best −ELBO = {entropy:.2f} ≥ H"
     ticks = np.array([0.0, entropy])
     axes.set(xlim=(0, extent), ylim=(0, extent), xticks=ticks, yticks=ticks, aspect="equal")
-    axes.set_xticklabels(["0", "H"])
-    axes.set_yticklabels(["0", "H"])
+    names = ["0", "H" if known else "≥ H"]
+    axes.set_xticklabels(names)
+    axes.set_yticklabels(names)
     axes.set_xlabel("rate R (nats per image)")
     axes.set_ylabel("distortion D (nats per image)")
     axes.set_title(f"Phase diagram: {drawing.dataset}, {name}")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.spatial import ConvexHull, QhullError
@@ -21,15 +22,19 @@ def plane(drawing: Drawing) -> Figure:
     scatter_families(axes, runs, "rate", "distortion")
     points = runs[["rate", "distortion"]].to_numpy(float)
     best = points[frontier(points[:, 0], points[:, 1])]
-    _set_limits(axes, points, drawing.entropy)
+    printed = printed_points() if drawing.reference else pd.DataFrame(columns=["dataset", "rate", "distortion"])
+    printed = printed.loc[printed["dataset"] == drawing.dataset, ["rate", "distortion"]]
+    _set_limits(axes, np.concatenate([points, printed.to_numpy(float)]), drawing.entropy)
     axes.plot(*_staircase(axes, best), color="0.35", zorder=1, label="frontier (ticks: its members)")
     _mark_margins(axes, best)
     hull = lower_left_hull(best)
     if len(hull) > 2:
         axes.plot(*hull.T, color="0.35", linestyle=":", zorder=1, label="its convex hull")
     _draw_bounds(axes, float(points.sum(1).min()), drawing.entropy)
-    if drawing.reference:
-        _draw_printed(axes, drawing.dataset)
+    if len(printed):
+        axes.plot(
+            printed["rate"], printed["distortion"], "x", color="0.5", markersize=5, label="printed by Alemi et al."
+        )
     axes.set_xlabel("rate R (nats per image)")
     axes.set_ylabel("distortion D (nats per image)")
     axes.set_title(f"Rate-distortion plane: {drawing.dataset}, test split")
@@ -87,10 +92,3 @@ def _draw_bounds(axes: Axes, best_neg_elbo: float, entropy: float | None) -> Non
         rate = np.array([0, max(entropy, axes.get_xlim()[1])])
         line, *_ = axes.plot(rate, entropy - rate, color="#D55E00", zorder=1, label=f"D = H − R, H = {entropy:.2f}")
         axes.fill_between(rate, entropy - rate, axes.get_ylim()[0] - 1, color=line.get_color(), alpha=0.12, linewidth=0)
-
-
-def _draw_printed(axes: Axes, dataset: str) -> None:
-    points = printed_points()
-    mine = points[points["dataset"] == dataset]
-    if not mine.empty:
-        axes.plot(mine["rate"], mine["distortion"], "x", color="0.5", markersize=5, label="printed by Alemi et al.")

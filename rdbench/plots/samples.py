@@ -3,8 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
-from rdbench.errors import UserError
-from rdbench.plots.drawing import Drawing, NothingToDrawError
+from rdbench.plots.drawing import Drawing
 
 MOST_RUNS = 6
 COLUMNS = ("input\nx", "decoded\nz ~ e(z|x)", "mean\nof five", "decoded\nz ~ m(z)", "mean\nof five")
@@ -21,10 +20,7 @@ def samples(drawing: Drawing) -> Figure:
     if runs["family"].nunique() > 1:
         runs = runs[runs["family"] == runs.sort_values("elbo")["family"].iloc[-1]]
     runs = runs.drop_duplicates(["beta", "anneal_epochs"]).head(MOST_RUNS)
-    try:
-        drawn = [draw_samples(drawing.store, run) for run in runs.to_dict("records")]
-    except UserError as error:
-        raise NothingToDrawError(str(error)) from None
+    drawn = [draw_samples(drawing.store, run) for run in runs.to_dict("records")]
     figure = Figure(figsize=(2.9 * len(runs) + 0.2, 5.0))
     panels = figure.subfigures(1, len(runs), squeeze=False).flat
     for panel, run, columns in zip(panels, runs.to_dict("records"), drawn, strict=True):

@@ -79,18 +79,21 @@ def assemble(
     rows = store.read("runs")
     runs = mark_frontier(sort_runs(select(rows.frame, families, betas, condition)))
     compared, skipped = None, list(rows.skipped)
-    missing = store.missing(set(rows.frame["run_id"]))
+    missing, unread = store.missing(set(rows.frame["run_id"]))
+    skipped += unread
     if baseline is not None:
         other = baseline.read("runs")
         skipped += other.skipped
         compared = against_baseline(runs, select(other.frame, families, betas, condition))
+    differences, unread = paired_differences(store, runs)
+    skipped += unread
     return Report(
         str(store.folder),
         runs,
         join_seeds(runs),
         verdicts(runs),
         against_paper(runs),
-        paired_differences(store, runs),
+        differences,
         compared,
         skipped,
         missing,

@@ -9,13 +9,10 @@ import pandas as pd
 
 from rdbench.family import parse_family
 from rdbench.report.assemble import Report
-from rdbench.tables import SAME_IMAGES, iwae_columns
+from rdbench.tables import SAME_IMAGES, iwae_columns, setting, varying
 
 Row = Mapping[Any, Any]
 BEST, FRONTIER = "*", "•"
-VARYING = ("width", "latent_dim", "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "test_images",
-           "seed")  # fmt: skip
-"""Settings that are shown where a table's runs differ in them."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +55,15 @@ def runs_table(rows: pd.DataFrame) -> Cells:
     best = {header: _best_rows(rows, name) for header, name in lower_is_better.items()}
     measured = {"R": "rate", **lower_is_better}
     several = (rows["seeds"] > 1).any()
-    varying = [name for name in VARYING if rows[name].nunique(dropna=False) > 1 and not (several and name == "seed")]
-    headers = ["family", "β", *varying, *(["seeds"] if several else []), *measured, "s", "status"]
+    differing = [name for name in varying(rows) if not (several and name == "seed")]
+    headers = ["family", "β", *differing, *(["seeds"] if several else []), *measured, "s", "status"]
     if rows["dataset"].nunique() > 1:
         headers.insert(0, "dataset")
     lines = []
     for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
         cells = [str(row["dataset"])] if headers[0] == "dataset" else []
         cells += [f"{parse_family(row['family']).signs}{FRONTIER if row['frontier'] else ''}", f"{row['beta']:g}"]
-        cells += [_setting(row[name]) for name in varying] + ([str(row["seeds"])] if several else [])
+        cells += [setting(row[name]) for name in differing] + ([str(row["seeds"])] if several else [])
         for header, name in measured.items():
             sign = -1 if name.startswith(("elbo", "iwae")) else 1
             cells.append(with_error(row, name, sign) + (BEST if index in best.get(header, ()) else ""))
@@ -122,9 +119,7 @@ def baseline_table(baseline: pd.DataFrame) -> Cells:
     """The runs beside those of another store."""
     rows = [
         [
-            parse_family(row["family"]).signs,
-            f"{row['beta']:g}",
-            str(row["seed"]),
+            row["label"],
             number(row["neg_elbo"]),
             number(row["neg_elbo_baseline"]),
             f"{number(row['difference'])} [{number(row['low'])}, {number(row['high'])}]",
@@ -132,7 +127,7 @@ def baseline_table(baseline: pd.DataFrame) -> Cells:
         ]
         for row in baseline.to_dict("records")
     ]
-    headers = ["family", "β", "seed", "−ELBO", "baseline", "difference [95%]", "finding"]
+    headers = ["run", "−ELBO", "baseline", "difference [95%]", "finding"]
     return Cells("Against the baseline, nats per image", headers, rows)
 
 
@@ -149,10 +144,6 @@ def with_error(row: Row, name: str, sign: int = 1) -> str:
         return number(sign * value)
     digits = max(2, min(6, -math.floor(math.log10(error)))) if error > 0 else 2
     return f"{sign * value:.{digits}f}±{error:.{digits}f}"
-
-
-def _setting(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
 
 
 def number(value: float) -> str:

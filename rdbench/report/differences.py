@@ -7,40 +7,38 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from rdbench.config import make_run
-from rdbench.errors import UserError
-from rdbench.store import Store
-from rdbench.tables import SAME_IMAGES, measured
+from rdbench.store import EmptyTableError, Store
+from rdbench.tables import SAME_IMAGES, labels, measured
 
 CONFIDENCE = 0.95
 RESAMPLES = 1999
 NORMAL_QUANTILE = 1.96
 
 
-def paired_differences(store: Store, runs: pd.DataFrame) -> pd.DataFrame:
+def paired_differences(store: Store, runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The best run of each family against the best run of all that were measured on the same test images.
 
     A row has the mean of the per-image differences in −ELBO (nats per image), a paired bootstrap interval, and whether
     it leaves out 0. The intervals of a table hold jointly at 95% (Bonferroni); that the best run was chosen on these
-    very images they do not know.
+    very images they do not know. The lines beside them are of files that cannot be read.
     """
-    rows = []
-    for _, same in measured(runs).groupby(SAME_IMAGES, sort=False):
+    rows, skipped = [], []
+    for _, same in measured(runs.assign(label=labels(runs))).groupby(SAME_IMAGES, sort=False):
         best = same.loc[same.groupby("family", sort=False)["elbo"].idxmax()].sort_values("elbo", ascending=False)
         if len(best) < 2:
             continue
+        per_image, unread = _neg_elbo_per_image(store, list(best["run_id"]))
+        skipped += unread
+        known = [run for run in best.to_dict("records") if run["run_id"] in per_image]
         confidence = 1 - (1 - CONFIDENCE) / (len(best) - 1)
-        per_image = _neg_elbo_per_image(store, list(best["run_id"]))
-        winner = best.iloc[0]
-        for other in best.iloc[1:].to_dict("records"):
-            if winner["run_id"] not in per_image or other["run_id"] not in per_image:
-                continue
+        for winner, other in ((known[0], other) for other in known[1:]):
             difference = per_image[other["run_id"]] - per_image[winner["run_id"]]
             low, high = interval(difference, confidence)
             rows.append(
                 {
                     "dataset": winner["dataset"],
-                    "best": f"{winner['family']} β {winner['beta']:g}",
-                    "other": f"{other['family']} β {other['beta']:g}",
+                    "best": winner["label"],
+                    "other": other["label"],
                     "difference": difference.mean(),
                     "low": low,
                     "high": high,
@@ -48,17 +46,17 @@ def paired_differences(store: Store, runs: pd.DataFrame) -> pd.DataFrame:
                     "run_ids": [winner["run_id"], other["run_id"]],
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), skipped
 
 
-def _neg_elbo_per_image(store: Store, run_ids: list[str]) -> dict[str, np.ndarray]:
-    """−ELBO of each test image in the order of its index, by run; without the runs that have no such table."""
+def _neg_elbo_per_image(store: Store, run_ids: list[str]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """−ELBO of each test image in the order of its index, by run, and a line for each file that cannot be read."""
     try:
-        examples = store.read("examples", run_ids).frame
-    except UserError:  # a store may have been published without its largest table
-        return {}
+        examples, skipped = store.read("examples", run_ids)
+    except EmptyTableError as error:  # a store may have been published without its largest table
+        return {}, error.skipped
     examples = examples.sort_values("index").assign(neg_elbo=examples["rate"] + examples["distortion"])
-    return {str(run_id): mine["neg_elbo"].to_numpy(float) for run_id, mine in examples.groupby("run_id")}
+    return {str(run_id): mine["neg_elbo"].to_numpy(float) for run_id, mine in examples.groupby("run_id")}, skipped
 
 
 def interval(difference: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -93,6 +91,7 @@ def against_baseline(runs: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame
     return pd.DataFrame(
         {
             "run_id": joined["run_id"].fillna(joined["run_id_baseline"]),
+            "label": joined["label"].fillna(joined["label_baseline"]),
             "family": joined["family"].fillna(joined["family_baseline"]),
             "beta": joined["beta"].fillna(joined["beta_baseline"]),
             "seed": joined["seed"].fillna(joined["seed_baseline"]).astype(int),
@@ -112,6 +111,7 @@ def _by_description(runs: pd.DataFrame) -> pd.DataFrame:
         make_run(json.loads(config)).model_dump_json(exclude={"dataset"}) + str(sha256)
         for config, sha256 in zip(runs["config"], runs["dataset_sha256"], strict=True)
     ]
-    measured = runs.assign(description=descriptions, elbo=runs["elbo"].where(runs["status"] == "ok"))
-    columns = ["description", "run_id", "family", "beta", "seed", "elbo", "elbo_se"]
-    return measured[columns].drop_duplicates("description")
+    elbo = runs["elbo"].where(runs["status"] == "ok")
+    described = runs.assign(description=descriptions, elbo=elbo, label=labels(runs))
+    columns = ["description", "label", "run_id", "family", "beta", "seed", "elbo", "elbo_se"]
+    return described[columns].drop_duplicates("description")

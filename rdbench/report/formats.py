@@ -65,9 +65,12 @@ FORMATS: dict[str, Callable[[Report], str]] = {"table": text, "markdown": markdo
 def _headline(report: Report) -> str:
     measured = int((report.runs["status"] == "ok").sum())
     counts = Counter(verdict.status for verdict in report.verdicts)
-    state = {0: "everything holds", 1: "something broke", 3: "something is missing"}[report.exit_code]
+    state = {0: "nothing broke", 1: "something broke", 3: "something is missing, failed or unreadable"}[
+        report.exit_code
+    ]
+    expected = len(report.runs) + len(report.missing)
     claims = f"{counts['holds']} hold, {counts['broken']} broken, {counts['not measured']} not measured"
-    return f"{measured} of {len(report.runs)} runs measured; verdicts: {claims}; {state}."
+    return f"{measured} of {expected} runs measured; verdicts: {claims}; {state}."
 
 
 def _closing(report: Report) -> list[str]:

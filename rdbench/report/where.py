@@ -37,7 +37,8 @@ def where(runs: pd.DataFrame, text: str) -> pd.DataFrame:
         column, sign, value = match.groups()
         if column not in runs.columns:
             raise unknown("column", column, [str(name) for name in runs.columns])
-        runs = runs[OPERATORS[sign](runs[column], _like(runs[column], value.strip("'\"")))]
+        wanted = _like(runs[column], sign, value.strip("'\""))
+        runs = runs[OPERATORS[sign](runs[column], wanted)]
     return runs
 
 
@@ -55,14 +56,18 @@ def select(runs: pd.DataFrame, families: list[str], betas: list[float], conditio
     if condition:
         chosen = where(chosen, condition)
     if chosen.empty:
-        raise UserError(f"none of the {len(runs)} runs is left by --family, --beta and --where")
+        raise UserError(f"none of the {len(runs)} runs is of the families, β and conditions asked for")
     return chosen
 
 
-def _like(column: pd.Series, value: str) -> float | str:
-    """``value`` in the column's kind."""
+def _like(column: pd.Series, sign: str, value: str) -> float | str:
+    """``value`` in the column's kind; a family may be given by its signs."""
     if not pd.api.types.is_numeric_dtype(column):
-        return value
+        if sign not in ("==", "=", "!="):
+            raise UserError(
+                f"--where: found {column.name} {sign} {value}; {column.name} is text, compare it by == or !="
+            )
+        return parse_family(value).words if column.name == "family" else value
     try:
         return float(value)
     except ValueError:

@@ -74,16 +74,16 @@ def test_attribution_without_its_columns_says_so(store):
 
 def test_samples_without_fitting_checkpoints_say_so(store):
     runs = invented(dataset="sprites", config=RunConfig(dataset="sprites", width=0.05).model_dump_json())
-    with pytest.raises(NothingToDrawError, match="does not hold this run's weights"):
+    with pytest.raises(UserError, match="does not hold this run's weights"):
         KINDS["samples"](Drawing(store, runs))
     for path in (store.folder / "checkpoints").iterdir():
         path.unlink()
-    with pytest.raises(NothingToDrawError, match=r"safetensors does not hold .*No such file"):
+    with pytest.raises(UserError, match=r"safetensors does not hold .*No such file"):
         KINDS["samples"](Drawing(store, runs))
 
 
 def test_two_datasets_are_not_drawn_over_each_other(store, tmp_path):
-    runs = pd.concat([invented(), invented(dataset="omniglot")])
+    runs = pd.concat([invented(), invented(dataset="omniglot", dataset_sha256="e")])
     paths, _ = draw(store, runs, ["plane"], ["svg"], tmp_path / "figures", reference=False)
     assert sorted(path.name for path in paths) == ["plane-mnist.svg", "plane-omniglot.svg"]
 

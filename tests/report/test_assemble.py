@@ -1,10 +1,12 @@
 """Verdicts and exit codes on stores whose truth is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rdbench.errors import UserError
-from rdbench.report import assemble
+from rdbench.report import FORMATS, assemble
+from rdbench.store import EmptyTableError
 
 
 def checked(store, *, families=(), baseline=None):
@@ -65,7 +67,7 @@ def test_runs_on_other_images_are_not_ranked_together(make_store):
     few = {"family": "+++", "images": 50, "evaluation_images": 50, "rate": 1.0, "distortion": 60.0}
     report = checked(make_store({}, {"family": "--+", "distortion": 81.0}, few))
     assert report.runs.set_index("family").loc["gaussian-deconv-gaussian", "frontier"]
-    assert list(report.differences["other"]) == ["gaussian-deconv-maf β 1"]
+    assert [other[:3] for other in report.differences["other"]] == ["--+"]
 
 
 def test_other_settings_are_not_other_seeds(make_store):
@@ -95,12 +97,46 @@ def test_nothing_measured_never_passes(make_store):
     assert {verdict.status for verdict in report.verdicts} == {"not measured"}
 
 
-def test_an_unreadable_file_is_a_problem(make_store):
+@pytest.mark.parametrize("name", ["runs/x.parquet", "plans/x.json"])
+def test_an_unreadable_file_is_a_problem(make_store, name):
     store = make_store({})
-    (store.folder / "runs" / "x.parquet").write_text("no Parquet")
+    (store.folder / name).write_text("{}")
     report = checked(store)
     assert report.exit_code == 3
-    assert "x.parquet" in report.problems[0]
+    assert name in report.problems[0]
+
+
+def test_unreadable_examples_are_a_problem(make_store):
+    store = make_store({}, {"family": "--+"})
+    for path in (store.folder / "examples").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    report = checked(store)
+    assert report.exit_code == 3
+    assert len(report.problems) == 2
+
+
+def test_a_store_whose_only_table_is_unreadable_says_so(make_store):
+    store = make_store({})
+    for path in (store.folder / "runs").iterdir():
+        path.write_text("")
+    with pytest.raises(EmptyTableError, match=r"no runs can be read: .*delete and sweep again") as caught:
+        checked(store)
+    assert caught.value.exit_code == 3
+    assert store.finished() == set()
+
+
+def test_a_store_in_which_every_run_diverged_is_reported(make_store):
+    store = make_store({})
+    (path,) = (store.folder / "runs").iterdir()
+    runs = pd.read_parquet(path).assign(status="diverged", error="nan nats")
+    runs.drop(columns=[name for name in runs if name.startswith(("rate", "distortion", "elbo", "iwae"))]).to_parquet(
+        path
+    )
+    report = checked(store)
+    assert report.exit_code == 3
+    assert "diverged: nan nats" in report.problems[0]
+    for render in FORMATS.values():
+        assert "diverged" in render(report)
 
 
 def test_seeds_become_a_mean_and_a_spread(make_store):
@@ -110,7 +146,7 @@ def test_seeds_become_a_mean_and_a_spread(make_store):
 
 
 def test_a_choice_that_leaves_nothing_is_refused(make_store):
-    with pytest.raises(UserError, match="none of the 1 runs is left"):
+    with pytest.raises(UserError, match="none of the 1 runs is of the families"):
         checked(make_store({}), families=["+++"])
 
 
@@ -140,7 +176,7 @@ def test_the_papers_points_are_answered_and_judged_by_protocol(make_store):
 def test_paired_differences_see_through_noise_that_images_share(make_store):
     store = make_store({}, {"family": "--+", "distortion": 80.5}, {"family": "--v", "distortion": 95.0})
     differences = checked(store).differences.set_index("other")
-    close = differences.loc["gaussian-deconv-maf β 1"]
+    close = differences.loc["--+  β 1"]
     assert close["difference"] == pytest.approx(0.5, abs=1e-4)
     assert close["finding"] == "behind"  # though the images' own spread is 10 nats
     assert close["low"] <= close["difference"] <= close["high"]

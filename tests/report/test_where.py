@@ -4,7 +4,13 @@ import pytest
 from rdbench.errors import UserError
 from rdbench.report.where import where
 
-RUNS = pd.DataFrame({"rate": [1.0, 20.0, 5.0], "family": ["a-b-c", "a-b-c", "d-e-f"], "epochs": [1, 2, 3]})
+RUNS = pd.DataFrame(
+    {
+        "rate": [1.0, 20.0, 5.0],
+        "family": ["gaussian-deconv-maf", "gaussian-deconv-maf", "iaf-deconv-maf"],
+        "epochs": [1, 2, 3],
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -12,8 +18,9 @@ RUNS = pd.DataFrame({"rate": [1.0, 20.0, 5.0], "family": ["a-b-c", "a-b-c", "d-e
     [
         ("rate < 10", [0, 2]),
         ("rate<10 and epochs>=3", [2]),
-        ("family == a-b-c", [0, 1]),
-        ("family != 'a-b-c' and rate = 5", [2]),
+        ("family == gaussian-deconv-maf", [0, 1]),
+        ("family == +-+", [2]),
+        ("family != 'gaussian-deconv-maf' and rate = 5", [2]),
         ("rate > 1e3", []),
     ],
 )
@@ -27,6 +34,8 @@ def test_conditions_choose_rows(condition, kept):
         ("rat < 10", "unknown column 'rat'; did you mean 'rate'"),
         ("rate", "expected conditions such as"),
         ("rate < ten", "expected a number for rate"),
+        ("family < 3", "family is text"),
+        ("family == a-b-c", "unknown family"),
         ("rate < 10 or epochs > 1", "expected conditions such as"),
         ("__import__('os').system('true')", "expected conditions such as"),
         ("rate < __import__('os').getpid()", "expected a number"),
