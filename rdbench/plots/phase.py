@@ -17,7 +17,7 @@ def phase(drawing: Drawing) -> Figure:
     points = runs[["rate", "distortion"]].to_numpy(float)
     best = points[frontier(points[:, 0], points[:, 1])]
     extent = 1.25 * max(entropy, best.max())
-    figure = Figure(figsize=(5.6, 5.2))
+    figure = Figure(figsize=(5.6, 5.6))
     axes = figure.subplots()
     axes.fill(
         [0, entropy, extent, extent, 0], [entropy, 0, 0, extent, extent], color="#0072B2", alpha=0.08, linewidth=0
@@ -47,5 +47,5 @@ def phase(drawing: Drawing) -> Figure:
     axes.set_xlabel("rate R (nats per image)")
     axes.set_ylabel("distortion D (nats per image)")
     axes.set_title(f"Phase diagram: {drawing.dataset}, {name}")
-    axes.legend(loc="upper right")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
