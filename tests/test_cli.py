@@ -132,8 +132,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_does_the_rest(images, tm
     arguments += ["--family", "---", "--family", "--+", "--seed", "1", "--seed", "2", "--store", str(store)]
     command = [sys.executable, "-m", "rdbench", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        while "[1/4]" not in running.stdout.readline():
-            pass
+        assert any("[1/4]" in line for line in running.stdout)
         running.send_signal(signal.SIGINT)
         _, told = running.communicate(timeout=60)
     assert running.returncode == 130

@@ -65,6 +65,7 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     if name.endswith(custom.SUFFIXES):
         return custom.load(Path(name))
     spec = _named(name)
+    data_folder(data_dir)  # a folder that was asked for must be there, whether or not it is needed
     packed = load_packed(name) if spec.files else None
     if packed is not None and packed.sha256 == (spec.sha256 or packed.sha256):
         return packed

@@ -39,10 +39,13 @@ def test_real_data_matches_its_checksums_and_is_parsed_once(data_dir):
     dataset = verify("mnist", data_dir)
     assert dataset.sizes == (50_000, 10_000, 10_000)
     assert unpack(dataset.test).mean() == pytest.approx(0.13251, abs=5e-6)
-    load.cache_clear()
-    started = time.perf_counter()
-    again = load("mnist", data_dir)
-    assert time.perf_counter() - started < 0.1
+    seconds = []
+    for _ in range(5):  # the least of several, for other work on the machine only ever adds
+        load.cache_clear()
+        started = time.perf_counter()
+        again = load("mnist", data_dir)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.1
     assert (again.train == dataset.train).all()
 
 
