@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -131,7 +132,9 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_does_the_rest(images, tm
     arguments = ["sweep", "demo", *TINY, "--set", f"dataset={images}", "--set", "batch_size=1", "--epochs", "6"]
     arguments += ["--family", "---", "--family", "--+", "--seed", "1", "--seed", "2", "--store", str(store)]
     command = [sys.executable, "-m", "rdbench", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell starts in the background ignores it
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, preexec_fn=hear) as running:
         assert any("[1/4]" in line for line in running.stdout)
         running.send_signal(signal.SIGINT)
         _, told = running.communicate(timeout=60)
