@@ -123,6 +123,7 @@ def report(
         str | None, typer.Option(help="Conditions on columns, such as 'rate < 10 and width == 1'.")
     ] = None,
     format_name: Annotated[str, typer.Option("--format", help="table, markdown, json or html.")] = "table",
+    columns: Annotated[str, typer.Option(help="Which numbers of a run: measures, or information.")] = "measures",
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="the terminal")] = None,
     baseline: Annotated[Path | None, typer.Option(help="A store to compare with, run by run.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Let the exit code say what was found.")] = False,
@@ -134,13 +135,15 @@ def report(
     Without it: 0, 2 on wrong usage, 3 if a file in the store cannot be read.
     """
     from rdbench.errors import UserError, unknown
-    from rdbench.report import FORMATS, assemble
+    from rdbench.report import COLUMNS, FORMATS, assemble
     from rdbench.store import Store
 
     if format_name not in FORMATS:
         raise unknown("format", format_name, FORMATS)
+    if columns not in COLUMNS:
+        raise unknown("choice of --columns", columns, COLUMNS)
     found = assemble(Store(store), family, beta, where, Store(baseline) if baseline else None)
-    content = FORMATS[format_name](found)
+    content = FORMATS[format_name](found, columns)
     if out is None:
         typer.echo(content)
     else:
@@ -149,6 +152,76 @@ def report(
         except OSError as error:
             raise UserError(f"cannot write {out}: {error.strerror}; name another file with --out") from None
     raise typer.Exit(found.exit_code if check else 3 if found.skipped else 0)
+
+
+@app.command()
+def toy(
+    store: Annotated[Path, typer.Option(help="Where results go.")] = Path("outputs/toy"),
+    seeds: Annotated[int, typer.Option(min=1, help="How many starts each objective has.")] = 10,
+    target_rate: Annotated[float, typer.Option(help="R*, in nats.")] = 0.5,
+    anneal_epochs: Annotated[int, typer.Option(help="Epochs over which the target, or β, rises from 0.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Of 100 steps each.")] = 60,
+) -> None:
+    """The paper's exactly solvable toy: the ELBO, the penalty and an adapted multiplier, and its Figure 2.
+
+    Exit codes as for `rdbench sweep`.
+    """
+    from rdbench.config import load_sweep
+    from rdbench.data import checksum
+    from rdbench.execute import run_sweep
+    from rdbench.family import TOY_DATASET
+    from rdbench.plots import draw
+    from rdbench.report.formats import aligned
+    from rdbench.report.toy import toy_table
+    from rdbench.store import Store
+
+    values = {"seed": list(range(seeds)), "target_rate": target_rate, "anneal_epochs": anneal_epochs, "epochs": epochs}
+    chosen = load_sweep("toy").with_values(values)
+    failed = run_sweep(chosen, store, "cpu", None)
+    ids = [run.run_id(checksum(TOY_DATASET)) for run in chosen.runs()]
+    runs = Store(store).read("runs").frame
+    runs = runs[runs["run_id"].isin(ids)]
+    typer.echo("\n" + aligned(toy_table(runs)))
+    paths, left_out = draw(Store(store), runs, ["toy"], ["png", "svg"], store / "figures", reference=False)
+    for line in (*paths, *left_out):
+        typer.echo(line)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def selftest(
+    family: Annotated[str | None, typer.Option(help="Check this family's densities, flows, masks and bounds.")] = None,
+) -> None:
+    """Check the estimators where the truth is known, or one family on tiny images; no data and no network.
+
+    Exit codes: 0 all passed; 1 one failed; 2 wrong usage.
+    """
+    from rdbench.family import parse_family
+    from rdbench.report.cells import Cells
+    from rdbench.report.formats import aligned
+    from rdbench.selftest import check_estimators, check_family
+
+    checks = []
+    for check in check_family(parse_family(family)) if family else check_estimators():
+        checks.append(check)
+        typer.echo(f"{'passed' if check.passed else 'FAILED'}  {check.name}", err=True)
+    rows = [
+        [
+            check.name,
+            f"{check.truth:.5f}",
+            f"{check.estimate:.5f}",
+            f"{check.error:.5f}",
+            f"{check.tolerance:g}",
+            "passed" if check.passed else "FAILED",
+        ]
+        for check in checks
+    ]
+    headers = ["check", "truth", "estimate", "error", "tolerance", "verdict"]
+    title = "Truth beside estimate, in nats: passed within 4 standard errors and the tolerance"
+    typer.echo(aligned(Cells(title, headers, rows, left=frozenset({"check", "verdict"}))))
+    failed = sum(not check.passed for check in checks)
+    typer.echo(f"\n{len(checks) - failed} of {len(checks)} passed")
+    raise typer.Exit(1 if failed else 0)
 
 
 @app.command()

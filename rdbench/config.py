@@ -3,19 +3,39 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from rdbench.errors import UserError, unknown
-from rdbench.family import FAMILIES, Family, parse_family
+from rdbench.family import FAMILIES, TOY, TOY_DATASET, Family, parse_family
 
 Count = Annotated[int, Field(ge=1)]
+
+OBJECTIVES: Mapping[str, tuple[str, ...]] = {
+    "beta-vae": ("beta", "anneal_epochs", "anneal_from"),
+    "target-rate": ("target_rate", "anneal_epochs"),
+    "target-rate-penalty": ("target_rate", "anneal_epochs"),
+    "free-bits": ("free_nats",),
+    "iwae": ("train_samples",),
+}
+"""The settings that each objective takes, the first of them its aim."""
+
+AIMS = {"beta": "β", "target_rate": "R*", "free_nats": "λ", "train_samples": "k"}
 
 
 def _ascending(value: Any) -> Any:
@@ -40,29 +60,68 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: str = "mnist"
-    encoder: Literal["gaussian", "iaf"] = "gaussian"
-    decoder: Literal["deconv", "pixelcnn"] = "deconv"
-    marginal: Literal["gaussian", "maf", "vamp"] = "gaussian"
+    encoder: Literal["gaussian", "iaf", "discrete"] = "gaussian"
+    decoder: Literal["deconv", "pixelcnn", "discrete"] = "deconv"
+    marginal: Literal["gaussian", "maf", "vamp", "discrete"] = "gaussian"
     width: float = Field(1.0, gt=0, le=8)
     latent_dim: Count = 64
     pseudo_inputs: Count = 500
-    objective: Literal["beta-vae"] = "beta-vae"
-    beta: float = Field(1.0, ge=0)
+    objective: Literal["beta-vae", "target-rate", "target-rate-penalty", "free-bits", "iwae"] = "beta-vae"
+    beta: float | None = Field(None, ge=0, validate_default=True)
     anneal_epochs: int = Field(0, ge=0)
+    anneal_from: float | None = Field(None, ge=0)
+    target_rate: float | None = Field(None, ge=0)
+    free_nats: float | None = Field(None, ge=0)
+    train_samples: Count | None = None
     epochs: Count = 200
     batch_size: Count = 128
     learning_rate: float = Field(3e-4, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = Field(0, ge=0, lt=2**63)
-    iwae: Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_ascending)] = (1, 5, 50)
+    iwae: Annotated[tuple[Count, ...], BeforeValidator(_ascending), Field(validate_default=True)] = (1, 5, 50)
     rate_samples: Count = 64
     evaluation_images: Annotated[Count | None, BeforeValidator(_number_or_all)] = None
+    generated_images: Count = 100
+    train_information: bool = False
+
+    @field_validator("beta")
+    @classmethod
+    def _one_where_there_is_a_beta(cls, beta: float | None, others: ValidationInfo) -> float | None:
+        return 1.0 if beta is None and others.data.get("objective") == "beta-vae" else beta
+
+    @field_validator("iwae")
+    @classmethod
+    def _none_where_all_is_exact(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
+        if others.data.get("dataset") == TOY_DATASET:
+            return ()
+        if not iwae:
+            raise ValueError("expected at least one k")
+        return iwae
 
     @model_validator(mode="after")
-    def _annealing_ends(self) -> "RunConfig":
+    def _belongs_together(self) -> "RunConfig":
         if self.anneal_epochs > self.epochs:
             raise ValueError(f"anneal_epochs {self.anneal_epochs} is more than epochs {self.epochs}; set both")
+        if self.anneal_from is not None and not self.anneal_epochs:
+            raise ValueError(f"anneal_from {self.anneal_from:g} asks for annealing; set anneal_epochs too")
+        discrete = "discrete" in self.family
+        if discrete != (self.family == TOY) or discrete != (self.dataset == TOY_DATASET):
+            raise ValueError(f"dataset {self.dataset} with {self.family.words}: the toy goes with {TOY.words} only")
+        if self.dataset == TOY_DATASET and self.objective == "iwae":
+            raise ValueError("objective iwae: the toy is summed exactly, it draws no samples to weigh")
+        self._check_objective()
         return self
+
+    def _check_objective(self) -> None:
+        taken = OBJECTIVES[self.objective]
+        if getattr(self, taken[0]) is None:
+            raise ValueError(f"objective {self.objective} needs {taken[0]}; set {taken[0]}")
+        for key in dict.fromkeys(key for keys in OBJECTIVES.values() for key in keys):
+            if key not in taken and getattr(self, key) not in (None, RunConfig.model_fields[key].default):
+                raise ValueError(
+                    f"{key} {getattr(self, key)} is no setting of objective {self.objective}, which takes "
+                    f"{', '.join(taken)}; leave it out, or set another objective"
+                )
 
     @property
     def family(self) -> Family:
@@ -70,18 +129,29 @@ class RunConfig(BaseModel):
         return Family(self.encoder, self.decoder, self.marginal)
 
     def label(self, varying: Iterable[str]) -> str:
-        """The run in words: its family and β, and the values of ``varying`` keys.
+        """The run in words: its family, what it aims at, and the values of ``varying`` keys.
 
         >>> RunConfig().label(["seed", "width"])
         '---  β 1  seed 0  width 1'
         """
-        others = [f"{key} {getattr(self, key)}".removesuffix(".0") for key in varying if key not in ("family", "beta")]
-        return "  ".join([self.family.signs, f"β {self.beta:g}", *others])
+        told = ("family", *AIMS)
+        others = [f"{key} {getattr(self, key)}".removesuffix(".0") for key in varying if key not in told]
+        return "  ".join([self.family.signs, aim(dict(self)), *others])
 
     def run_id(self, dataset_sha256: str) -> str:
         """The run's name: a hash of this description, with the dataset known by its checksum and not by its path."""
-        description = self.model_dump(mode="json") | {"dataset": dataset_sha256}
+        description = self.model_dump(mode="json", exclude_none=True) | {"dataset": dataset_sha256}
         return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def aim(run: Mapping[Any, Any]) -> str:
+    """What a run's objective aims at, in words; ``run`` is a description, or a row of a store's runs.
+
+    >>> aim({"objective": "target-rate", "target_rate": 8.0, "beta": None})
+    'R* 8'
+    """
+    key = OBJECTIVES[run["objective"]][0]
+    return f"{AIMS[key]} {run[key]:g}"
 
 
 def make_run(values: Mapping[str, Any]) -> RunConfig:
@@ -98,7 +168,8 @@ def make_run(values: Mapping[str, Any]) -> RunConfig:
             raise unknown("key", str(first["loc"][0]), GRID_KEYS) from None
         if not first["loc"]:
             raise UserError(first["msg"].removeprefix("Value error, ")) from None
-        raise UserError(f"{first['loc'][0]}: found {first['input']!r}; {first['msg'].lower()}") from None
+        told = first["msg"].removeprefix("Value error, ").lower()
+        raise UserError(f"{first['loc'][0]}: found {first['input']!r}; {told}") from None
 
 
 GRID_KEYS = ("family", *(key for key in RunConfig.model_fields if key not in Family._fields))
@@ -118,19 +189,35 @@ class Sweep:
         return [key for key, values in self.grid.items() if len(values) > 1]
 
     def with_values(self, values: Mapping[str, Any]) -> "Sweep":
-        """This sweep with the values of some keys replaced."""
-        return replace(self, grid={**self.grid, **_grid(values)})
+        """This sweep with some values replaced, less its own settings of objectives that it then no longer has."""
+        given = _grid(values)
+        grid = {**self.grid, **given}
+        taken = {key for objective in _objectives(grid) for key in OBJECTIVES.get(objective, ())}
+        lost = {key for keys in OBJECTIVES.values() for key in keys} - taken - set(given)
+        return replace(self, grid={key: values for key, values in grid.items() if key not in lost})
 
     def runs(self) -> list[RunConfig]:
-        """Every run of the grid once, in the order of its keys.
+        """Every run of the grid once, in the order of its keys; of several objectives each takes its own settings.
 
         Raises:
             UserError: a value is refused.
         """
         families = [parse_family(family)._asdict() for family in self.grid["family"]]
         others = [[(key, value) for value in values] for key, values in self.grid.items() if key != "family"]
-        runs = [make_run(dict(point) | family) for point in product(*others) for family in families]
-        return list(dict.fromkeys(runs))
+        objectives = _objectives(self.grid)
+        points = (dict(_own(point, objectives)) for point in product(*others))
+        return list(dict.fromkeys(make_run(point | family) for point in points for family in families))
+
+
+def _objectives(grid: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:
+    return grid.get("objective", (RunConfig.model_fields["objective"].default,))
+
+
+def _own(point: Sequence[tuple[str, Any]], objectives: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+    """A point of a grid less the settings that not its own, but another of the grid's objectives takes."""
+    mine = OBJECTIVES.get(dict(point).get("objective", objectives[0]), ())
+    others = {key for objective in objectives for key in OBJECTIVES.get(objective, ())} - set(mine)
+    return ((key, value) for key, value in point if key not in others)
 
 
 def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:

@@ -82,7 +82,7 @@ class StreamingIWAE:
 @torch.no_grad()
 def measure(
     model: VAE,
-    images: Images,
+    images: Images | Tensor,
     iwae: Sequence[int] = (),
     rate_samples: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,

@@ -1,6 +1,7 @@
 """Where runs run: here, one after the other."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from rich.console import Console
 from rdbench import data
 from rdbench.config import RunConfig, Sweep
 from rdbench.errors import InterruptedSweepError
+from rdbench.family import TOY_DATASET
 from rdbench.plan import plan
 from rdbench.progress import Display
 from rdbench.provenance import command
@@ -17,6 +19,7 @@ from rdbench.report.formats import aligned
 from rdbench.run import execute, pick_device
 from rdbench.store import Record, Store
 from rdbench.tables import join_seeds, mark_frontier, sort_runs
+from rdbench.toy import train as toy
 
 
 def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | None) -> bool:
@@ -32,7 +35,7 @@ def run_sweep(sweep: Sweep, folder: Path, device_name: str, data_dir: Path | Non
     runs = sweep.runs()
     planned = plan(runs, store, data_dir)
     for name in dict.fromkeys(run.dataset for run in planned.pending.values()):
-        data.load(name, data_dir)  # fetched and checked before any training
+        data.make_ready(name, data_dir)  # before any training
     store.prepare()
     words = {run_id: run.label(sweep.varying) for run_id, run in planned.runs.items()}
     store.announce(sweep.name, command(), words)
@@ -63,6 +66,11 @@ def here(
     runs: Iterable[RunConfig], sweep: str, device: torch.device, data_dir: Path | None, display: Display
 ) -> Iterator[Record]:
     """The record of each run of the sweep called ``sweep`` as it finishes."""
-    for run in runs:
-        display.begin(run)
-        yield execute(run, sweep, data.load(run.dataset, data_dir), device, display.show)
+    for _, same in groupby(runs, lambda run: run.model_copy(update={"seed": 0} if run.dataset == TOY_DATASET else {})):
+        group = list(same)  # toy runs that differ in nothing but their seed are trained together
+        display.begin(group[0])
+        if group[0].dataset == TOY_DATASET:
+            yield from toy.execute(group, sweep, display.show)
+            continue
+        for run in group:
+            yield execute(run, sweep, data.load(run.dataset, data_dir), device, display.show)

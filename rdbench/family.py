@@ -8,6 +8,7 @@ from rdbench.errors import UserError, unknown
 ENCODERS = {"gaussian": "-", "iaf": "+"}
 DECODERS = {"deconv": "-", "pixelcnn": "+"}
 MARGINALS = {"gaussian": "-", "maf": "+", "vamp": "v"}
+DISCRETE = {"discrete": "d"}
 
 
 class Family(NamedTuple):
@@ -30,10 +31,14 @@ class Family(NamedTuple):
     @property
     def signs(self) -> str:
         """The name that the paper, tables and legends use."""
-        return ENCODERS[self.encoder] + DECODERS[self.decoder] + MARGINALS[self.marginal]
+        return "".join((table | DISCRETE)[part] for table, part in zip(TABLES, self, strict=True))
 
 
-FAMILIES = tuple(Family(*parts) for parts in product(ENCODERS, DECODERS, MARGINALS))
+TABLES = (ENCODERS, DECODERS, MARGINALS)
+FAMILIES = tuple(Family(*parts) for parts in product(*TABLES))
+TOY = Family("discrete", "discrete", "discrete")
+TOY_DATASET = "toy"
+"""The toy is a dataset of its own with a family of its own, whose latents are discrete; neither goes with images."""
 
 
 def parse_family(text: str) -> Family:
@@ -44,7 +49,7 @@ def parse_family(text: str) -> Family:
     """
     if not isinstance(text, str):
         raise UserError(f"family: found {text!r}, expected a name such as 'gaussian-deconv-gaussian' or '---'")
-    for family in FAMILIES:
+    for family in (*FAMILIES, TOY):
         if text in (family.words, family.signs):
             return family
     raise unknown("family", text, [family.words for family in FAMILIES])

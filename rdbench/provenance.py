@@ -1,4 +1,4 @@
-"""Which code made a number, and when."""
+"""What a number is the answer to, which code made it, and when."""
 
 import shlex
 import subprocess
@@ -6,10 +6,29 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from rdbench import __version__
+from rdbench.config import RunConfig
+
+
+def describe(config: RunConfig, sweep: str, sha256: str, entropy: float | None, device: torch.device) -> dict[str, Any]:
+    """The columns of a run that are known before it begins; ``sha256`` and ``entropy`` are its dataset's."""
+    return {
+        "run_id": config.run_id(sha256),
+        "sweep": sweep,
+        **config.model_dump(mode="json", exclude={"iwae"}),
+        "family": config.family.words,
+        "config": config.model_dump_json(),
+        "dataset_sha256": sha256,
+        "entropy": entropy,
+        "error": None,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        **provenance(),
+    }
 
 
 def provenance() -> dict[str, str | None]:

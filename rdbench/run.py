@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rdbench.config import RunConfig
 from rdbench.data import Dataset
@@ -16,9 +17,9 @@ from rdbench.data.dataset import Bits
 from rdbench.errors import UserError
 from rdbench.evaluate import Measures, mean_and_error, measure
 from rdbench.images import Images
-from rdbench.information import active_units, mutual_information
+from rdbench.information import active_units, generative_bounds, mutual_information, rate_by_dimension
 from rdbench.models import VAE, Size, build, count_parameters
-from rdbench.provenance import provenance
+from rdbench.provenance import describe
 from rdbench.store import Column, Record
 from rdbench.train import DivergedError, Epoch, Step, require_finite, train
 
@@ -41,7 +42,7 @@ def execute(config: RunConfig, sweep: str, dataset: Dataset, device: torch.devic
     torch.manual_seed(config.seed)
     model = make_model(config).to(device)
     train_images, valid_images, test_images, train_again = images_of(dataset, config, device)
-    row = _description(config, sweep, dataset, device) | {
+    row = describe(config, sweep, dataset.sha256, dataset.entropy, device) | {
         "parameters": count_parameters(model),
         "train_images": len(train_images),
         "valid_images": len(valid_images),
@@ -55,11 +56,14 @@ def execute(config: RunConfig, sweep: str, dataset: Dataset, device: torch.devic
         started = time.perf_counter()
         torch.manual_seed(config.seed)
         test = measure(model, test_images, config.iwae, config.rate_samples, _stage(progress, "test split"))
-        again = measure(model, train_again, progress=_stage(progress, "training split")).summary()
-        row |= test.summary() | {"train_rate": again["rate"], "train_distortion": again["distortion"]}
+        again = measure(model, train_again, progress=_stage(progress, "training split"))
+        row |= test.summary() | {"train_rate": again.rate.mean(), "train_distortion": again.distortion.mean()}
         require_finite("of rates and distortions after training", *(row[name] for name in FINAL))
         row |= _gaps(test, dataset, config)
-        row |= _information(model, test_images, row["rate"])
+        row |= _information(model, test_images, test.rate)
+        if config.train_information:
+            row |= {f"train_{name}": value for name, value in _information(model, train_again, again.rate).items()}
+        row |= generative_bounds(model, config.generated_images, config.iwae[-1])
         row |= {"status": "ok", "eval_seconds": time.perf_counter() - started}
         examples = _per_image(row["run_id"], test)
     except DivergedError as error:
@@ -68,6 +72,7 @@ def execute(config: RunConfig, sweep: str, dataset: Dataset, device: torch.devic
         row |= {"status": "failed", "error": str(error).splitlines()[0]}
     seconds = sum(epoch.seconds for epoch in history)
     row["train_seconds"] = seconds
+    row["effective_beta"] = history[-1].beta if history else None
     row["images_per_second"] = (
         history[-1].step * min(config.batch_size, len(train_images)) / seconds if history else None
     )
@@ -119,24 +124,6 @@ def subset(split: Bits, images: int | None) -> Bits:
     return split[np.random.Generator(np.random.PCG64(SUBSET_SEED)).permutation(len(split))[:images]]
 
 
-def _description(config: RunConfig, sweep: str, dataset: Dataset, device: torch.device) -> dict[str, Any]:
-    values = config.model_dump(mode="json", exclude={"iwae"})
-    return {
-        "run_id": config.run_id(dataset.sha256),
-        "sweep": sweep,
-        **values,
-        "family": config.family.words,
-        "config": config.model_dump_json(),
-        "dataset_sha256": dataset.sha256,
-        "target_rate": None,
-        "entropy": dataset.entropy,
-        "error": None,
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        **provenance(),
-    }
-
-
 def _gaps(test: Measures, dataset: Dataset, config: RunConfig) -> dict[str, float]:
     """What lies between the bounds, from per-image differences, whose errors are far smaller than those of the means.
 
@@ -152,13 +139,15 @@ def _gaps(test: Measures, dataset: Dataset, config: RunConfig) -> dict[str, floa
     return row
 
 
-def _information(model: VAE, images: Images, rate: float) -> dict[str, float]:
-    information, error = mutual_information(model, images)
-    return {
-        "mutual_information": information,
-        "mutual_information_se": error,
-        "marginal_kl": rate - information,
+def _information(model: VAE, images: Images, rate: NDArray[np.float64]) -> dict[str, Any]:
+    """What z knows of a split whose rate, image by image, is given."""
+    information = mutual_information(model, images)
+    row: dict[str, Any] = {}
+    for name, per_image in {"mutual_information": information, "marginal_kl": rate - information}.items():
+        row[name], row[f"{name}_se"] = mean_and_error(per_image)
+    return row | {
         "active_units": active_units(model, images),
+        "rate_by_dimension": rate_by_dimension(model, images),
     }
 
 

@@ -19,6 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from rdbench.errors import UserError
@@ -31,10 +33,16 @@ TEXT = ("run_id", "sweep", "status", "error", "created_at", "dataset", "family",
         "objective", "precision", "config", "command", "device", "rdbench_version", "torch_version", "git_commit",
         "dataset_sha256")  # fmt: skip
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
-         "evaluation_images", "active_units", "threads", "train_images", "valid_images", "test_images", "parameters",
-         "peak_memory_bytes")  # fmt: skip
+         "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
+         "threads", "train_images", "valid_images", "test_images", "parameters", "peak_memory_bytes")  # fmt: skip
+LISTS = ("rate_by_dimension", "train_rate_by_dimension")
 SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
-    "runs": {name: pa.string() for name in TEXT} | {name: pa.int64() for name in WHOLE},
+    "runs": {
+        **dict.fromkeys(TEXT, pa.string()),
+        **dict.fromkeys(WHOLE, pa.int64()),
+        **dict.fromkeys(LISTS, pa.list_(pa.float64())),
+        "train_information": pa.bool_(),
+    },
     "history": {"run_id": pa.string(), "epoch": pa.int64(), "step": pa.int64()},
     "examples": {"run_id": pa.string(), "index": pa.int64()},
 }
@@ -85,7 +93,7 @@ class Record:
     row: Mapping[str, Any]
     history: Mapping[str, Column]
     examples: Mapping[str, Column]
-    weights: Mapping[str, NDArray[np.float32]]
+    weights: Mapping[str, NDArray[np.floating]]
 
 
 class Store:
@@ -225,6 +233,18 @@ class Store:
         if run_ids is None:
             return paths
         return [path for path in paths if path.name.startswith(COMPACTED) or path.stem in run_ids]
+
+
+def load_weights(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a checkpoint, by name.
+
+    Raises:
+        UserError: it is absent, or not a file of such.
+    """
+    try:
+        return load_safetensors(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot read the checkpoint {path}: {error}; do the run again") from None
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rdbench.family import FAMILIES, parse_family
+from rdbench.config import AIMS, aim
+from rdbench.family import FAMILIES, TOY, parse_family
 
-FAMILY_ORDER = {family.words: index for index, family in enumerate(FAMILIES)}
+FAMILY_ORDER = {family.words: index for index, family in enumerate((*FAMILIES, TOY))}
 SAME_IMAGES = ["dataset_sha256", "test_images"]
 """Runs that agree in these were measured on the same images, and only such are ranked among each other."""
 
 
-VARYING = ("width", "latent_dim", "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "test_images",
+VARYING = ("objective", "target_rate", "free_nats", "train_samples", "anneal_from", "width", "latent_dim",
+           "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "test_images",
            "seed")  # fmt: skip
 """Settings that are shown where runs differ in them."""
 
@@ -27,17 +29,19 @@ def varying(runs: pd.DataFrame) -> list[str]:
 
 def labels(runs: pd.DataFrame) -> pd.Series:
     """Each run in words: the signs of its family, β, and the settings in which the runs differ."""
-    differing = varying(runs)
+    differing = [name for name in varying(runs) if name not in AIMS]
     words = []
     for run in runs.to_dict("records"):
         settings = [f"{name} {setting(run[name])}" for name in differing]
-        words.append("  ".join([parse_family(run["family"]).signs, f"β {run['beta']:g}", *settings]))
+        words.append("  ".join([parse_family(run["family"]).signs, aim(run), *settings]))
     return pd.Series(words, index=runs.index, dtype=object)
 
 
 def setting(value: Any) -> str:
     """A setting in few letters."""
-    return value if isinstance(value, str) else f"{value:g}"
+    if isinstance(value, str):
+        return value
+    return "–" if pd.isna(value) else f"{value:g}"
 
 
 def measured(runs: pd.DataFrame) -> pd.DataFrame:
@@ -57,8 +61,8 @@ def iwae_columns(runs: pd.DataFrame) -> list[int]:
 
 
 def measures(runs: pd.DataFrame) -> list[str]:
-    """The measured columns that runs have, each with a standard error beside it."""
-    return ["rate", "distortion", "elbo", *(f"iwae_{k}" for k in iwae_columns(runs))]
+    """The measured columns that runs have: those with a standard error beside them."""
+    return [name for name in runs.columns if f"{name}_se" in runs.columns]
 
 
 def sort_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -101,7 +105,7 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
         row = same.iloc[0].to_dict() | {"seeds": len(same), "frontier": bool(same["frontier"].any())}
         for name in measures(runs):
             row |= {name: same[name].mean(), f"{name}_se": same[name].std()}
-        row["train_seconds"] = same["train_seconds"].mean()
+        row |= {name: same[name].mean() for name in ("train_seconds", "active_units") if name in same}
         rows.append(row)
     return sort_runs(pd.concat([single, pd.DataFrame(rows)]) if rows else single)
 

@@ -11,7 +11,7 @@ from rdbench.config import RunConfig
 from rdbench.evaluate import measure
 from rdbench.images import Images
 from rdbench.models import VAE
-from rdbench.objectives import BetaVAE
+from rdbench.objectives import make_objective
 
 REPORT_SECONDS = 0.5
 SMALLEST_NORM = 1e-20
@@ -63,7 +63,7 @@ def train(
     batch = min(config.batch_size, len(train_images))
     steps_per_epoch = len(train_images) // batch
     steps = config.epochs * steps_per_epoch
-    objective = BetaVAE(config.beta, config.anneal_epochs * steps_per_epoch)
+    objective = make_objective(config, steps_per_epoch).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
     for epoch in range(config.epochs):
@@ -73,16 +73,16 @@ def train(
         for index in range(steps_per_epoch):
             step = epoch * steps_per_epoch + index
             with autocast:
-                terms = model(train_images[order[index * batch : (index + 1) * batch]])
+                terms = model(train_images[order[index * batch : (index + 1) * batch]], objective.samples)
             optimizer.zero_grad()
             objective(terms, step).backward()
             normalize_gradients(model)
             optimizer.param_groups[0]["lr"] = learning_rate(config.learning_rate, step, steps)
             optimizer.step()
-            sums += torch.stack([terms.rate.mean(), terms.distortion.mean()]).detach()
+            sums += torch.stack([terms.mean_rate, terms.mean_distortion]).detach()
             if time.perf_counter() - reported > REPORT_SECONDS:
                 reported = time.perf_counter()
-                progress(Step(step + 1, steps, objective.beta_at(step), *_finite_means(sums, index + 1, step)))
+                progress(Step(step + 1, steps, float(objective.beta), *_finite_means(sums, index + 1, step)))
         means = _finite_means(sums, steps_per_epoch, step)
         seconds = time.perf_counter() - started
         with torch.random.fork_rng([device] if device.type == "cuda" else []):  # what is validated changes no training
@@ -93,7 +93,7 @@ def train(
         yield Epoch(
             epoch + 1,
             step + 1,
-            objective.beta_at(step),
+            float(objective.beta),
             learning_rate(config.learning_rate, step, steps),
             *means,
             *valid_means,

@@ -10,7 +10,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from rdbench import selftest
+from rdbench.cli import app
 from rdbench.data import load
 
 TINY = ["--set", "width=0.05", "--set", "latent_dim=4", "--set", "pseudo_inputs=3", "--set", "evaluation_images=40",
@@ -219,3 +222,48 @@ def test_the_same_description_gives_the_same_numbers(images, tmp_path):
 
     load.cache_clear()
     assert numbers("one") == numbers("two")
+
+
+def test_the_toy_trains_reports_and_draws(tmp_path):
+    result = rdbench("toy", "--seeds", "2", "--epochs", "12", "--store", tmp_path / "toy")
+    assert result.returncode == 0
+    assert "built by hand" in result.stdout
+    assert "100%" in result.stdout  # of the best: the model built by hand
+    assert (tmp_path / "toy" / "figures" / "toy.png").stat().st_size > 10_000
+    assert rdbench("report", tmp_path / "toy", "--check").returncode == 0
+    information = rdbench("report", tmp_path / "toy", "--columns", "information")
+    assert "I(Z;z*)" in information.stdout
+    assert rdbench("plot", tmp_path / "toy").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["target_rate=8"], "no setting of objective beta-vae"),
+        (["objective=target-rate", "target_rate=99"], "sprites carries at most 31.61 nats"),
+        (["objective=target-rate", "target_rate=-1"], "greater than or equal to 0"),
+        (["objective=target-rate", "target_rate=3", "beta=1"], "no setting of objective target-rate"),
+    ],
+)
+def test_targets_that_make_no_sense_are_refused(settings, told, tmp_path):
+    given = [word for setting in settings for word in ("--set", setting)]
+    result = rdbench("sweep", "demo", *given, "--store", tmp_path / "store")
+    assert result.returncode == 2
+    assert told in result.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_choice_of_columns_that_is_not_there_is_refused(tmp_path):
+    result = rdbench("report", tmp_path, "--columns", "infromation")
+    assert result.returncode == 2
+    assert "did you mean 'information'" in result.stderr
+
+
+def test_selftest_says_what_failed_by_its_exit_code(monkeypatch):
+    for estimate, code in ((1.0, 0), (2.0, 1)):
+        checks = [selftest.Check("x", 1.0, estimate)]
+        monkeypatch.setattr(selftest, "check_estimators", lambda checks=checks: checks)
+        result = CliRunner().invoke(app, ["selftest"])
+        assert result.exit_code == code
+        assert ("FAILED" in result.stdout) == (code == 1)
+    assert rdbench("selftest", "--family", "nobody").returncode == 2

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from rdbench.config import RunConfig
+from rdbench.config import RunConfig, make_run
+from rdbench.data import load
 from rdbench.data.dataset import pack
+from rdbench.family import parse_family
 from rdbench.images import Images
 from rdbench.run import make_model
 from rdbench.train import DivergedError, normalize_gradients, train
@@ -76,3 +78,24 @@ def test_a_loss_that_is_not_finite_ends_training(images):
         model.encoder.mean.bias.fill_(float("nan"))
     with pytest.raises(DivergedError, match=r"nan.* by step 2"):
         list(train(model, images, images, CONFIG, lambda step: None))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signs", ["+-v", "-+-"])
+def test_a_target_rate_is_reached(signs):
+    sprites = load("sprites")
+    images, valid = (Images.on(torch.device("cpu"), split[:640]) for split in (sprites.train, sprites.valid))
+    values = {"objective": "target-rate", "target_rate": 3.0, "width": 0.03, "latent_dim": 4, "pseudo_inputs": 3}
+    values |= {"epochs": 10, "batch_size": 10, "learning_rate": 1e-2}
+    torch.manual_seed(0)
+    run = make_run(values | parse_family(signs)._asdict())
+    epochs = list(train(make_model(run), images, valid, run, lambda step: None))
+    assert abs(epochs[-1].valid_rate - 3) < 0.2
+    assert len({epoch.beta for epoch in epochs}) == 10
+
+
+def test_iwae_trains_on_several_samples(images):
+    _, epochs = trained(
+        make_run({**CONFIG.model_dump(), "beta": None, "objective": "iwae", "train_samples": 3}), images
+    )
+    assert np.isfinite(epochs[-1].valid_distortion)

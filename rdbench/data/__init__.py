@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from math import log
 from pathlib import Path
 
-from rdbench.data import custom, mnist, omniglot, omniglot_small, sprites
-from rdbench.data.dataset import Dataset
+from rdbench.data import custom, mnist, omniglot, omniglot_small, sprites, toy
+from rdbench.data.dataset import SIDE, Dataset
 from rdbench.data.files import data_folder, find, load_packed, save_packed
 from rdbench.errors import UserError, unknown
+from rdbench.family import TOY_DATASET
 
-__all__ = ["DATASETS", "Dataset", "NamedDataset", "checksum", "load", "present", "verify"]
+__all__ = ["DATASETS", "Dataset", "NamedDataset", "checksum", "largest_rate", "load", "make_ready", "present", "verify"]
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,26 @@ def checksum(name: str, data_dir: Path | None = None) -> str:
     Raises:
         UserError: as for ``load``.
     """
+    if name == TOY_DATASET:
+        return toy.sha256()
     known = DATASETS[name].sha256 if name in DATASETS else None
     return known or load(name, data_dir).sha256
+
+
+def make_ready(name: str, data_dir: Path | None = None) -> None:
+    """See that a dataset can be used: fetch and check it if need be. The toy always can.
+
+    Raises:
+        UserError: as for ``load``.
+    """
+    if name != TOY_DATASET:
+        load(name, data_dir)
+
+
+def largest_rate(name: str) -> float:
+    """The nats that a dataset can carry: H where it is known, else the logarithm of how many images there can be."""
+    known = {TOY_DATASET: toy.entropy, "sprites": sprites.entropy}
+    return known[name]() if name in known else SIDE**2 * log(2)
 
 
 def present(name: str, data_dir: Path | None = None) -> bool:
@@ -107,6 +127,8 @@ def present(name: str, data_dir: Path | None = None) -> bool:
 
 
 def _named(name: str) -> NamedDataset:
+    if name == TOY_DATASET:
+        raise UserError("dataset toy: it holds no images; it goes with: rdbench toy, or rdbench sweep toy")
     if name not in DATASETS:
         raise unknown("dataset", name, [*DATASETS, "FILE.npz", "FILE.npy"])
     return DATASETS[name]

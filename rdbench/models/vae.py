@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Terms(NamedTuple):
-    """Log-densities at sampled z, each (samples, batch), in nats."""
+    """Log-densities at sampled z, each (..., samples, batch), in nats; leading dimensions are models side by side."""
 
     log_encoder: Tensor
     log_decoder: Tensor
@@ -21,6 +21,16 @@ class Terms(NamedTuple):
     def distortion(self) -> Tensor:
         """−log d(x|z), whose mean over z is D."""
         return -self.log_decoder
+
+    @property
+    def mean_rate(self) -> Tensor:
+        """R over samples and examples."""
+        return self.rate.mean((-2, -1))
+
+    @property
+    def mean_distortion(self) -> Tensor:
+        """D over samples and examples."""
+        return self.distortion.mean((-2, -1))
 
 
 class VAE(nn.Module):

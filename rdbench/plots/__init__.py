@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rdbench.errors import UserError, unknown
+from rdbench.family import TOY_DATASET
 from rdbench.plots.attribution import attribution
 from rdbench.plots.drawing import Drawing, NothingToDrawError
 from rdbench.plots.history import history
@@ -16,6 +17,7 @@ from rdbench.plots.plane import plane
 from rdbench.plots.samples import samples
 from rdbench.plots.skew import skew
 from rdbench.plots.style import STYLE
+from rdbench.plots.toy import toy_figure
 from rdbench.store import Store
 from rdbench.tables import measured, sort_runs
 
@@ -28,7 +30,9 @@ KINDS: dict[str, Callable[[Drawing], Figure]] = {
     "phase": phase,
     "samples": samples,
     "attribution": attribution,
+    "toy": toy_figure,
 }
+NOT_FOR_IMAGES, NOT_FOR_THE_TOY = ("toy",), ("samples",)
 FORMATS = ("png", "svg", "pdf")
 UNDATED: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """The same runs give the same bytes: what each format would write the time into."""
@@ -55,7 +59,8 @@ def draw(
     }
     for sha256, mine in ended.groupby("dataset_sha256"):
         stem = stems[sha256] if list(stems.values()).count(stems[sha256]) == 1 else f"{stems[sha256]}-{str(sha256)[:8]}"
-        for kind in kinds or KINDS:
+        unfit = NOT_FOR_THE_TOY if mine["dataset"].iloc[0] == TOY_DATASET else NOT_FOR_IMAGES
+        for kind in kinds or [kind for kind in KINDS if kind not in unfit]:
             try:
                 figure = _figure(kind, Drawing(store, mine, reference))
             except (NothingToDrawError, UserError) as error:

@@ -9,26 +9,26 @@ from rdbench.plots.drawing import Drawing, NothingToDrawError
 from rdbench.tables import iwae_columns, labels
 
 MOST_RUNS = 40
-NEEDED = ("mutual_information", "marginal_kl")
+NEEDED = ("mutual_information", "marginal_kl", "encoder_gap")
 COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#BBBBBB")
 
 
 def attribution(drawing: Drawing) -> Figure:
     """Stacked bars: R = mutual information + marginal KL, and D = the encoder's gap (−ELBO − −IWAE-k) + the rest."""
-    runs, bounds = drawing.runs, iwae_columns(drawing.runs)
+    runs = drawing.runs
     missing = [name for name in NEEDED if name not in runs or runs[name].isna().all()]
-    if missing or not bounds:
-        raise NothingToDrawError(f"the runs have no {' and no '.join(missing or ['IWAE-k'])}")
+    if missing:
+        raise NothingToDrawError(f"the runs have no {' and no '.join(missing)}")
     if len(runs) > MOST_RUNS:
         raise NothingToDrawError(
             f"{len(runs)} runs are too many bars; choose at most {MOST_RUNS} by --family or --beta"
         )
-    largest, most = bounds[-1], math.log(runs["test_images"].max())
-    gap = runs[f"iwae_{largest}"] - runs["elbo"]
+    bounds, most = iwae_columns(runs), math.log(runs["test_images"].max())
+    gap = runs["encoder_gap"]
     parts = {
         f"mutual information (an estimate ≤ log N = {most:.2f})": runs["mutual_information"],
         "marginal KL": runs["marginal_kl"],
-        f"encoder's gap to IWAE-{largest}": gap,
+        f"encoder's gap to IWAE-{bounds[-1]}" if bounds else "encoder's gap": gap,
         "rest of the distortion": runs["distortion"] - gap,
     }
     figure = Figure(figsize=(7.6, 1.6 + 0.22 * len(runs)))
@@ -41,6 +41,6 @@ def attribution(drawing: Drawing) -> Figure:
     axes.invert_yaxis()
     axes.grid(False, axis="y")
     axes.set_xlabel("−ELBO = R + D (nats per image)")
-    axes.set_title(f"Where each nat goes: {drawing.dataset}, test split")
+    axes.set_title(f"Where each nat goes: {drawing.title}")
     figure.legend(loc="outside lower center", ncols=2)
     return figure

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rdbench.family import TOY_DATASET
 from rdbench.store import Store
 
 
@@ -23,6 +24,11 @@ class Drawing:
     def dataset(self) -> str:
         """The name of the dataset."""
         return str(self.runs["dataset"].iloc[0])
+
+    @property
+    def title(self) -> str:
+        """What was measured, in words."""
+        return "toy, exact" if self.dataset == TOY_DATASET else f"{self.dataset}, test split"
 
     @property
     def entropy(self) -> float | None:

@@ -37,7 +37,7 @@ def plane(drawing: Drawing) -> Figure:
         )
     axes.set_xlabel("rate R (nats per image)")
     axes.set_ylabel("distortion D (nats per image)")
-    axes.set_title(f"Rate-distortion plane: {drawing.dataset}, test split")
+    axes.set_title(f"Rate-distortion plane: {drawing.title}")
     legend_outside(figure)
     return figure
 

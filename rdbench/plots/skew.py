@@ -29,6 +29,6 @@ def skew(drawing: Drawing) -> Figure:
         axes.axhline(drawing.entropy, color="#D55E00", zorder=1, label=f"H = {drawing.entropy:.2f}")
     axes.set_xlabel("rate R (nats per image)")
     axes.set_ylabel("−ELBO = R + D (nats per image)")
-    axes.set_title(f"−ELBO against rate: {drawing.dataset}, test split")
+    axes.set_title(f"−ELBO against rate: {drawing.title}")
     legend_outside(figure)
     return figure

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rdbench.family import FAMILIES, Family
+from rdbench.family import FAMILIES, TOY, Family
 
 STYLE: dict[Any, Any] = {
     "figure.figsize": (7.6, 4.6),
@@ -26,12 +26,13 @@ STYLE: dict[Any, Any] = {
 }
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; in grey they are dark, light and middle
-MARGINAL_COLOURS = {"gaussian": "#0072B2", "maf": "#E69F00", "vamp": "#CC79A7"}
+MARGINAL_COLOURS = {"gaussian": "#0072B2", "maf": "#E69F00", "vamp": "#CC79A7", "discrete": "#009E73"}
 MARKERS = {
     ("gaussian", "deconv"): "o",
     ("iaf", "deconv"): "s",
     ("gaussian", "pixelcnn"): "^",
     ("iaf", "pixelcnn"): "v",
+    ("discrete", "discrete"): "D",
 }
 VISIBLE = 0.01
 """Error bars shorter than this part of an axis hide behind their marker and are not drawn."""
@@ -55,7 +56,7 @@ def scatter_families(axes: Axes, runs: pd.DataFrame, x: str, y: str) -> None:
     """One point a run, error bars where they would be seen, one legend entry a family."""
     many = len(runs) > MANY
     spans = {name: runs[name].max() - runs[name].min() for name in (x, y)}
-    for family in FAMILIES:
+    for family in (*FAMILIES, TOY):
         mine = runs[runs["family"] == family.words]
         if mine.empty:
             continue

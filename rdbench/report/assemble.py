@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rdbench.config import aim
 from rdbench.report.differences import against_baseline, paired_differences
 from rdbench.report.paper import against_paper
 from rdbench.report.verdicts import Verdict, verdicts
@@ -37,7 +38,7 @@ class Report:
         """What is missing, failed or unreadable, a line each."""
         lines = [*self.skipped, *self.missing]
         for run in self.runs[self.runs["status"] != "ok"].to_dict("records"):
-            lines.append(f"run {run['run_id']} ({run['family']} β {run['beta']:g}) {run['status']}: {run['error']}")
+            lines.append(f"run {run['run_id']} ({run['family']} {aim(run)}) {run['status']}: {run['error']}")
         if not (self.runs["status"] == "ok").any():
             lines.append("no run was measured")
         if self.baseline is not None:

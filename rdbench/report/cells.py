@@ -1,7 +1,7 @@
 """Tables of a report as cells of text, for every format alike."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from rdbench.tables import SAME_IMAGES, iwae_columns, setting, varying
 
 Row = Mapping[Any, Any]
 BEST, FRONTIER = "*", "•"
+SMALL_RATE = 0.01
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Cells:
     )
 
 
-def all_tables(report: Report) -> list[Cells]:
-    """Every table of a report that has a row."""
-    tables = [runs_table(report.rows), paper_table(report), verdicts_table(report), differences_table(report)]
+def all_tables(report: Report, columns: str = "measures") -> list[Cells]:
+    """Every table of a report that has a row; ``columns`` says which of a run's numbers are shown."""
+    tables = [COLUMNS[columns](report.rows), paper_table(report), verdicts_table(report), differences_table(report)]
     if report.baseline is not None:
         tables.append(baseline_table(report.baseline))
     return [table for table in tables if table.rows]
@@ -54,23 +55,80 @@ def runs_table(rows: pd.DataFrame) -> Cells:
     lower_is_better = {"D": "distortion", "−ELBO": "elbo", **{f"−IWAE-{k}": f"iwae_{k}" for k in bounds}}
     best = {header: _best_rows(rows, name) for header, name in lower_is_better.items()}
     measured = {"R": "rate", **lower_is_better}
+
+    def numbers(index: Any, row: Row) -> list[str]:
+        cells = []
+        for header, name in measured.items():
+            sign = -1 if name.startswith(("elbo", "iwae")) else 1
+            cells.append(with_error(row, name, sign) + (BEST if index in best.get(header, ()) else ""))
+        return [*cells, f"{row['train_seconds']:.0f}", row["status"]]
+
+    headers, lines = _described(rows, numbers)
+    title = f"Runs: nats per image on the test split ± {_spread(rows)}; {BEST} best, {FRONTIER} on the frontier"
+    return Cells(title, [*headers, *measured, "s", "status"], lines)
+
+
+INFORMATION = {
+    "I(X;Z)": "mutual_information",
+    "I(Z;z*)": "class_information",
+    "marginal KL": "marginal_kl",
+    "E": "generative_e",
+    "G": "generative_g",
+    "S": "generative_s",
+    "U": "generative_u",
+    "encoder's gap": "encoder_gap",
+    "R + D − H": "elbo_gap",
+}
+
+
+def information_table(rows: pd.DataFrame) -> Cells:
+    """Where the nats of each run's rate and distortion go, as far as a store knows."""
+    shown = {header: name for header, name in INFORMATION.items() if name in rows and rows[name].notna().any()}
+
+    def numbers(index: Any, row: Row) -> list[str]:
+        return [
+            with_error(row, "rate"),
+            *(with_error(row, name) for name in shown.values()),
+            setting(row.get("active_units")),
+            _carriers(row.get("rate_by_dimension")),
+        ]
+
+    headers, lines = _described(rows, numbers)
+    ceilings = sorted({f"{math.log(images):.2f}" for images in rows["test_images"].dropna()})
+    title = (
+        f"Information: nats per image on the test split ± {_spread(rows)}; I(X;Z) is estimated by all its N images and "
+        f"cannot exceed log N = {', '.join(ceilings)}"
+    )
+    return Cells(title, [*headers, "R", *shown, "active", "Rᵢ > 0.01"], lines)
+
+
+COLUMNS: dict[str, Callable[[pd.DataFrame], Cells]] = {"measures": runs_table, "information": information_table}
+
+
+def _described(rows: pd.DataFrame, numbers: Callable[[Any, Row], list[str]]) -> tuple[list[str], list[list[str]]]:
+    """The headers and cells that tell what each row describes, followed by its ``numbers``."""
     several = (rows["seeds"] > 1).any()
     differing = [name for name in varying(rows) if not (several and name == "seed")]
-    headers = ["family", "β", *differing, *(["seeds"] if several else []), *measured, "s", "status"]
+    headers = ["family", "β", *differing, *(["seeds"] if several else [])]
     if rows["dataset"].nunique() > 1:
         headers.insert(0, "dataset")
     lines = []
     for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
         cells = [str(row["dataset"])] if headers[0] == "dataset" else []
-        cells += [f"{parse_family(row['family']).signs}{FRONTIER if row['frontier'] else ''}", f"{row['beta']:g}"]
+        cells += [f"{parse_family(row['family']).signs}{FRONTIER if row['frontier'] else ''}", setting(row["beta"])]
         cells += [setting(row[name]) for name in differing] + ([str(row["seeds"])] if several else [])
-        for header, name in measured.items():
-            sign = -1 if name.startswith(("elbo", "iwae")) else 1
-            cells.append(with_error(row, name, sign) + (BEST if index in best.get(header, ()) else ""))
-        lines.append([*cells, f"{row['train_seconds']:.0f}", row["status"]])
-    spread = ", over several seeds the mean ± standard deviation" if several else ""
-    title = f"Runs: nats per image on the test split ± standard error{spread}; {BEST} best, {FRONTIER} on the frontier"
-    return Cells(title, headers, lines)
+        lines.append([*cells, *numbers(index, row)])
+    return headers, lines
+
+
+def _spread(rows: pd.DataFrame) -> str:
+    several = (rows["seeds"] > 1).any()
+    return "standard error, over several seeds the mean ± standard deviation" if several else "standard error"
+
+
+def _carriers(rates: Any) -> str:
+    """How many dimensions have a rate worth naming."""
+    return "–" if not isinstance(rates, Iterable) else str(sum(rate > SMALL_RATE for rate in rates))
 
 
 def paper_table(report: Report) -> Cells:

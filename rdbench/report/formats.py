@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rdbench.report.assemble import Report
@@ -18,24 +19,24 @@ JSON_SCHEMA = 1
 """Raised when a key of the JSON format changes its meaning or goes."""
 
 
-def text(report: Report) -> str:
+def text(report: Report, columns: str = "measures") -> str:
     """Aligned columns for a terminal."""
-    parts = [aligned(table) for table in all_tables(report)]
+    parts = [aligned(table) for table in all_tables(report, columns)]
     return "\n\n".join([*parts, *_closing(report)])
 
 
-def markdown(report: Report) -> str:
+def markdown(report: Report, columns: str = "measures") -> str:
     """Tables that a CI job's summary shows."""
     parts = [f"# rdbench report: `{_escaped(report.store)}`", _headline(report)]
-    parts += [f"## {_escaped(table.title)}\n\n{_piped(table)}" for table in all_tables(report)]
+    parts += [f"## {_escaped(table.title)}\n\n{_piped(table)}" for table in all_tables(report, columns)]
     lines = [f"- {_escaped(line)}" for line in (*report.regressions, *report.problems)]
     if lines:
         parts.append("## Regressions and problems\n\n" + "\n".join(lines))
     return "\n\n".join(parts)
 
 
-def as_json(report: Report) -> str:
-    """One object; its keys are documented in the README."""
+def as_json(report: Report, columns: str = "measures") -> str:
+    """One object; its keys are documented in the README. It has every column, whichever are asked for."""
     content = {
         "schema": JSON_SCHEMA,
         "store": report.store,
@@ -51,15 +52,15 @@ def as_json(report: Report) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def html(report: Report) -> str:
+def html(report: Report, columns: str = "measures") -> str:
     """One page that needs nothing else."""
     from rdbench.plots import page_figures  # here, for no other format needs matplotlib
 
     figures = page_figures(Store(Path(report.store)), report.runs)
-    return page(report, all_tables(report), _headline(report), figures)
+    return page(report, all_tables(report, columns), _headline(report), figures)
 
 
-FORMATS: dict[str, Callable[[Report], str]] = {"table": text, "markdown": markdown, "json": as_json, "html": html}
+FORMATS: dict[str, Callable[..., str]] = {"table": text, "markdown": markdown, "json": as_json, "html": html}
 
 
 def _headline(report: Report) -> str:
@@ -113,8 +114,8 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     """A value that JSON has: NaN is null."""
-    if isinstance(value, list):
-        return value
+    if isinstance(value, list | np.ndarray):
+        return [_plain(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     if value is pd.NA or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value)):

@@ -20,7 +20,8 @@ def invented(count=24, **columns):
     rate = np.linspace(0.0004, 80, count)
     runs = {
         "run_id": [f"{index:04d}" for index in range(count)],
-        "dataset": "mnist", "dataset_sha256": "d", "status": "ok", "anneal_epochs": 0, "seed": 0, "test_images": 200,
+        "dataset": "mnist", "dataset_sha256": "d", "status": "ok", "objective": "beta-vae",
+        "anneal_epochs": 0, "seed": 0, "test_images": 200,
         "family": [family.words for family in families],
         "beta": 1 + np.arange(count) % 5 / 4,
         "rate": rate, "distortion": 85 - rate + generator.exponential(3, count),
@@ -61,14 +62,14 @@ def test_figures_have_titles_and_units(store, kind, entropy):
 
 
 def test_attribution_bars_sum_to_minus_elbo(store):
-    runs = invented(mutual_information=1.0).assign(marginal_kl=lambda frame: frame["rate"] - 1)
+    runs = invented(mutual_information=1.0, encoder_gap=1.0).assign(marginal_kl=lambda frame: frame["rate"] - 1)
     (axes,) = KINDS["attribution"](Drawing(store, runs)).axes
     ends = np.array([bar.get_x() + bar.get_width() for bar in axes.patches[-len(runs) :]])
     assert ends == pytest.approx(-runs["elbo"].to_numpy())
 
 
 def test_attribution_without_its_columns_says_so(store):
-    with pytest.raises(NothingToDrawError, match="no mutual_information and no marginal_kl"):
+    with pytest.raises(NothingToDrawError, match="no mutual_information and no marginal_kl and no encoder_gap"):
         KINDS["attribution"](Drawing(store, invented()))
 
 

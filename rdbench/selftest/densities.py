@@ -1,0 +1,104 @@
+"""One family on tiny images with two latent dimensions, where sums and a grid give the truth."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from rdbench.evaluate import mean_and_error, measure
+from rdbench.family import Family
+from rdbench.models import VAE, Size, build
+from rdbench.selftest.check import Check
+
+SIDE = 4
+SIZE = Size(width=0.06, latent_dim=2, pseudo_inputs=3, image_side=SIDE)
+STEP = 0.1
+REACH = 9.0
+"""The grid over z: everything of a density lies within, and a sum over its points is an integral."""
+
+NUDGE = 0.1
+"""Moves the weights off their start, so that no part is trivially another."""
+
+SAMPLES = 2000
+K = 200
+COPIES = 20
+"""Of an image, for `measure` to give a standard error over."""
+
+FLOAT32 = 1e-3
+BIAS = 0.02
+
+
+@torch.no_grad()
+def check_family(family: Family) -> Iterator[Check]:
+    """The family's densities, flows, masks and bounds, as each is checked; the same numbers at every call."""
+    torch.manual_seed(0)
+    model = build(family, SIZE)
+    for parameter in model.parameters():
+        parameter.add_(NUDGE * torch.randn_like(parameter))
+    every = _all_images()
+    images = every[torch.randint(len(every), (2,))]
+    grid = torch.cartesian_prod(*[torch.arange(-REACH, REACH, STEP)] * 2)
+    log_marginal = model.marginal().log_prob(grid)
+    yield from _check_latents("marginal m(z)", log_marginal, model.marginal().sample((SAMPLES,)), model.marginal())
+    for index, image in enumerate(images):
+        encoder = model.encoder(image[None])
+        log_encoder = encoder.log_prob(grid[:, None])[:, 0]
+        z = encoder.rsample((SAMPLES,))
+        if index == 0:
+            yield from _check_latents("encoder e(z|x)", log_encoder, z[:, 0], encoder)
+            yield _check_inverse(model, image, z)
+            yield from _check_decoder(model, z[0], every)
+        yield from _check_bounds(model, image, grid, log_encoder, log_marginal, f"image {index + 1}: ")
+
+
+def _check_latents(name: str, log_density: Tensor, drawn: Tensor, distribution: object) -> Iterator[Check]:
+    """A density integrates to one, and its samples are its own: E log p is the same by the grid and by draws."""
+    density = log_density.double().exp()
+    yield Check(f"{name}: ∫ (a number)", 1.0, float(density.sum() * STEP**2), tolerance=FLOAT32)
+    log_drawn = distribution.log_prob(drawn.unsqueeze(1) if name.startswith("enc") else drawn)  # type: ignore[attr-defined]
+    expected = float((density * log_density.double()).sum() * STEP**2)
+    estimate = mean_and_error(log_drawn.double().flatten().numpy())
+    yield Check(f"{name}: mean log-density of its samples", expected, *estimate, tolerance=FLOAT32)
+
+
+def _check_inverse(model: VAE, image: Tensor, z: Tensor) -> Check:
+    """What a flow remembers of a fresh sample is what its inverse finds."""
+    encoder = model.encoder(image[None])
+    fresh = encoder.rsample((10,))
+    off = (encoder.log_prob(fresh) - encoder.log_prob(fresh.clone())).abs().max()
+    return Check("encoder: log e of a fresh sample less that by the inverse", 0.0, float(off), tolerance=FLOAT32)
+
+
+def _check_decoder(model: VAE, z: Tensor, every: Tensor) -> Iterator[Check]:
+    """Likelihoods of all images sum to one, which a mask that leaks breaks, and samples are the density's own."""
+    decoder = model.decoder(z)
+    log_likelihood = decoder.log_prob(every).double()
+    total = float(log_likelihood.exp().sum())
+    yield Check(f"decoder d(x|z): Σ over all {len(every):,} images (a number)", 1.0, total, tolerance=FLOAT32)
+    drawn = decoder.sample((SAMPLES,))
+    estimate = mean_and_error(decoder.log_prob(drawn[:, 0]).double().numpy())
+    expected = float((log_likelihood.exp() * log_likelihood).sum())
+    yield Check("decoder d(x|z): mean log-likelihood of its samples", expected, *estimate, tolerance=FLOAT32)
+
+
+def _check_bounds(
+    model: VAE, image: Tensor, grid: Tensor, log_encoder: Tensor, log_marginal: Tensor, name: str
+) -> Iterator[Check]:
+    """R, D and log p(x) by the grid, beside what ``measure`` says from many copies of one image."""
+    weight = log_encoder.double().exp() * STEP**2
+    log_decoder = model.decoder(grid).log_prob(image).double()
+    rate = float((weight * (log_encoder - log_marginal).double()).sum())
+    distortion = -float((weight * log_decoder).sum())
+    log_likelihood = float((log_decoder + log_marginal.double()).logsumexp(0) + 2 * torch.tensor(STEP).double().log())
+    found = measure(model, image.expand(COPIES, SIDE, SIDE), (1, K), rate_samples=SAMPLES)
+    yield Check(f"{name}rate", rate, *mean_and_error(found.rate), tolerance=FLOAT32)
+    yield Check(f"{name}distortion", distortion, *mean_and_error(found.distortion), tolerance=FLOAT32)
+    yield Check(f"{name}IWAE-{K}, for log p(x)", log_likelihood, *mean_and_error(found.iwae[K]), tolerance=BIAS)
+    slack = max(0.0, float(found.elbo.mean()) - log_likelihood)
+    yield Check(f"{name}ELBO above log p(x)", 0.0, slack, mean_and_error(found.elbo)[1], tolerance=FLOAT32)
+
+
+def _all_images() -> Tensor:
+    """Every binary image of that side: (2^16, 4, 4)."""
+    bits = torch.arange(2 ** (SIDE * SIDE))[:, None] >> torch.arange(SIDE * SIDE) & 1
+    return bits.reshape(-1, SIDE, SIDE).float()
