@@ -89,6 +89,11 @@ class RunConfig(BaseModel):
     def _one_where_there_is_a_beta(cls, beta: float | None, others: ValidationInfo) -> float | None:
         return 1.0 if beta is None and others.data.get("objective") == "beta-vae" else beta
 
+    @field_validator("anneal_from")
+    @classmethod
+    def _from_nothing_is_the_rule(cls, start: float | None) -> float | None:
+        return start or None
+
     @field_validator("iwae")
     @classmethod
     def _none_where_all_is_exact(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
@@ -140,8 +145,16 @@ class RunConfig(BaseModel):
 
     def run_id(self, dataset_sha256: str) -> str:
         """The run's name: a hash of this description, with the dataset known by its checksum and not by its path."""
-        description = self.model_dump(mode="json", exclude_none=True) | {"dataset": dataset_sha256}
+        values = self.model_dump(mode="json") | {"dataset": dataset_sha256}
+        description = {key: value for key, value in values.items() if ADDED_LATER.get(key, ...) != value}
         return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
+
+
+ADDED_LATER = {
+    key: RunConfig.model_fields[key].default
+    for key in ("anneal_from", "target_rate", "free_nats", "train_samples", "generated_images", "train_information")
+}
+"""Settings that runs once had no word for: at these values they are no part of a run's name, which stays as it was."""
 
 
 def aim(run: Mapping[Any, Any]) -> str:
@@ -192,8 +205,7 @@ class Sweep:
         """This sweep with some values replaced, less its own settings of objectives that it then no longer has."""
         given = _grid(values)
         grid = {**self.grid, **given}
-        taken = {key for objective in _objectives(grid) for key in OBJECTIVES.get(objective, ())}
-        lost = {key for keys in OBJECTIVES.values() for key in keys} - taken - set(given)
+        lost = _taken(_objectives(self.grid)) - _taken(_objectives(grid)) - set(given)
         return replace(self, grid={key: values for key, values in grid.items() if key not in lost})
 
     def runs(self) -> list[RunConfig]:
@@ -203,7 +215,8 @@ class Sweep:
             UserError: a value is refused.
         """
         families = [parse_family(family)._asdict() for family in self.grid["family"]]
-        others = [[(key, value) for value in values] for key, values in self.grid.items() if key != "family"]
+        keys = sorted(self.grid.keys() - {"family"}, key=lambda key: (key == "seed", list(self.grid).index(key)))
+        others = [[(key, value) for value in self.grid[key]] for key in keys]  # seeds of one description side by side
         objectives = _objectives(self.grid)
         points = (dict(_own(point, objectives)) for point in product(*others))
         return list(dict.fromkeys(make_run(point | family) for point in points for family in families))
@@ -213,10 +226,14 @@ def _objectives(grid: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:
     return grid.get("objective", (RunConfig.model_fields["objective"].default,))
 
 
+def _taken(objectives: Iterable[str]) -> set[str]:
+    return {key for objective in objectives for key in OBJECTIVES.get(objective, ())}
+
+
 def _own(point: Sequence[tuple[str, Any]], objectives: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     """A point of a grid less the settings that not its own, but another of the grid's objectives takes."""
     mine = OBJECTIVES.get(dict(point).get("objective", objectives[0]), ())
-    others = {key for objective in objectives for key in OBJECTIVES.get(objective, ())} - set(mine)
+    others = _taken(objectives) - set(mine)
     return ((key, value) for key, value in point if key not in others)
 
 
@@ -229,6 +246,8 @@ def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         if key == "iwae":  # its value is itself a list
             value = (value,)
         grid[key] = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if key == "objective" and not all(isinstance(name, str) for name in grid[key]):
+            raise UserError(f"objective: found {value!r}; expected one of {', '.join(OBJECTIVES)}, or a list of them")
         if not grid[key]:
             raise UserError(f"{key}: found an empty list; expected at least one value")
     if "all" in grid.get("family", ()):

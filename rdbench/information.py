@@ -14,6 +14,7 @@ from rdbench.models import VAE
 IMAGES_AT_ONCE = 20
 """Each is scored under every image's encoder: (20, N, latent_dim) numbers are in memory at once."""
 
+GENERATED_AT_ONCE = 100
 MEAN_DRAWS = 32
 ACTIVE = 0.01
 
@@ -79,6 +80,17 @@ def generative_bounds(model: VAE, images: int, k: int) -> dict[str, float]:
     its log-likelihood, which keeps G a bound. Appendix C of "Fixing a broken ELBO" (Alemi et al., 2018,
     https://arxiv.org/abs/1711.00464).
     """
+    pieces = [
+        _generated(model, min(GENERATED_AT_ONCE, images - start), k) for start in range(0, images, GENERATED_AT_ONCE)
+    ]
+    row = {}
+    for letter in pieces[0]:
+        values = np.concatenate([piece[letter] for piece in pieces])
+        row[f"generative_{letter}"], row[f"generative_{letter}_se"] = mean_and_error(values)
+    return row
+
+
+def _generated(model: VAE, images: int, k: int) -> dict[str, NDArray[np.float64]]:
     marginal = model.marginal()
     z = marginal.sample((images,))
     decoder = model.decoder(z)
@@ -86,8 +98,4 @@ def generative_bounds(model: VAE, images: int, k: int) -> dict[str, float]:
     densities = (model.encoder(x).log_prob(z), marginal.log_prob(z), decoder.log_prob(x))
     log_encoder, log_marginal, log_decoder = (density.double().cpu().numpy() for density in densities)
     log_q = measure(model, x, (k,)).iwae[k]
-    parts = {"e": log_encoder - log_marginal, "g": log_decoder - log_q, "s": -log_encoder, "u": -log_q}
-    row = {}
-    for letter, values in parts.items():
-        row[f"generative_{letter}"], row[f"generative_{letter}_se"] = mean_and_error(values)
-    return row
+    return {"e": log_encoder - log_marginal, "g": log_decoder - log_q, "s": -log_encoder, "u": -log_q}

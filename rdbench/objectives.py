@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from rdbench.config import RunConfig
 from rdbench.models import Terms
 
-LARGEST_LOG_BETA = 12.0
-"""β stays within e^±12: a target that cannot be reached must not drive it out of float32."""
+LARGEST_INTEGRAL = 12.0
+"""The sum stays within ±12: a target that cannot be reached must not drive β out of float32."""
 
 
 class Objective(nn.Module):
@@ -48,7 +48,7 @@ class BetaVAE(Objective):
 class TargetRate(Objective):
     """Minimise D subject to R = R*, by a multiplier β that adapts to how far the rate is off.
 
-    The loss is D + βR with β = e^(i + p), where p = (R − R*) / max(R*, 1), no more than 1 in size, and i sums 0.05 p
+    The loss is D + βR with β = e^(i + 4p), where p = (R − R*) / max(R*, 1), no more than 1 in size, and i sums 0.05 p
     over the steps: dual ascent on log β, with the damping of the modified differential method of multipliers. "Taming
     VAEs" (Rezende & Viola, 2018, https://arxiv.org/abs/1810.00597); "Constrained differential optimization" (Platt &
     Barr, 1987, https://proceedings.neurips.cc/paper/1987). R* rises linearly from 0 over the first ``anneal_steps``
@@ -57,6 +57,7 @@ class TargetRate(Objective):
 
     integral: Tensor
     GAIN = 0.05
+    DAMPING = 4.0
 
     def __init__(self, target_rate: float, anneal_steps: int = 0) -> None:
         super().__init__()
@@ -68,8 +69,8 @@ class TargetRate(Objective):
         rate = terms.mean_rate
         target = annealed(0.0, self.target_rate, step, self.anneal_steps)
         excess = ((rate.detach() - target) / max(self.target_rate, 1.0)).clamp(-1, 1)
-        self.integral = (self.integral + self.GAIN * excess).clamp(-LARGEST_LOG_BETA, LARGEST_LOG_BETA)
-        self.beta = (self.integral + excess).exp()
+        self.integral = (self.integral + self.GAIN * excess).clamp(-LARGEST_INTEGRAL, LARGEST_INTEGRAL)
+        self.beta = (self.integral + self.DAMPING * excess).exp()
         return terms.mean_distortion + self.beta * rate
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rdbench.config import AIMS, aim
+from rdbench.config import ADDED_LATER, AIMS, aim
 from rdbench.family import FAMILIES, TOY, parse_family
 
 FAMILY_ORDER = {family.words: index for index, family in enumerate((*FAMILIES, TOY))}
@@ -66,10 +66,10 @@ def measures(runs: pd.DataFrame) -> list[str]:
 
 
 def sort_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs by dataset, family in the order of the tables, β, annealing and seed."""
+    """Runs by dataset, family in the order of the tables, objective, what it aims at, annealing and seed."""
     order = runs.assign(_family=runs["family"].map(FAMILY_ORDER))
-    keys = ["dataset", "_family", "beta", "anneal_epochs", "seed", "run_id"]
-    return order.sort_values(keys, ignore_index=True).drop(columns="_family")
+    keys = ["dataset", "_family", "objective", *AIMS, "anneal_epochs", "seed", "run_id"]
+    return order.sort_values([key for key in keys if key in order], ignore_index=True).drop(columns="_family")
 
 
 def frontier(rate: np.ndarray, distortion: np.ndarray) -> np.ndarray:
@@ -92,6 +92,10 @@ def mark_frontier(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(frontier=on_frontier)
 
 
+MEANS = ("train_seconds", "active_units", "effective_beta")
+"""Columns without an error of which several seeds show the mean."""
+
+
 def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     """One row a description: several seeds become their mean, with their standard deviation in place of the error.
 
@@ -105,10 +109,12 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
         row = same.iloc[0].to_dict() | {"seeds": len(same), "frontier": bool(same["frontier"].any())}
         for name in measures(runs):
             row |= {name: same[name].mean(), f"{name}_se": same[name].std()}
-        row |= {name: same[name].mean() for name in ("train_seconds", "active_units") if name in same}
+        row |= {name: same[name].mean() for name in MEANS if name in same}
+        if "rate_by_dimension" in same and same["rate_by_dimension"].notna().all():
+            row["rate_by_dimension"] = np.mean(np.stack(list(same["rate_by_dimension"])), axis=0)
         rows.append(row)
     return sort_runs(pd.concat([single, pd.DataFrame(rows)]) if rows else single)
 
 
 def _but_for_seed(config: str) -> str:
-    return json.dumps(json.loads(config) | {"seed": None, "dataset": None}, sort_keys=True)
+    return json.dumps(ADDED_LATER | json.loads(config) | {"seed": None, "dataset": None}, sort_keys=True)

@@ -151,8 +151,24 @@ def test_settings_that_contradict_are_refused(values, told):
 
 
 def test_a_setting_added_later_leaves_the_names_of_older_runs():
-    """What has no value is not part of a run's name."""
-    run = RunConfig()
-    described = run.model_dump(mode="json", exclude_none=True)
-    assert "target_rate" not in described
-    assert make_run(described).run_id("d") == run.run_id("d")
+    """A run of results/demo, described before there were other objectives."""
+    demo = load_sweep("demo").runs()[0]
+    sprites = "886289882fcc86549af392fbf3314f4c101c427dc4b07857b362167497720cf5"
+    assert demo.run_id(sprites) == "ae5fecfbd1999ea8"
+    assert demo.model_copy(update={"generated_images": 7}).run_id(sprites) != "ae5fecfbd1999ea8"
+
+
+def test_a_files_own_contradiction_is_refused(tmp_path):
+    path = tmp_path / "mine.toml"
+    for text in ('objective = "target-rate"\ntarget_rate = 8\nbeta = [0.5, 2]', "beta = 1\ntarget_rate = 3"):
+        path.write_text(text)
+        with pytest.raises(UserError, match="is no setting of objective"):
+            load_sweep(str(path)).with_values({"seed": 3}).runs()
+    path.write_text('objective = [["x"]]')
+    with pytest.raises(UserError, match="objective: found"):
+        load_sweep(str(path))
+
+
+def test_seeds_of_one_description_stand_side_by_side():
+    runs = load_sweep("toy").with_values({"anneal_epochs": [0, 5], "objective": "target-rate"}).runs()
+    assert [run.seed for run in runs] == [*range(10), *range(10)]

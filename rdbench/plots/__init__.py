@@ -62,6 +62,8 @@ def draw(
         unfit = NOT_FOR_THE_TOY if mine["dataset"].iloc[0] == TOY_DATASET else NOT_FOR_IMAGES
         for kind in kinds or [kind for kind in KINDS if kind not in unfit]:
             try:
+                if kind in unfit:
+                    raise NothingToDrawError(f"it is no figure of {mine['dataset'].iloc[0]}")
                 figure = _figure(kind, Drawing(store, mine, reference))
             except (NothingToDrawError, UserError) as error:
                 left_out.append(f"{kind} left out: {error}")

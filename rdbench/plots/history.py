@@ -7,6 +7,7 @@ from rdbench.plots.drawing import Drawing, NothingToDrawError
 from rdbench.plots.style import legend_outside, look
 
 MOST_RUNS = 60
+MOST_MARKERS = 20
 COLLAPSED = 0.1
 """Nats: where a rate falls below this, its axis turns logarithmic beyond a linear start."""
 
@@ -33,13 +34,17 @@ def history(drawing: Drawing) -> Figure:
     figure = Figure(figsize=(7.6, 6.4))
     panels = dict(zip(PANELS, figure.subplots(2, 2, sharex=True).flat, strict=True))
     labelled = set()
+    every = max(1, epochs["epoch"].max() // MOST_MARKERS)
     for run in runs.to_dict("records"):
         mine = epochs[epochs["run_id"] == run["run_id"]].sort_values("epoch")
         family = parse_family(run["family"])
         label = None if family in labelled else f"{family.signs}  {family.words}"
         labelled.add(family)
         for name, axes in panels.items():
-            axes.plot(mine["epoch"], mine[name], **look(family), markersize=4, label=label if name == "rate" else None)
+            axes.plot(
+                mine["epoch"], mine[name], **look(family), markersize=4, markevery=every,
+                label=label if name == "rate" else None,
+            )  # fmt: skip
     for name, axes in panels.items():
         axes.set_ylabel(PANELS[name])
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -47,6 +52,6 @@ def history(drawing: Drawing) -> Figure:
             axes.set_xlabel("epoch")
     if epochs["rate"].min() < COLLAPSED:
         panels["rate"].set_yscale("symlog", linthresh=1e-3, linscale=0.5)
-    figure.suptitle(f"Training: {drawing.dataset}, validation split", x=0.01, ha="left", fontsize=11)
+    figure.suptitle(f"Training: {drawing.title.replace('test', 'validation')}", x=0.01, ha="left", fontsize=11)
     legend_outside(figure)
     return figure

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
+from rdbench.config import aim
 from rdbench.plots.drawing import Drawing
 
 MOST_RUNS = 6
@@ -19,13 +20,14 @@ def samples(drawing: Drawing) -> Figure:
     runs = drawing.runs
     if runs["family"].nunique() > 1:
         runs = runs[runs["family"] == runs.sort_values("elbo")["family"].iloc[-1]]
-    runs = runs.drop_duplicates(["beta", "anneal_epochs"]).head(MOST_RUNS)
+    runs = runs.assign(aim=[aim(run) for run in runs.to_dict("records")])
+    runs = runs.drop_duplicates(["objective", "aim", "anneal_epochs"]).head(MOST_RUNS)
     drawn = [draw_samples(drawing.store, run) for run in runs.to_dict("records")]
     figure = Figure(figsize=(2.9 * len(runs) + 0.2, 5.0))
     panels = figure.subfigures(1, len(runs), squeeze=False).flat
     for panel, run, columns in zip(panels, runs.to_dict("records"), drawn, strict=True):
         annealed = ", annealed" if run["anneal_epochs"] else ""
-        panel.suptitle(f"β {run['beta']:g}{annealed}\nR {run['rate']:.2f}  D {run['distortion']:.2f}", fontsize=9)
+        panel.suptitle(f"{run['aim']}{annealed}\nR {run['rate']:.2f}  D {run['distortion']:.2f}", fontsize=9)
         _draw(panel, columns)
     figure.suptitle(f"{runs['family'].iloc[0]}: {drawing.dataset}", fontsize=11, x=0.01, ha="left")
     return figure

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from rdbench.config import make_run
+from rdbench.report.verdicts import ROUNDING
 from rdbench.store import EmptyTableError, Store
 from rdbench.tables import SAME_IMAGES, labels, measured
 
@@ -83,8 +84,8 @@ def against_baseline(runs: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame
     change = joined["elbo_baseline"] - joined["elbo"]
     error = NORMAL_QUANTILE * (joined["elbo_se"] ** 2 + joined["elbo_se_baseline"] ** 2) ** 0.5
     finding = pd.Series("same", index=joined.index)
-    finding[change + error < 0] = "better"
-    finding[change - error > 0] = "regression"
+    finding[change + error < -ROUNDING] = "better"
+    finding[change - error > ROUNDING] = "regression"
     finding[error.isna()] = "no error known"
     finding[joined["elbo_baseline"].isna()] = "not in the baseline"
     finding[joined["elbo"].isna() & joined["elbo_baseline"].notna()] = "missing here"

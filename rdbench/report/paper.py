@@ -39,6 +39,9 @@ def _departures(row: dict) -> str:
         found = None if pd.isna(row[name]) else row[name]
         if found != value:
             departures.append(f"{name} {found:g}")
+    start = row.get("anneal_from")
+    if start is not None and not pd.isna(start):
+        departures.append(f"anneal_from {start:g}")
     return ", ".join(departures) or "the paper's"
 
 
