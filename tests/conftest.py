@@ -1,6 +1,9 @@
 """What all tests share."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for models as small as these threads only wait
+
 from pathlib import Path
 
 import pytest
