@@ -115,16 +115,14 @@ def _check_toy() -> Iterator[Check]:
     discrete = DiscreteVAE(torch.from_numpy(toy.density()), [0])
     for parameter in discrete.parameters():
         parameter.mul_(5)
-    encoder, decoder, marginal = (table[0].exp() for table in discrete.log_tables())
-    tables = Tables(*(table.numpy() for table in (encoder, decoder, marginal)))
+    logarithms = [table[0] for table in discrete.log_tables()]
+    encoder, decoder, marginal = (table.exp() for table in logarithms)
+    tables = Tables(*(table.numpy() for table in logarithms))
     truth = account(tables)
     model = VAE(_Rows(encoder), _Rows(decoder), _Fixed(_Discrete(marginal)))
     x = Categorical(torch.from_numpy(toy.density())).sample((IMAGES,))
     found = measure(model, x, (1, K))
-    joint = tables.encoder
-    rate = np.where(joint > 0, joint * np.log(joint / tables.marginal), 0).sum(1)[x]
-    distortion = -(joint * np.log(tables.decoder.T)).sum(1)[x]
-    yield from _paired("toy: ", found, {"rate": rate, "distortion": distortion})
+    yield from _paired("toy: ", found, {"rate": tables.rate()[x], "distortion": tables.distortion()[x]})
     likelihood = np.log(tables.generated())[x]
     yield _paired_check(f"toy: log p(x) − IWAE-{K}", likelihood - found.iwae[K], 0.0, tolerance=0.02)
     estimate = mean_and_error(mutual_information(model, x))

@@ -10,11 +10,43 @@ from rdbench.data.toy import Table
 
 
 class Tables(NamedTuple):
-    """``encoder`` e(z|x), (x, z); ``decoder`` d(x|z), (z, x); ``marginal`` m(z), (z,). Rows sum to one."""
+    """log e(z|x), (x, z); log d(x|z), (z, x); log m(z), (z,). Of the probabilities rows sum to one.
 
-    encoder: Table
-    decoder: Table
-    marginal: Table
+    Logarithms, for at a high rate cells are smaller than any float64, and what they weigh is finite all the same.
+    """
+
+    log_encoder: Table
+    log_decoder: Table
+    log_marginal: Table
+
+    @classmethod
+    def of(cls, encoder: Table, decoder: Table, marginal: Table) -> "Tables":
+        """The tables whose probabilities are given; some may be 0."""
+        with np.errstate(divide="ignore"):
+            return cls(np.log(encoder), np.log(decoder), np.log(marginal))
+
+    @property
+    def encoder(self) -> Table:
+        """e(z|x), (x, z)."""
+        return np.exp(self.log_encoder)
+
+    @property
+    def decoder(self) -> Table:
+        """d(x|z), (z, x)."""
+        return np.exp(self.log_decoder)
+
+    @property
+    def marginal(self) -> Table:
+        """m(z), (z,)."""
+        return np.exp(self.log_marginal)
+
+    def rate(self) -> Table:
+        """KL(e(z|x) ‖ m(z)) of each x, (x,)."""
+        return _weighed(self.encoder, self.log_encoder, -self.log_marginal)
+
+    def distortion(self) -> Table:
+        """−E log d(x|z) of each x, (x,)."""
+        return -_weighed(self.encoder, self.log_decoder.T)
 
     def generated(self) -> Table:
         """Σ_z m(z) d(x|z), (x,): what the model draws."""
@@ -41,7 +73,7 @@ def optimal() -> Tables:
     decoder[used] = joint / joint.sum(1, keepdims=True)
     marginal = np.zeros(toy.VALUES)
     marginal[used] = joint.sum(1)
-    return Tables(encoder, decoder, marginal)
+    return Tables.of(encoder, decoder, marginal)
 
 
 def account(tables: Tables) -> dict[str, float]:
@@ -55,12 +87,11 @@ def account(tables: Tables) -> dict[str, float]:
     joint = data[:, None] * tables.encoder
     generative = (tables.marginal[:, None] * tables.decoder).T  # (x, z)
     drawn = tables.generated()
-    rate = float(rel_entr(joint, data[:, None] * tables.marginal).sum())
-    distortion = -float(xlogy(joint, tables.decoder.T).sum())
+    rate, distortion = float(data @ tables.rate()), float(data @ tables.distortion())
     information = toy.information(joint)
     elbo_gap = rate + distortion - toy.entropy()
     likelihood_gap = float(rel_entr(data, drawn).sum())
-    latent_surprise = -float(xlogy(generative, tables.encoder).sum())
+    latent_surprise = -float(_weighed(generative, tables.log_encoder).sum())
     return {
         "rate": rate,
         "distortion": distortion,
@@ -76,3 +107,9 @@ def account(tables: Tables) -> dict[str, float]:
         "generative_s": latent_surprise,
         "generative_u": -float(xlogy(drawn, drawn).sum()),
     }
+
+
+def _weighed(weights: Table, *logarithms: Table) -> Table:
+    """Σ_z of weights times the sum of the logarithms, row by row; what has no weight counts nothing, though it be ∞."""
+    with np.errstate(invalid="ignore"):
+        return np.where(weights > 0, weights * sum(logarithms), 0).sum(1)

@@ -32,7 +32,7 @@ def execute(runs: Sequence[RunConfig], sweep: str, progress: Progress) -> list[R
         model = DiscreteVAE(torch.from_numpy(toy.density()), [run.seed for run in runs])
     epochs = _train(model, first, progress)
     seconds = (time.perf_counter() - started) / len(runs)
-    log_tables = [table.exp().detach().numpy() for table in model.log_tables()]
+    log_tables = [table.detach().numpy() for table in model.log_tables()]
     records = []
     for index, run in enumerate(runs):
         tables = Tables(*(table[index] for table in log_tables))
@@ -105,14 +105,10 @@ def _history(run_id: str, epochs: Sequence[_Epoch], index: int, seconds: float) 
 
 def _per_value(run_id: str, tables: Tables) -> dict[str, Column]:
     """Rate and distortion of each x, with its probability: the means that they make are weighted."""
-    joint = tables.encoder
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = np.where(joint > 0, joint * np.log(joint / tables.marginal), 0).sum(1)
-        distortion = -np.where(joint > 0, joint * np.log(tables.decoder.T), 0).sum(1)
     return {
         "run_id": [run_id] * toy.VALUES,
         "index": np.arange(toy.VALUES),
         "probability": toy.density().astype(np.float32),
-        "rate": rate.astype(np.float32),
-        "distortion": distortion.astype(np.float32),
+        "rate": tables.rate().astype(np.float32),
+        "distortion": tables.distortion().astype(np.float32),
     }

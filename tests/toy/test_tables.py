@@ -10,7 +10,7 @@ from rdbench.toy.tables import Tables, account, optimal
 def random_tables(seed, sharpness):
     generator = np.random.default_rng(seed)
     tables = [np.exp(sharpness * generator.normal(size=shape)) for shape in ((30, 30), (30, 30), (30,))]
-    return Tables(*(table / table.sum(-1, keepdims=True) for table in tables))
+    return Tables.of(*(table / table.sum(-1, keepdims=True) for table in tables))
 
 
 def test_the_model_built_by_hand_is_optimal_at_half_a_nat():
@@ -64,3 +64,13 @@ def test_the_generative_letters_are_what_they_say():
     numbers = account(tables)
     found = [numbers[f"generative_{letter}"] for letter in "egsu"]
     assert found == pytest.approx([e, g, s, u])
+
+
+def test_cells_below_any_float_keep_rate_and_distortion_finite():
+    """The identity map, with e^−2000 where it says no: R = I(X;Z) = H, and D = 0."""
+    sharp = np.where(np.eye(30, dtype=bool), 0.0, -2000.0)
+    numbers = account(Tables(sharp, sharp, np.log(toy.density())))
+    assert numbers["rate"] == pytest.approx(toy.entropy())
+    assert numbers["distortion"] == pytest.approx(0, abs=1e-9)
+    doubtful = np.where(np.eye(30, dtype=bool), np.log1p(-29e-9), np.log(1e-9))
+    assert account(Tables(doubtful, sharp, np.log(toy.density())))["distortion"] == pytest.approx(29e-9 * 2000)
