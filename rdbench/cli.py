@@ -85,7 +85,7 @@ def sweep(
 @app.command()
 def plot(
     store: StoreArgument,
-    kind: Annotated[list[str], typer.Option(help="plane, skew, history, phase, samples or attribution.")] = [],
+    kind: Annotated[list[str], typer.Option(help="plane, skew, history, phase, samples, attribution or toy.")] = [],
     family: FamilyOption = [],
     beta: BetaOption = [],
     out: Annotated[Path | None, typer.Option(help="Folder for figures.", show_default="STORE/figures")] = None,

@@ -233,7 +233,9 @@ def test_the_toy_trains_reports_and_draws(tmp_path):
     assert rdbench("report", tmp_path / "toy", "--check").returncode == 0
     information = rdbench("report", tmp_path / "toy", "--columns", "information")
     assert "I(Z;z*)" in information.stdout
-    assert rdbench("plot", tmp_path / "toy").returncode == 0
+    refused = rdbench("plot", tmp_path / "toy", "--kind", "samples")
+    assert refused.returncode == 2
+    assert "no figure of toy" in refused.stderr
 
 
 @pytest.mark.parametrize(
