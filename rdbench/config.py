@@ -215,8 +215,8 @@ class Sweep:
             UserError: a value is refused.
         """
         families = [parse_family(family)._asdict() for family in self.grid["family"]]
-        keys = sorted(self.grid.keys() - {"family"}, key=lambda key: (key == "seed", list(self.grid).index(key)))
-        others = [[(key, value) for value in self.grid[key]] for key in keys]  # seeds of one description side by side
+        keys = sorted(self.grid.keys(), key=lambda key: key == "seed")  # seeds of one description side by side
+        others = [[(key, value) for value in self.grid[key]] for key in keys if key != "family"]
         objectives = _objectives(self.grid)
         points = (dict(_own(point, objectives)) for point in product(*others))
         return list(dict.fromkeys(make_run(point | family) for point in points for family in families))

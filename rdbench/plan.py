@@ -34,8 +34,7 @@ def plan(runs: Iterable[RunConfig], store: Store, data_dir: Path | None) -> Plan
 
 def _check_targets(runs: Iterable[RunConfig]) -> None:
     for run in runs:
-        ceiling = data.largest_rate(run.dataset)
-        if run.target_rate is not None and run.target_rate > ceiling:
+        if run.target_rate is not None and run.target_rate > (ceiling := data.largest_rate(run.dataset)):
             raise UserError(
                 f"target_rate {run.target_rate:g}: {run.dataset} carries at most {ceiling:.2f} nats; ask for less"
             )

@@ -56,7 +56,7 @@ def check_family(family: Family) -> Iterator[Check]:
         z = encoder.rsample((SAMPLES,))
         if index == 0:
             yield from _check_latents("encoder e(z|x)", grid, log_encoder, z[:, 0], encoder.log_prob(z)[:, 0])
-            yield _check_inverse(model, image, z)
+            yield _check_inverse(model, image)
             yield from _check_decoder(model, z[0], every)
         yield from _check_bounds(model, image, grid, log_encoder, log_marginal, f"image {index + 1}: ")
 
@@ -77,7 +77,7 @@ def _check_latents(name: str, grid: Tensor, log_density: Tensor, z: Tensor, log_
         yield Check(f"{name}: mean {moment} of its samples", truth, *estimate, tolerance=FLOAT32)
 
 
-def _check_inverse(model: VAE, image: Tensor, z: Tensor) -> Check:
+def _check_inverse(model: VAE, image: Tensor) -> Check:
     """What a flow remembers of a fresh sample is what its inverse finds."""
     encoder = model.encoder(image[None])
     fresh = encoder.rsample((10,))

@@ -28,8 +28,7 @@ def execute(runs: Sequence[RunConfig], sweep: str, progress: Progress) -> list[R
     """Train and account for runs of the sweep called ``sweep`` that differ in their seed only, all at once."""
     first = runs[0]
     started = time.perf_counter()
-    with torch.random.fork_rng([]):
-        model = DiscreteVAE(torch.from_numpy(toy.density()), [run.seed for run in runs])
+    model = DiscreteVAE(torch.from_numpy(toy.density()), [run.seed for run in runs])
     epochs = _train(model, first, progress)
     seconds = (time.perf_counter() - started) / len(runs)
     log_tables = [table.detach().numpy() for table in model.log_tables()]
