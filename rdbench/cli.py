@@ -9,7 +9,7 @@ import typer
 from rdbench import __version__
 
 if TYPE_CHECKING:
-    from rdbench.config import Sweep
+    from rdbench.sweep import Sweep
 
 app = typer.Typer(
     help="The rate-distortion benchmark for latent-variable models.",
@@ -66,7 +66,7 @@ def sweep(
 
     Exit codes: 0 all runs ended well; 1 a run diverged or failed; 2 wrong usage; 130 interrupted.
     """
-    from rdbench.config import load_sweep, parse_assignments
+    from rdbench.sweep import load_sweep, parse_assignments
 
     given = {"family": family, "beta": beta, "seed": seed, "epochs": epochs}
     given["family"] = [name for names in family for name in names.split(",")]
@@ -166,7 +166,6 @@ def toy(
 
     Exit codes as for `rdbench sweep`.
     """
-    from rdbench.config import load_sweep
     from rdbench.data import checksum
     from rdbench.execute import run_sweep
     from rdbench.family import TOY_DATASET
@@ -174,6 +173,7 @@ def toy(
     from rdbench.report.formats import aligned
     from rdbench.report.toy import toy_table
     from rdbench.store import Store
+    from rdbench.sweep import load_sweep
 
     values = {"seed": list(range(seeds)), "target_rate": target_rate, "anneal_epochs": anneal_epochs, "epochs": epochs}
     chosen = load_sweep("toy").with_values(values)

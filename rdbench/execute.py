@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from rdbench import data
-from rdbench.config import RunConfig, Sweep
+from rdbench.config import RunConfig
 from rdbench.errors import InterruptedSweepError
 from rdbench.family import TOY_DATASET
 from rdbench.plan import plan
@@ -18,6 +18,7 @@ from rdbench.report.cells import runs_table
 from rdbench.report.formats import aligned
 from rdbench.run import execute, pick_device
 from rdbench.store import Record, Store
+from rdbench.sweep import Sweep
 from rdbench.tables import join_seeds, mark_frontier, sort_runs
 from rdbench.toy import train as toy
 

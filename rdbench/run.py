@@ -88,10 +88,11 @@ def make_model(config: RunConfig) -> VAE:
 
 def images_of(dataset: Dataset, config: RunConfig, device: torch.device) -> tuple[Images, Images, Images, Images]:
     """What to train on, then what to evaluate of the validation, test and training splits."""
+    train = subset(dataset.train, config.train_images)
     valid, test = (subset(split, config.evaluation_images) for split in (dataset.valid, dataset.test))
-    again = subset(dataset.train, len(test))  # as many as of the test split, to be comparable
+    again = subset(train, len(test))  # as many as of the test split, to be comparable
     train_images, valid_images, test_images, train_again = (
-        Images.on(device, split) for split in (dataset.train, valid, test, again)
+        Images.on(device, split) for split in (train, valid, test, again)
     )
     return train_images, valid_images, test_images, train_again
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from rdbench.config import load_sweep
 from rdbench.errors import UserError
 from rdbench.plan import plan
 from rdbench.store import Record, Store
+from rdbench.sweep import load_sweep
 
 
 @pytest.fixture

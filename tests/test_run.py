@@ -103,6 +103,12 @@ def test_subsets_are_shuffled_and_the_same_for_all_runs():
     assert subset(split, None) is split
 
 
+def test_a_part_of_the_training_images_is_learned_from(dataset):
+    part = executed(CONFIG.model_copy(update={"train_images": 20, "batch_size": 10}), dataset)
+    assert part.row["train_images"] == 20
+    assert part.history["step"] == [2]
+
+
 def test_devices_are_named_and_must_exist(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == pick_device("cpu") == CPU

@@ -1,7 +1,10 @@
 """Runs beside the numbers that Alemi et al. print."""
 
+import json
+
 import pandas as pd
 
+from rdbench.config import ADDED_LATER
 from rdbench.reference import printed_points
 from rdbench.tables import measured
 
@@ -11,7 +14,8 @@ TOLERANCE = 1.0
 IMPLAUSIBLE = 5.0
 """Nats that no retraining of the same model gains: more likely a decoder that sees the pixel it predicts."""
 
-PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "evaluation_images": None}
+PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "anneal_from": None,
+            "train_images": None, "evaluation_images": None}  # fmt: skip
 
 
 def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
@@ -34,14 +38,12 @@ def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _departures(row: dict) -> str:
     """How a run departs from the paper's protocol."""
-    departures = []
-    for name, value in PROTOCOL.items():
-        found = None if pd.isna(row[name]) else row[name]
-        if found != value:
-            departures.append(f"{name} {found:g}")
-    start = row.get("anneal_from")
-    if start is not None and not pd.isna(start):
-        departures.append(f"anneal_from {start:g}")
+    settings = ADDED_LATER | json.loads(row["config"])
+    departures = [
+        f"{name} {'all' if settings[name] is None else format(settings[name], 'g')}"
+        for name, value in PROTOCOL.items()
+        if settings[name] != value
+    ]
     return ", ".join(departures) or "the paper's"
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from rdbench.config import load_sweep
 from rdbench.data import toy
+from rdbench.sweep import load_sweep
 from rdbench.toy.train import execute
 
 
