@@ -67,11 +67,11 @@ def main() -> None:
         for number in range(options.runs):
             store.write(record(number, generator))
         commands = {
-            "report": ["report", str(store.folder)],
-            "report --format html": ["report", str(store.folder), "--format", "html"],
+            "report": ["report", str(store)],
+            "report --format html": ["report", str(store), "--format", "html"],
             "plot (plane, skew, phase)": [
                 "plot",
-                str(store.folder),
+                str(store),
                 "--kind",
                 "plane",
                 "--kind",

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from rdbench import data
 from rdbench.config import make_run
@@ -29,11 +27,12 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
         UserError: its checkpoint is absent or does not fit.
     """
     model = make_model(make_run(json.loads(row["config"])))
-    path = store.checkpoint(row["run_id"])
+    weights = store.load_weights(row["run_id"])
     try:
-        model.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:  # torch's answer where weights do not fit the model
-        raise UserError(f"{path} does not hold this run's weights ({str(error).splitlines()[0]})") from None
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    except RuntimeError as error:  # torch's answer where weights do not fit the model
+        name = store.checkpoint(row["run_id"])
+        raise UserError(f"{store}/{name} does not hold this run's weights ({str(error).splitlines()[0]})") from None
     return model.eval()
 
 

@@ -52,7 +52,7 @@ def draw(
     _check("format", formats, FORMATS)
     ended = sort_runs(measured(runs))
     if ended.empty:
-        raise UserError(f"{store.folder} holds no run that ended well; nothing to draw")
+        raise UserError(f"{store} holds no run that ended well; nothing to draw")
     paths, left_out = [], []
     stems = {
         sha256: Path(str(name)).stem for sha256, name in ended.groupby("dataset_sha256")["dataset"].first().items()

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from rdbench.data import toy
 from rdbench.plots.drawing import Drawing, NothingToDrawError
-from rdbench.store import load_weights
 from rdbench.toy.tables import Tables, account, optimal
 
 TOLERANCE = 1e-3
@@ -23,7 +22,7 @@ def toy_figure(drawing: Drawing) -> Figure:
     """
     columns = {"built by hand": optimal()}
     for name, run in _chosen(drawing.runs).items():
-        columns[name] = Tables(**load_weights(drawing.store.checkpoint(run["run_id"])))
+        columns[name] = Tables(**drawing.store.load_weights(run["run_id"]))
     figure = Figure(figsize=(9.6, 10.4))
     grid = figure.subplots(5, 3)
     for axes, (name, tables) in zip(grid.T, columns.items(), strict=True):

@@ -89,7 +89,7 @@ def assemble(
     differences, unread = paired_differences(store, runs)
     skipped += unread
     return Report(
-        str(store.folder),
+        str(store),
         runs,
         join_seeds(runs),
         verdicts(runs),

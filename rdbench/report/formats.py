@@ -4,7 +4,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ def html(report: Report, columns: str = "measures") -> str:
     """One page that needs nothing else."""
     from rdbench.plots import page_figures  # here, for no other format needs matplotlib
 
-    figures = page_figures(Store(Path(report.store)), report.runs)
+    figures = page_figures(Store(report.store), report.runs)
     return page(report, all_tables(report, columns), _headline(report), figures)
 
 

@@ -1,5 +1,7 @@
 """Verdicts and exit codes on stores whose truth is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,7 +102,7 @@ def test_nothing_measured_never_passes(make_store):
 @pytest.mark.parametrize("name", ["runs/x.parquet", "plans/x.json"])
 def test_an_unreadable_file_is_a_problem(make_store, name):
     store = make_store({})
-    (store.folder / name).write_text("{}")
+    (Path(str(store)) / name).write_text("{}")
     report = checked(store)
     assert report.exit_code == 3
     assert name in report.problems[0]
@@ -108,7 +110,7 @@ def test_an_unreadable_file_is_a_problem(make_store, name):
 
 def test_unreadable_examples_are_a_problem(make_store):
     store = make_store({}, {"family": "--+"})
-    for path in (store.folder / "examples").iterdir():
+    for path in (Path(str(store)) / "examples").iterdir():
         path.write_bytes(path.read_bytes()[:100])
     report = checked(store)
     assert report.exit_code == 3
@@ -117,7 +119,7 @@ def test_unreadable_examples_are_a_problem(make_store):
 
 def test_a_store_whose_only_table_is_unreadable_says_so(make_store):
     store = make_store({})
-    for path in (store.folder / "runs").iterdir():
+    for path in (Path(str(store)) / "runs").iterdir():
         path.write_text("")
     with pytest.raises(EmptyTableError, match=r"no runs can be read: .*delete and sweep again") as caught:
         checked(store)
@@ -127,7 +129,7 @@ def test_a_store_whose_only_table_is_unreadable_says_so(make_store):
 
 def test_a_store_in_which_every_run_diverged_is_reported(make_store):
     store = make_store({})
-    (path,) = (store.folder / "runs").iterdir()
+    (path,) = (Path(str(store)) / "runs").iterdir()
     runs = pd.read_parquet(path).assign(status="diverged", error="nan nats")
     runs.drop(columns=[name for name in runs if name.startswith(("rate", "distortion", "elbo", "iwae"))]).to_parquet(
         path
