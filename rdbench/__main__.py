@@ -5,9 +5,6 @@ import sys
 from rdbench.cli import app
 from rdbench.errors import InterruptedSweepError, UserError
 
-INTERRUPTED = 130
-"""128 and the number of SIGINT, as shells have it."""
-
 
 def main() -> None:
     """Run the command line; a user's error is one line on stderr, and exit code 2 or the one that it names."""
@@ -18,7 +15,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except InterruptedSweepError as interruption:
         print(f"rdbench: {interruption}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(interruption.exit_code)
 
 
 if __name__ == "__main__":

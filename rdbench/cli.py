@@ -1,6 +1,7 @@
 """The command line: parse, call, print. What is heavy is imported inside the commands."""
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,10 @@ import typer
 
 from rdbench import __version__
 
+STARTED = time.monotonic()
+
 if TYPE_CHECKING:
+    from rdbench.plan import Shard
     from rdbench.sweep import Sweep
 
 app = typer.Typer(
@@ -28,7 +32,7 @@ FamilyOption = Annotated[list[str], typer.Option(help="In words (gaussian-pixelc
 BetaOption = Annotated[list[float], typer.Option(help="Weight of the rate in D + βR.")]
 DatasetArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `rdbench data list`.")]
 StoreArgument = Annotated[
-    Path, typer.Argument(metavar="STORE", help="Folder of a sweep's tables, such as outputs/demo.")
+    str, typer.Argument(metavar="STORE", help="Folder of a sweep's tables, such as outputs/demo, or its URL.")
 ]
 
 
@@ -48,7 +52,9 @@ def main(
 @app.command()
 def sweep(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="A packaged sweep or a TOML file.")] = "demo",
-    store: Annotated[Path | None, typer.Option(help="Where results go.", show_default="outputs/<sweep>")] = None,
+    store: Annotated[
+        str | None, typer.Option(help="Where results go: a folder, or s3://…, gs://…", show_default="outputs/<sweep>")
+    ] = None,
     family: FamilyOption = [],
     beta: BetaOption = [],
     seed: Annotated[list[int], typer.Option(help="Random seed.")] = [],
@@ -58,27 +64,48 @@ def sweep(
     ] = [],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     data_dir: DataDir = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at once, in processes of their own.")] = 1,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Stop before so much time is over, such as 9m or 1h30m.", show_default="none")
+    ] = None,
+    max_runs: Annotated[int | None, typer.Option(min=1, help="Begin no more than so many runs.")] = None,
+    shard: Annotated[str, typer.Option(metavar="PART/OF", help="Only this part of the sweep, such as 3/16.")] = "1/1",
+    executor: Annotated[str, typer.Option(help="local, or ray (needs rdbench[ray]).")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster.", show_default="the one that this machine is in, or a new one")
+    ] = None,
+    cpus_per_run: Annotated[float, typer.Option(min=0, help="What a run reserves on a Ray cluster.")] = 1.0,
+    gpus_per_run: Annotated[float, typer.Option(min=0, help="What a run reserves on a Ray cluster.")] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs that would be done.")] = False,
 ) -> None:
     """Train and evaluate every run of a sweep that its store does not hold yet.
 
     Repeated options replace the sweep's own lists: --beta 0.5 --beta 1 runs these two.
 
-    Exit codes: 0 all runs ended well; 1 a run diverged or failed; 2 wrong usage; 130 interrupted.
+    The first Ctrl-C keeps what is done and stops, the second stops at once; the same command goes on. Several sweeps on
+    one store share the work.
+
+    Exit codes: 0 all runs ended well; 1 a run diverged or failed; 2 wrong usage; 3 ended at --time-budget or --max-runs
+    with runs left; 130 interrupted.
     """
+    from rdbench.plan import parse_shard
+    from rdbench.stopping import parse_duration
     from rdbench.sweep import load_sweep, parse_assignments
 
     given = {"family": family, "beta": beta, "seed": seed, "epochs": epochs}
     given["family"] = [name for names in family for name in names.split(",")]
     values = parse_assignments(assignments) | {key: value for key, value in given.items() if value not in (None, [])}
     chosen = load_sweep(name).with_values(values)
-    folder = store or Path("outputs") / chosen.name
+    location = store or str(Path("outputs") / chosen.name)
+    part = parse_shard(shard)
+    budget = None if time_budget is None else parse_duration(time_budget) - (time.monotonic() - STARTED)
     if dry_run:
-        _print_plan(chosen, folder, data_dir)
+        _print_plan(chosen, location, data_dir, part)
         return
-    from rdbench.execute import run_sweep
+    from rdbench.execute import Limits, make_executor, run_sweep
 
-    failed = run_sweep(chosen, folder, device, data_dir)
+    chosen_executor = make_executor(executor, jobs, address, cpus_per_run, gpus_per_run)
+    failed = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(budget, max_runs), part)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -88,7 +115,10 @@ def plot(
     kind: Annotated[list[str], typer.Option(help="plane, skew, history, phase, samples, attribution or toy.")] = [],
     family: FamilyOption = [],
     beta: BetaOption = [],
-    out: Annotated[Path | None, typer.Option(help="Folder for figures.", show_default="STORE/figures")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for figures.", show_default="figures in the store, or under outputs"),
+    ] = None,
     formats: Annotated[str, typer.Option("--format", help="Of png, svg and pdf, with commas between.")] = "png,svg",
     reference: Annotated[bool, typer.Option(help="Show the points that the paper prints.")] = False,
 ) -> None:
@@ -97,14 +127,15 @@ def plot(
     from rdbench.report import select
     from rdbench.store import Store
 
-    rows = Store(store).read("runs")
+    source = Store(store)
+    rows = source.read("runs")
     chosen = select(rows.frame, family, beta, None)
     paths, left_out = draw(
-        Store(store),
+        source,
         chosen,
         kind,
         [name.strip() for name in formats.split(",")],
-        out or store / "figures",
+        out or (Path("outputs") / source.name if "://" in store else Path(store)) / "figures",
         reference=reference,
     )
     for path in paths:
@@ -125,7 +156,7 @@ def report(
     format_name: Annotated[str, typer.Option("--format", help="table, markdown, json or html.")] = "table",
     columns: Annotated[str, typer.Option(help="Which numbers of a run: measures, or information.")] = "measures",
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="the terminal")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="A store to compare with, run by run.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="A store to compare with, run by run.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Let the exit code say what was found.")] = False,
 ) -> None:
     """Report a store's runs: numbers, verdicts, the paper's numbers beside them, differences.
@@ -279,11 +310,13 @@ def _splits(sizes: tuple[int, int, int]) -> str:
     return "{:,} train, {:,} validation and {:,} test images".format(*sizes)
 
 
-def _print_plan(sweep: "Sweep", folder: Path, data_dir: Path | None) -> None:
+def _print_plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Shard") -> None:
     from rdbench.plan import plan
     from rdbench.store import Store
 
-    planned = plan(sweep.runs(), Store(folder), data_dir)
-    for run_id, run in planned.pending.items():
-        typer.echo(f"{run_id}  {run.dataset}  {run.family.words}  {run.label(sweep.varying)}")
-    typer.echo(f"{len(planned.pending)} of {len(planned.runs)} runs to do in {folder}")
+    planned = plan(sweep.runs(), Store(location), data_dir, shard)
+    lines = [
+        f"{run_id}  {run.dataset}  {run.family.words}  {run.label(sweep.varying)}"
+        for run_id, run in planned.pending.items()
+    ]
+    typer.echo("\n".join([*lines, f"{len(lines)} of {len(planned.runs)} runs to do in {location}"]))

@@ -14,7 +14,11 @@ class UserError(Exception):
 
 
 class InterruptedSweepError(Exception):
-    """The user stopped a sweep; says what is kept and how to go on."""
+    """A sweep stopped before its end; says what is kept and how to go on."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def unknown(kind: str, found: str, known: Iterable[str]) -> UserError:

@@ -1,7 +1,7 @@
 """Rate, distortion, ELBO and IWAE-k of a model on a split, image by image."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,15 @@ DECODED_DRAWS_AT_ONCE = {"cpu": 1, "cuda": 40}
 """Draws of z for each image that are decoded at once, whatever k is: on a CPU as many as its caches hold."""
 
 RATE_DRAWS_AT_ONCE = 8
+
+Arrays = Mapping[str, NDArray[np.float64]]
+Piece = Callable[[str, Callable[[], Arrays]], Arrays]
+"""Gives the arrays that a piece of an evaluation computes, by its name; it may remember them from an earlier try."""
+
+
+def at_once(name: str, compute: Callable[[], Arrays]) -> Arrays:
+    """A piece that remembers nothing."""
+    return compute()
 
 
 @dataclass(frozen=True)
@@ -86,8 +95,9 @@ def measure(
     iwae: Sequence[int] = (),
     rate_samples: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    piece: Piece = at_once,
 ) -> Measures:
-    """Measure every image of a split, in float32 layers and float64 sums.
+    """Measure every image of a split, in float32 layers and float64 sums, in pieces that do not depend on each other.
 
     The distortion is a mean over max(k, 1) draws of z. The rate is KL(e(z|x) ‖ m(z)) in closed form where torch has
     one, and else a mean over max(``rate_samples``, k) draws, which need no decoder. ``progress`` is told of images.
@@ -95,41 +105,40 @@ def measure(
     chunks = []
     with torch.backends.cudnn.flags(allow_tf32=False):
         for start in range(0, len(images), IMAGES_AT_ONCE):
-            chunk = images[start : start + IMAGES_AT_ONCE]
-            chunks.append(_measure_chunk(model, chunk, iwae, rate_samples))
-            progress(min(start + IMAGES_AT_ONCE, len(images)), len(images))
-    return Measures(
-        torch.cat([chunk.rate for chunk in chunks]).numpy(),
-        torch.cat([chunk.distortion for chunk in chunks]).numpy(),
-        {k: torch.cat([chunk.iwae[k] for chunk in chunks]).numpy() for k in iwae},
-    )
+            count = min(IMAGES_AT_ONCE, len(images) - start)
+
+            def compute(start: int = start, count: int = count) -> Arrays:
+                def drawn(part: float) -> None:
+                    progress(start + int(part * count), len(images))
+
+                return _measure_chunk(model, images[start : start + count], iwae, rate_samples, drawn)
+
+            chunks.append(piece(str(start), compute))
+    whole = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    return Measures(whole["rate"], whole["distortion"], {k: whole[f"iwae_{k}"] for k in iwae})
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    rate: Tensor
-    distortion: Tensor
-    iwae: dict[int, Tensor]
-
-
-def _measure_chunk(model: VAE, images: Tensor, iwae: Sequence[int], rate_samples: int) -> _Chunk:
+def _measure_chunk(
+    model: VAE, images: Tensor, iwae: Sequence[int], rate_samples: int, progress: Callable[[float], None]
+) -> Arrays:
     encoder, marginal = model.encoder(images), model.marginal()
     decoded = max(iwae, default=1)
     bounds = {k: StreamingIWAE(k, len(images)) for k in iwae}
     rate = torch.zeros(len(images), dtype=torch.float64)
     distortion = torch.zeros(len(images), dtype=torch.float64)
+    drawn = 0
     for z in _draws(encoder, decoded, DECODED_DRAWS_AT_ONCE[images.device.type]):
+        drawn += len(z)
         log_ratio = _sums(encoder.log_prob(z) - marginal.log_prob(z))
         log_decoder = _sums(model.decoder(z).log_prob(images))
         rate += log_ratio.sum(0)
         distortion -= log_decoder.sum(0)
         for bound in bounds.values():
             bound.update(log_decoder - log_ratio)
-    return _Chunk(
-        _rate(encoder, marginal, rate, decoded, rate_samples),
-        distortion / decoded,
-        {k: bound.value() for k, bound in bounds.items()},
-    )
+        progress(drawn / decoded)
+    values = {"rate": _rate(encoder, marginal, rate, decoded, rate_samples), "distortion": distortion / decoded}
+    values |= {f"iwae_{k}": bound.value() for k, bound in bounds.items()}
+    return {name: value.numpy() for name, value in values.items()}
 
 
 def _rate(encoder: Distribution, marginal: Distribution, drawn_rate: Tensor, drawn: int, wanted: int) -> Tensor:

@@ -1,5 +1,7 @@
 """What z knows of x, and x of z: mutual informations, their bounds, and the dimensions that carry them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
 from rdbench.distributions.mixture import mixture
-from rdbench.evaluate import mean_and_error, measure
+from rdbench.evaluate import Arrays, Piece, at_once, mean_and_error, measure
 from rdbench.images import Images
 from rdbench.models import VAE
 
@@ -20,7 +22,9 @@ ACTIVE = 0.01
 
 
 @torch.no_grad()
-def mutual_information(model: VAE, images: Images | Tensor) -> NDArray[np.float64]:
+def mutual_information(
+    model: VAE, images: Images | Tensor, progress: Callable[[int, int], None] = lambda done, total: None
+) -> NDArray[np.float64]:
     """I(X;Z) on a split of N images, in nats: (N,) numbers whose mean estimates it, none above log N.
 
     log e(zᵢ|xᵢ) − log 1/N Σⱼ e(zᵢ|xⱼ), zᵢ ~ e(z|xᵢ): the split's own aggregated posterior. In expectation the mean is a
@@ -33,6 +37,7 @@ def mutual_information(model: VAE, images: Images | Tensor) -> NDArray[np.float6
         encoder = model.encoder(every[start : start + IMAGES_AT_ONCE])
         z = encoder.sample()
         ratios.append((encoder.log_prob(z) - aggregated.log_prob(z)).double().cpu())
+        progress(start + len(ratios[-1]), len(every))
     return torch.cat(ratios).numpy()
 
 
@@ -72,7 +77,13 @@ def _diagonal(distribution: object) -> bool:
 
 
 @torch.no_grad()
-def generative_bounds(model: VAE, images: int, k: int) -> dict[str, float]:
+def generative_bounds(
+    model: VAE,
+    images: int,
+    k: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    piece: Piece = at_once,
+) -> dict[str, float]:
     """Bounds on the mutual information of what the model draws, E ≤ I_gen ≤ G in expectation, each with ``_se``; nats.
 
     z ~ m(z), x ~ d(x|z). With S = −E log e(z|x) and U = −E log q(x): E = E log e(z|x) − log m(z) = H(m) − S, and
@@ -80,22 +91,27 @@ def generative_bounds(model: VAE, images: int, k: int) -> dict[str, float]:
     its log-likelihood, which keeps G a bound. Appendix C of "Fixing a broken ELBO" (Alemi et al., 2018,
     https://arxiv.org/abs/1711.00464).
     """
-    pieces = [
-        _generated(model, min(GENERATED_AT_ONCE, images - start), k) for start in range(0, images, GENERATED_AT_ONCE)
-    ]
+    pieces = []
+    for start in range(0, images, GENERATED_AT_ONCE):
+        count = min(GENERATED_AT_ONCE, images - start)
+
+        def compute(start: int = start, count: int = count) -> Arrays:
+            return _generated(model, count, k, lambda done, total: progress(start + done, images))
+
+        pieces.append(piece(str(start), compute))
     row = {}
-    for letter in pieces[0]:
+    for letter in "egsu":
         values = np.concatenate([piece[letter] for piece in pieces])
         row[f"generative_{letter}"], row[f"generative_{letter}_se"] = mean_and_error(values)
     return row
 
 
-def _generated(model: VAE, images: int, k: int) -> dict[str, NDArray[np.float64]]:
+def _generated(model: VAE, images: int, k: int, progress: Callable[[int, int], None]) -> Arrays:
     marginal = model.marginal()
     z = marginal.sample((images,))
     decoder = model.decoder(z)
     x = decoder.sample()
     densities = (model.encoder(x).log_prob(z), marginal.log_prob(z), decoder.log_prob(x))
     log_encoder, log_marginal, log_decoder = (density.double().cpu().numpy() for density in densities)
-    log_q = measure(model, x, (k,)).iwae[k]
+    log_q = measure(model, x, (k,), progress=progress).iwae[k]
     return {"e": log_encoder - log_marginal, "g": log_decoder - log_q, "s": -log_encoder, "u": -log_q}

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from rdbench import data
 from rdbench.config import RunConfig
@@ -18,8 +20,33 @@ class Plan:
     pending: dict[str, RunConfig]
 
 
-def plan(runs: Iterable[RunConfig], store: Store, data_dir: Path | None) -> Plan:
-    """What is still to do.
+class Shard(NamedTuple):
+    """One of ``of`` equal parts of a sweep, counted from 1."""
+
+    part: int
+    of: int
+
+
+WHOLE = Shard(1, 1)
+
+
+def parse_shard(text: str) -> Shard:
+    """A shard as one types it.
+
+    >>> parse_shard("3/16")
+    Shard(part=3, of=16)
+
+    Raises:
+        UserError: it is not of that form, or there is no such part.
+    """
+    part, slash, of = text.partition("/")
+    if not (slash and part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of)):
+        raise UserError(f"--shard: found {text!r}; expected a part and how many there are, from 1/16 to 16/16")
+    return Shard(int(part), int(of))
+
+
+def plan(runs: Iterable[RunConfig], store: Store, data_dir: Path | None, shard: Shard = WHOLE) -> Plan:
+    """What is still to do of a shard, which has every ``of``-th run in the order of the sweep.
 
     Raises:
         UserError: a dataset cannot be had, or the store cannot be read.
@@ -28,6 +55,7 @@ def plan(runs: Iterable[RunConfig], store: Store, data_dir: Path | None) -> Plan
     _check_targets(runs)
     checksums = {name: data.checksum(name, data_dir) for name in dict.fromkeys(run.dataset for run in runs)}
     named = {run.run_id(checksums[run.dataset]): run for run in runs}
+    named = dict(islice(named.items(), shard.part - 1, None, shard.of))
     finished = store.finished()
     return Plan(named, {run_id: run for run_id, run in named.items() if run_id not in finished})
 

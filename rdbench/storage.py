@@ -35,7 +35,7 @@ def open_storage(location: str | Path) -> "Storage":
         ) from None
     if isinstance(filesystem, fs.S3FileSystem):
         filesystem = _patient(text)
-    return RemoteStorage(filesystem, path, _without_secrets(text))
+    return RemoteStorage(filesystem, path, text)
 
 
 class Storage:
@@ -45,6 +45,8 @@ class Storage:
         self.filesystem = filesystem
         self.root = root
         self.words = words
+        self.location = root
+        """By which another process can open it."""
 
     def __str__(self) -> str:
         return self.words
@@ -143,6 +145,10 @@ class LocalStorage(Storage):
 
 class RemoteStorage(Storage):
     """A folder of an object store, which shows an object once all of it has arrived."""
+
+    def __init__(self, filesystem: fs.FileSystem, root: str, url: str) -> None:
+        super().__init__(filesystem, root, _without_secrets(url))
+        self.location = url
 
     def write(self, name: str, content: Any) -> None:
         """Put an object."""

@@ -301,6 +301,27 @@ class Store:
         return [name for name in names if COMPACTED in name or name in wanted]
 
 
+class News:
+    """Which runs have got a row, or a newer one, since it was made."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.before = store.storage.modified("runs")
+        self.compacted: set[str] = set()
+
+    def finished(self, run_ids: Collection[str]) -> set[str]:
+        """Those of ``run_ids`` that have."""
+        now = self.store.storage.modified("runs")
+        for name in now:
+            if COMPACTED in name and name not in self.before:
+                with self.store.storage.open(name) as file:
+                    self.compacted.update(pq.read_table(file, columns=["run_id"])["run_id"].to_pylist())
+                self.before[name] = now[name]
+        names = {run_id: f"runs/{run_id}.parquet" for run_id in run_ids}
+        written = {run_id for run_id, name in names.items() if now.get(name) not in (None, self.before.get(name))}
+        return written | self.compacted & set(run_ids)
+
+
 def _why(error: OSError) -> str:
     return error.strerror or str(error).splitlines()[0]
 

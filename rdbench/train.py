@@ -1,20 +1,26 @@
-"""The training loop, a generator of epochs."""
+"""The training loop: steps that can be stopped after any one of them, and gone on from."""
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 
 import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint as recomputed
 
 from rdbench.config import RunConfig
 from rdbench.evaluate import measure
 from rdbench.images import Images
-from rdbench.models import VAE
+from rdbench.models import VAE, Terms
 from rdbench.objectives import make_objective
+from rdbench.state import State, random_state, set_random_state
 
 REPORT_SECONDS = 0.5
 SMALLEST_NORM = 1e-20
+
+MOST_SKIPPED = 10
+"""Steps without a finite loss and finite gradients that are left out before a run counts as diverged."""
 
 
 @dataclass(frozen=True)
@@ -47,58 +53,221 @@ class DivergedError(ArithmeticError):
     """The loss is no longer finite."""
 
 
-def train(
-    model: VAE, train_images: Images, valid_images: Images, config: RunConfig, progress: Callable[[Step], None]
-) -> Iterator[Epoch]:
-    """Train ``model`` in place, by Adam on gradients of which each tensor's has norm 1; yield after each epoch.
+class Training:
+    """The training of ``model``, in place, by Adam on gradients of which each tensor's has norm 1.
 
     Batches are drawn without replacement from torch's global generator; what does not fill a batch waits for the next
-    epoch's shuffle. "Block-normalized gradient method: an empirical study for training deep neural network" (Yu et al.,
-    2017, https://arxiv.org/abs/1707.04822).
-
-    Raises:
-        DivergedError: rate or distortion is not finite.
+    epoch's shuffle. A step whose loss or gradients are not finite is skipped. Where a GPU's memory is too small for a
+    batch, it passes in parts of ``micro_batch`` images, whose activations are computed again for the gradient: the step
+    is that of the whole batch. "Block-normalized gradient method: an empirical study for training deep neural network"
+    (Yu et al., 2017, https://arxiv.org/abs/1707.04822).
     """
-    device = train_images.packed.device
-    batch = min(config.batch_size, len(train_images))
-    steps_per_epoch = len(train_images) // batch
-    steps = config.epochs * steps_per_epoch
-    objective = make_objective(config, steps_per_epoch).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
-    for epoch in range(config.epochs):
-        started = reported = time.perf_counter()
-        sums = torch.zeros(2, device=device)
-        order = torch.randperm(len(train_images), device=device)
-        for index in range(steps_per_epoch):
-            step = epoch * steps_per_epoch + index
-            with autocast:
-                terms = model(train_images[order[index * batch : (index + 1) * batch]], objective.samples)
-            optimizer.zero_grad()
-            objective(terms, step).backward()
-            normalize_gradients(model)
-            optimizer.param_groups[0]["lr"] = learning_rate(config.learning_rate, step, steps)
-            optimizer.step()
-            sums += torch.stack([terms.mean_rate, terms.mean_distortion]).detach()
+
+    def __init__(self, model: VAE, train_images: Images, valid_images: Images, config: RunConfig) -> None:
+        self.model = model
+        self.train_images = train_images
+        self.valid_images = valid_images
+        self.config = config
+        self.device = train_images.packed.device
+        self.batch = self.micro_batch = min(config.batch_size, len(train_images))
+        self.steps_per_epoch = len(train_images) // self.batch
+        self.steps = config.epochs * self.steps_per_epoch
+        self.objective = make_objective(config, self.steps_per_epoch).to(self.device)
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        self.step = 0
+        self.seconds = 0.0  # of this epoch, up to the last time it was stopped
+        self.history: list[Epoch] = []
+        self.order = torch.empty(0, dtype=torch.int64, device=self.device)
+        self.totals = _Totals(self.device)
+
+    def run(
+        self,
+        progress: Callable[[Step], None] = lambda step: None,
+        after_step: Callable[[], None] = lambda: None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Train until the end, from where it stands; ``after_step`` may raise to stop it there.
+
+        Raises:
+            DivergedError: rate or distortion is not finite, or was not in too many steps.
+        """
+        while self.step < self.steps:
+            self._epoch(progress, after_step, say)
+
+    def _epoch(
+        self, progress: Callable[[Step], None], after_step: Callable[[], None], say: Callable[[str], None]
+    ) -> None:
+        before, started = self.seconds, time.perf_counter()
+        reported = started
+        if self.step % self.steps_per_epoch == 0 and not len(self.order):
+            self.order = torch.randperm(len(self.train_images), device=self.device)
+        while True:
+            index = self.step % self.steps_per_epoch
+            self._train_on(self.train_images[self.order[index * self.batch : (index + 1) * self.batch]], say)
+            self.step += 1
+            self.seconds = before + time.perf_counter() - started
+            if self.step % self.steps_per_epoch == 0:
+                break
+            after_step()
+            if self.device.type == "cpu":
+                self.totals.check()  # on a GPU this would wait for the step to end
             if time.perf_counter() - reported > REPORT_SECONDS:
                 reported = time.perf_counter()
-                progress(Step(step + 1, steps, float(objective.beta), *_finite_means(sums, index + 1, step)))
-        means = _finite_means(sums, steps_per_epoch, step)
-        seconds = time.perf_counter() - started
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # what is validated changes no training
-            torch.manual_seed(config.seed)
-            valid = measure(model, valid_images)
+                progress(Step(self.step, self.steps, float(self.objective.beta), *self.totals.means()))
+        self._end_epoch(progress)
+        after_step()
+
+    def _end_epoch(self, progress: Callable[[Step], None]) -> None:
+        means = self.totals.means()
+        epoch, beta = self.step // self.steps_per_epoch, float(self.objective.beta)
+        progress(Step(self.step, self.steps, beta, *means))
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.config.seed)  # what is validated changes no training
+            valid = measure(self.model, self.valid_images)
         valid_means = float(valid.rate.mean()), float(valid.distortion.mean())
-        require_finite(f"of rate and distortion on the validation split after epoch {epoch + 1}", *valid_means)
-        yield Epoch(
-            epoch + 1,
-            step + 1,
-            float(objective.beta),
-            learning_rate(config.learning_rate, step, steps),
-            *means,
-            *valid_means,
-            seconds,
+        require_finite(f"of rate and distortion on the validation split after epoch {epoch}", *valid_means)
+        rate = learning_rate(self.config.learning_rate, self.step - 1, self.steps)
+        self.history.append(Epoch(epoch, self.step, beta, rate, *means, *valid_means, self.seconds))
+        self.seconds = 0.0
+        self.order = self.order[:0]
+        self.totals.begin_epoch()
+
+    def _train_on(self, images: Tensor, say: Callable[[str], None]) -> None:
+        before = {name: value.clone() for name, value in self.objective.state_dict().items()}
+        while True:
+            try:
+                terms = self._terms(images)
+                self.optimizer.zero_grad()
+                loss = self.objective(terms, self.step)
+                loss.backward()
+                break
+            except torch.OutOfMemoryError:
+                if self.micro_batch == 1:
+                    raise
+            terms = loss = None  # type: ignore[assignment]  # what they hold must be free before the next try
+            self.micro_batch = -(-self.micro_batch // 2)
+            self.objective.load_state_dict(before)
+            say(
+                f"out of GPU memory at step {self.step + 1}: going on in parts of {self.micro_batch} images, for the "
+                f"same batch of {self.batch}"
+            )
+        norms = normalize_gradients(self.model)
+        finite = torch.isfinite(torch.stack([loss.detach(), *norms])).all()
+        self.optimizer.param_groups[0]["lr"] = learning_rate(self.config.learning_rate, self.step, self.steps)
+        for name, value in self.objective.state_dict(keep_vars=True).items():
+            value.copy_(torch.where(finite, value, before[name]))
+        self.optimizer.found_inf = self.totals.add(terms, finite, self.step)  # type: ignore[attr-defined]
+        self.optimizer.step()
+
+    def _terms(self, images: Tensor) -> Terms:
+        samples = self.objective.samples
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            if self.micro_batch == self.batch:
+                return self.model(images, samples)
+            parts = [
+                recomputed(self.model, part, samples, use_reentrant=False) for part in images.split(self.micro_batch)
+            ]
+        return Terms(*(torch.cat(values, -1) for values in zip(*parts, strict=True)))
+
+    def state(self) -> State:
+        """All that decides how training goes on."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+        tensors |= {f"totals.{name}": value for name, value in self.totals.tensors().items()}
+        tensors |= {"order": self.order, **random_state(self.device)}
+        facts = {"step": self.step, "seconds": self.seconds, "micro_batch": self.micro_batch}
+        return State(tensors, facts | {"history": [asdict(epoch) for epoch in self.history]})
+
+    def restore(self, state: State) -> None:
+        """Go on from a state of a training with the same description.
+
+        Raises:
+            KeyError, RuntimeError, TypeError: the state is of another.
+        """
+        optimizer: dict[int, dict[str, Tensor]] = {}
+        for name, value in state.part("optimizer").items():
+            index, _, key = name.partition(".")
+            optimizer.setdefault(int(index), {})[key] = value
+        self.model.load_state_dict(state.part("model"))
+        self.objective.load_state_dict(state.part("objective"))
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        self.totals.load(state.part("totals"))
+        self.order = state.tensors["order"].to(self.device)
+        self.history = [Epoch(**epoch) for epoch in state.facts["history"]]
+        self.step, self.seconds = state.facts["step"], state.facts["seconds"]
+        self.micro_batch = state.facts["micro_batch"]
+        set_random_state(state.tensors, self.device)
+
+    @property
+    def skipped_steps(self) -> int:
+        """How many steps were left out, for a loss or gradients that were not finite."""
+        return int(self.totals.skipped)
+
+
+class _Totals:
+    """Sums over an epoch, and the count of steps that were not finite, all kept on the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(2, device=device)  # of rate and distortion
+        self.count = torch.zeros((), device=device)
+        self.skipped = torch.zeros((), device=device)
+        self.last_skipped = torch.zeros((), device=device)  # a step, counted from 1; floats are exact up to 2**24
+        self.last_good = torch.full((3,), math.nan, device=device)  # a step, its rate and its distortion
+
+    def add(self, terms: Terms, finite: Tensor, step: int) -> Tensor:
+        """Take a step into account; 1 where it must change no weight, else 0.
+
+        Once there were too many such steps, all are: the weights stay as they were then, whenever that is noticed.
+        """
+        finite = finite & (self.skipped < MOST_SKIPPED)
+        means = torch.stack([terms.mean_rate, terms.mean_distortion]).detach()
+        self.sums += torch.where(finite, means, 0.0)
+        self.count += finite
+        self.last_skipped = torch.where(
+            finite | (self.skipped >= MOST_SKIPPED), self.last_skipped, torch.full_like(self.last_skipped, step + 1)
         )
+        self.skipped = (self.skipped + ~finite).clamp(max=MOST_SKIPPED)
+        good = torch.cat([torch.full_like(means[:1], step + 1), means])
+        self.last_good = torch.where(finite, good, self.last_good)
+        return (~finite).float()
+
+    def check(self) -> None:
+        """Raise where too many steps were not finite.
+
+        Raises:
+            DivergedError: they were.
+        """
+        if int(self.skipped) < MOST_SKIPPED:
+            return
+        step, rate, distortion = self.last_good.tolist()
+        last = f"last finite at step {step:.0f}: R {rate:g}, D {distortion:g} nats" if step == step else "none before"
+        raise DivergedError(
+            f"{MOST_SKIPPED} steps without finite nats of rate and distortion, or without finite gradients, by step "
+            f"{int(self.last_skipped)}; {last}"
+        )
+
+    def means(self) -> tuple[float, float]:
+        """Rate and distortion over the finite steps of the epoch so far, NaN where there are none."""
+        self.check()
+        rate, distortion = (self.sums / self.count).tolist()
+        return rate, distortion
+
+    def begin_epoch(self) -> None:
+        """Start the sums again."""
+        self.sums = torch.zeros_like(self.sums)
+        self.count = torch.zeros_like(self.count)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it by name."""
+        return dict(vars(self))
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what ``tensors`` gave."""
+        for name, value in vars(self).items():
+            setattr(self, name, tensors[name].to(value.device))
 
 
 def learning_rate(start: float, step: int, steps: int) -> float:
@@ -110,12 +279,12 @@ def learning_rate(start: float, step: int, steps: int) -> float:
     return start * min(1.0, 2 * (steps - step) / steps)
 
 
-def normalize_gradients(model: torch.nn.Module) -> None:
-    """Divide the gradient of each parameter tensor by its own norm."""
+def normalize_gradients(model: torch.nn.Module) -> tuple[Tensor, ...]:
+    """Divide the gradient of each parameter tensor by its own norm; these norms."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     norms = torch._foreach_norm(gradients)
-    torch._foreach_clamp_min_(norms, SMALLEST_NORM)
-    torch._foreach_div_(gradients, norms)
+    torch._foreach_div_(gradients, torch._foreach_clamp_min(norms, SMALLEST_NORM))
+    return tuple(norms)
 
 
 def require_finite(when: str, *values: float) -> None:
@@ -126,9 +295,3 @@ def require_finite(when: str, *values: float) -> None:
     """
     if not all(map(math.isfinite, values)):
         raise DivergedError(f"found {', '.join(f'{value:g}' for value in values)} nats {when}")
-
-
-def _finite_means(sums: torch.Tensor, count: int, step: int) -> tuple[float, float]:
-    rate, distortion = (sums / count).tolist()
-    require_finite(f"of rate and distortion by step {step + 1}", rate, distortion)
-    return rate, distortion

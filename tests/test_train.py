@@ -7,8 +7,9 @@ from rdbench.data import load
 from rdbench.data.dataset import pack
 from rdbench.family import parse_family
 from rdbench.images import Images
+from rdbench.models import VAE
 from rdbench.run import make_model
-from rdbench.train import DivergedError, normalize_gradients, train
+from rdbench.train import MOST_SKIPPED, DivergedError, Training, normalize_gradients
 
 CONFIG = RunConfig(width=0.05, latent_dim=4, pseudo_inputs=3, epochs=2, batch_size=16)
 
@@ -18,10 +19,15 @@ def images():
     return Images.on(torch.device("cpu"), pack(np.random.default_rng(0).random((40, 28, 28)) < 0.2))
 
 
-def trained(config, images, progress=lambda step: None):
+def begun(config, images, valid=None):
     torch.manual_seed(config.seed)
-    model = make_model(config)
-    return model, list(train(model, images, images, config, progress))
+    return Training(make_model(config), images, images if valid is None else valid, config)
+
+
+def trained(config, images, valid=None):
+    training = begun(config, images, valid)
+    training.run()
+    return training.model, training.history
 
 
 def test_every_family_trains_downwards(family, images):
@@ -72,12 +78,81 @@ def test_beta_is_annealed_and_the_learning_rate_falls_after_half(images):
 
 
 def test_a_loss_that_is_not_finite_ends_training(images):
-    torch.manual_seed(0)
-    model = make_model(CONFIG)
+    training = begun(CONFIG.model_copy(update={"epochs": 10}), images)
     with torch.no_grad():
-        model.encoder.mean.bias.fill_(float("nan"))
-    with pytest.raises(DivergedError, match=r"nan.* by step 2"):
-        list(train(model, images, images, CONFIG, lambda step: None))
+        training.model.encoder.mean.bias.fill_(float("nan"))
+    with pytest.raises(DivergedError, match="nan nats of rate and distortion on the validation split after epoch 1"):
+        training.run()
+
+
+def poisoned(training, monkeypatch, steps):
+    """The loss is not finite at some steps, as when a batch overflows."""
+    forward = training.objective.forward
+
+    def overflow(terms, step):
+        return forward(terms, step) * (float("inf") if step in steps else 1)
+
+    monkeypatch.setattr(training.objective, "forward", overflow)
+
+
+@pytest.mark.parametrize("objective", [{}, {"objective": "target-rate", "target_rate": 3.0, "beta": None}])
+def test_a_step_that_is_not_finite_is_skipped_and_counted(images, monkeypatch, objective):
+    """Skipping changes neither weights, moments nor multiplier: as if the step's batch had not been drawn."""
+    config = make_run({**CONFIG.model_dump(), "epochs": 4, **objective})
+    training = begun(config, images)
+    poisoned(training, monkeypatch, {3})
+    seen = {}
+
+    def after_step():
+        state = training.state().tensors
+        parts = ("model", "optimizer", "objective.integral")
+        seen[training.step] = {name: value.clone() for name, value in state.items() if name.startswith(parts)}
+
+    training.run(after_step=after_step)
+    assert training.skipped_steps == 1
+    assert all((seen[4][name] == value).all() for name, value in seen[3].items())
+    assert any((seen[5][name] != value).any() for name, value in seen[4].items())
+    assert np.isfinite(training.history[-1].train_distortion)
+
+
+def test_a_run_that_diverges_names_its_last_good_numbers(images, monkeypatch):
+    training = begun(CONFIG.model_copy(update={"epochs": 20}), images)
+    poisoned(training, monkeypatch, set(range(5, 100)))
+    told = rf"{MOST_SKIPPED} steps .* by step 15; last finite at step 5: R [\d.]+, D [\d.]+ nats"
+    with pytest.raises(DivergedError, match=told):
+        training.run()
+
+
+def mean(distribution, shape=()):
+    return distribution.loc.expand(*shape, *distribution.loc.shape)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [{}, {"objective": "target-rate", "target_rate": 3.0}, {"objective": "iwae", "train_samples": 2}],
+    ids=lambda values: values.get("objective", "beta-vae"),
+)
+def test_a_batch_too_large_for_memory_passes_in_parts_and_is_the_same_step(images, monkeypatch, objective):
+    """Where z is not drawn but the mean, a step in parts is that of the whole batch; a GPU's memory is played."""
+    config = make_run({**CONFIG.model_dump(), "beta": None, "epochs": 1, **objective})
+    monkeypatch.setattr(torch.distributions.Normal, "rsample", mean)
+    whole, weights, told = VAE.forward, {}, []
+    for room in (16, 5):
+
+        def forward(model, x, samples=1, room=room):
+            if len(x) > room:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return whole(model, x, samples)
+
+        training = begun(config, images, images[:4])
+        monkeypatch.setattr(VAE, "forward", forward)
+        training.run(say=told.append)
+        weights[room] = torch.cat([parameter.detach().flatten() for parameter in training.model.parameters()])
+        assert training.micro_batch == {16: 16, 5: 4}[room]
+    torch.testing.assert_close(weights[16], weights[5], atol=1e-6, rtol=1e-4)
+    assert [line.partition("parts of ")[2] for line in told] == [
+        f"{count} images, for the same batch of 16" for count in (8, 4)
+    ]
 
 
 @pytest.mark.slow
@@ -87,9 +162,8 @@ def test_a_target_rate_is_reached(signs):
     images, valid = (Images.on(torch.device("cpu"), split[:640]) for split in (sprites.train, sprites.valid))
     values = {"objective": "target-rate", "target_rate": 3.0, "width": 0.03, "latent_dim": 4, "pseudo_inputs": 3}
     values |= {"epochs": 10, "batch_size": 10, "learning_rate": 1e-2}
-    torch.manual_seed(0)
     run = make_run(values | parse_family(signs)._asdict())
-    epochs = list(train(make_model(run), images, valid, run, lambda step: None))
+    _, epochs = trained(run, images, valid)
     assert abs(epochs[-1].valid_rate - 3) < 0.2
     assert len({epoch.beta for epoch in epochs}) == 10
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from rdbench.config import RunConfig
 from rdbench.data import toy
+from rdbench.host import Host, QuietHost, StoppedError
 from rdbench.models.toy import DiscreteVAE
 from rdbench.objectives import make_objective
 from rdbench.provenance import describe
@@ -21,15 +22,17 @@ from rdbench.train import learning_rate
 STEPS_PER_EPOCH = 100
 """Each is on the whole distribution."""
 
-Progress = Callable[[str, int, int, str], None]
 
+def execute(runs: Sequence[RunConfig], sweep: str, host: Host | None = None) -> list[Record]:
+    """Train and account for runs of the sweep called ``sweep`` that differ in their seed only, all at once.
 
-def execute(runs: Sequence[RunConfig], sweep: str, progress: Progress) -> list[Record]:
-    """Train and account for runs of the sweep called ``sweep`` that differ in their seed only, all at once."""
+    Raises:
+        StoppedError: the host asked for it; so short a training keeps nothing of what is not whole.
+    """
     first = runs[0]
     started = time.perf_counter()
     model = DiscreteVAE(torch.from_numpy(toy.density()), [run.seed for run in runs])
-    epochs = _train(model, first, progress)
+    epochs = _train(model, first, host or QuietHost())
     seconds = (time.perf_counter() - started) / len(runs)
     log_tables = [table.detach().numpy() for table in model.log_tables()]
     records = []
@@ -53,7 +56,7 @@ class _Epoch:
     learning_rate: float
 
 
-def _train(model: DiscreteVAE, run: RunConfig, progress: Progress) -> list[_Epoch]:
+def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
     """Train in place by Adam, at a learning rate constant for half of training and then falling to 0."""
     objective = make_objective(run, STEPS_PER_EPOCH).double()
     optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, fused=True)
@@ -70,7 +73,9 @@ def _train(model: DiscreteVAE, run: RunConfig, progress: Progress) -> list[_Epoc
             beta = objective.beta.expand(len(rate)).numpy().copy()
             epochs.append(_Epoch(beta, rate, distortion, rate_now))
             numbers = f"R {rate.min():.3f} to {rate.max():.3f}, −ELBO ≤ {(rate + distortion).max():.4f}"
-            progress(f"training {len(rate)} starts", step + 1, steps, numbers)
+            host.progress(f"training {len(rate)} starts", step + 1, steps, numbers)
+            if host.stop_asked():
+                raise StoppedError
     return epochs
 
 

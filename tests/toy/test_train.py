@@ -11,7 +11,7 @@ def runs_of(**values):
 
 
 def records_of(**values):
-    return execute(runs_of(**values), "test", lambda *told: None)
+    return execute(runs_of(**values), "test")
 
 
 @pytest.mark.slow

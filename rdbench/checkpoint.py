@@ -1,0 +1,62 @@
+"""The unfinished state of a run, kept so that it goes on after any interruption."""
+
+from collections.abc import Iterator
+
+from rdbench.errors import UserError
+from rdbench.state import State, UnreadableStateError
+from rdbench.storage import Storage
+
+FOLDER = "checkpoints"
+
+
+class Checkpoint:
+    """Two files that are written in turn: the one before is there until the next is whole."""
+
+    def __init__(self, storage: Storage, run_id: str) -> None:
+        self.storage = storage
+        self.run_id = run_id
+        self.names = [f"{FOLDER}/{run_id}.unfinished-{turn}.safetensors" for turn in "ab"]
+        self.serial = 0
+
+    def save(self, state: State) -> None:
+        """Keep a state in the place of the last but one.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        facts = {**state.facts, "run_id": self.run_id, "serial": self.serial}
+        try:
+            self.storage.write(self.names[self.serial % 2], State(state.tensors, facts).to_bytes())
+        except OSError as error:
+            raise UserError(
+                f"cannot write to the store {self.storage}: {error.strerror or error}; earlier runs are whole"
+            ) from None
+        self.serial += 1
+
+    def states(self) -> tuple[list[State], list[str]]:
+        """What was kept, the newest first, and a line for each file that is no such state."""
+        states, refused = [], []
+        for name in self.names:
+            try:
+                state = State.from_bytes(self.storage.read(name))
+                if state.facts["run_id"] != self.run_id:
+                    raise UnreadableStateError(f"it is of run {state.facts['run_id']}")
+                states.append((int(state.facts["serial"]), state))
+            except FileNotFoundError:
+                continue
+            except (OSError, UnreadableStateError, KeyError, TypeError, ValueError) as error:
+                refused.append(f"{self.storage}/{name}: not a state of this run ({error})")
+        states.sort(key=lambda numbered: -numbered[0])
+        self.serial = states[0][0] + 1 if states else 0
+        return [state for _, state in states], refused
+
+    def discard(self) -> None:
+        """Delete what was kept."""
+        for name in self.names:
+            self.storage.delete(name)
+
+
+def unfinished(storage: Storage) -> Iterator[str]:
+    """The ids of the runs that have a state in a store."""
+    for name in storage.names(FOLDER, ".unfinished-a.safetensors"):
+        yield name.removeprefix(f"{FOLDER}/").removesuffix(".unfinished-a.safetensors")

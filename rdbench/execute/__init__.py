@@ -1,0 +1,161 @@
+"""Where runs run: here, in processes, on a cluster."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from rdbench import data
+from rdbench.checkpoint import Checkpoint, unfinished
+from rdbench.claims import Claims
+from rdbench.errors import InterruptedSweepError, unknown
+from rdbench.execute.here import Here
+from rdbench.execute.processes import Processes
+from rdbench.execute.task import Executor, Task
+from rdbench.execute.work import Limits, Work
+from rdbench.plan import WHOLE, Plan, Shard, plan
+from rdbench.progress import Display
+from rdbench.provenance import command
+from rdbench.report.cells import runs_table
+from rdbench.report.formats import aligned
+from rdbench.run import pick_device
+from rdbench.stopping import Signals
+from rdbench.store import Store
+from rdbench.sweep import Sweep
+from rdbench.tables import join_seeds, mark_frontier, sort_runs
+
+__all__ = ["Limits", "do_runs", "make_executor", "run_sweep"]
+
+UNFINISHED = 3
+"""The exit code of a sweep that ended before all its runs were done, as its user wanted."""
+
+
+EXECUTORS = ("local", "ray")
+
+
+def make_executor(name: str, jobs: int, address: str | None, cpus_per_run: float, gpus_per_run: float) -> Executor:
+    """The executor of that name.
+
+    Raises:
+        UserError: there is none, or Ray is not installed.
+    """
+    if name not in EXECUTORS:
+        raise unknown("executor", name, EXECUTORS)
+    if name == "local":
+        return Here() if jobs == 1 else Processes(jobs)
+    from rdbench.execute.cluster import Cluster
+
+    return Cluster(address, cpus_per_run, gpus_per_run)
+
+
+def run_sweep(
+    sweep: Sweep,
+    location: str | Path,
+    device: str = "auto",
+    data_dir: Path | None = None,
+    executor: Executor | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
+    shard: Shard = WHOLE,
+) -> bool:
+    """Do the runs of a sweep that the store does not hold; say whether one of the sweep did not end well.
+
+    Raises:
+        UserError: something asked for cannot be; raised before any training.
+        InterruptedSweepError: it was stopped, or ended at a limit.
+    """
+    store = Store(location)
+    planned = plan(sweep.runs(), store, data_dir, shard)
+    return do_runs(planned, sweep.name, sweep.varying, store, device, data_dir, executor, limits)
+
+
+def do_runs(
+    planned: Plan,
+    sweep: str,
+    varying: Sequence[str],
+    store: Store,
+    device: str = "auto",
+    data_dir: Path | None = None,
+    executor: Executor | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
+) -> bool:
+    """Do what is pending of a plan; as ``run_sweep``, which makes the plan."""
+    console = Console()
+    kind = pick_device(device).type
+    for name in dict.fromkeys(run.dataset for run in planned.pending.values()):
+        data.make_ready(name, data_dir)  # before any training
+    store.prepare()
+    words = {run_id: run.label(varying) for run_id, run in planned.runs.items()}
+    store.announce(sweep, command(), words)
+    kept = len(planned.runs) - len(planned.pending)
+    note = f", {kept} of them already there" if kept else ""
+    console.print(f"sweep {sweep}: {len(planned.runs)} runs{note}, on {kind}, into {store}", highlight=False)
+    with Signals() as signals, Display(len(planned.pending), words, console) as display:
+        with Claims(store.storage) as claims:
+            work = Work(planned.pending, sweep, store, claims, device, data_dir, limits, display.line)
+            try:
+                _work_through(work, executor or Here(), store, display, _Watch(display, signals, work))
+            except KeyboardInterrupt:
+                raise _interrupted("interrupted", display, work, planned, store, signals) from None
+        if signals.received or display.done + len(work.done_elsewhere) < len(planned.pending):
+            why = "interrupted" if signals.received else "ended at its limit"
+            raise _interrupted(why, display, work, planned, store, signals)
+    store.compact()
+    rows = store.read("runs")
+    mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
+    print(aligned(runs_table(join_seeds(mark_frontier(sort_runs(mine))))))
+    console.print(f"results are in {store}; draw them with: rdbench plot {store}", highlight=False, soft_wrap=True)
+    return bool((mine["status"] != "ok").any())
+
+
+def _work_through(work: Work, executor: Executor, store: Store, display: Display, watch: "_Watch") -> None:
+    for outcome in executor.map(work, watch):
+        for record in outcome.records:
+            store.write(record)
+            Checkpoint(store.storage, record.run_id).discard()
+            display.end(record.run_id, record.row)  # a run counts as done once it is kept
+        work.claims.release(outcome.task.runs)
+        work.stopped = work.stopped or not outcome.records
+
+
+def _interrupted(
+    why: str, display: Display, work: Work, planned: Plan, store: Store, signals: Signals
+) -> InterruptedSweepError:
+    whole = len(planned.runs) - len(planned.pending) + display.done + len(work.done_elsewhere)
+    begun = sum(run_id in planned.pending for run_id in unfinished(store.storage))
+    part = f", {begun} more in part" if begun else ""
+    return InterruptedSweepError(
+        f"{why}; {whole} of {len(planned.runs)} runs are whole in {store}{part}; the same command does the rest",
+        UNFINISHED if signals.received is None else 128 + signals.received,
+    )
+
+
+class _Watch:
+    """Shows how tasks go, and passes on that they are to stop."""
+
+    def __init__(self, display: Display, signals: Signals, work: Work) -> None:
+        self.display = display
+        self.signals = signals
+        self.work = work
+        self.begun: dict[str, float] = {}
+        self.told = False
+
+    def begin(self, task: Task) -> None:
+        self.begun[task.name] = time.monotonic()
+        self.display.begin(task.name)
+
+    def progress(self, task: Task, stage: str, done: int, total: int, numbers: str) -> None:
+        if task.name in self.begun:
+            self.work.started(time.monotonic() - self.begun.pop(task.name))
+        self.display.show(task.name, stage, done, total, numbers)
+
+    def say(self, task: Task, line: str) -> None:
+        self.display.say(task.name, line)
+
+    def stop_asked(self) -> bool:
+        if self.signals.received is None:
+            return False
+        if not self.told:
+            self.told = self.work.stopped = True
+            self.display.line("stopping, what is done is being kept; once more to quit at once")
+        return True

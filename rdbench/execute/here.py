@@ -1,0 +1,46 @@
+"""Runs in this process, one after the other."""
+
+import time
+from collections.abc import Iterator
+
+from rdbench.execute.task import Outcome, Queue, Task, Watch, perform
+from rdbench.host import StoppedError
+from rdbench.stopping import Deadline
+
+WAIT_SECONDS = 0.5
+
+
+class Here:
+    """One task at a time."""
+
+    def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
+        """The outcomes of all tasks."""
+        while not watch.stop_asked():
+            try:
+                task = queue.take()
+            except StopIteration:
+                return
+            if task is None:
+                time.sleep(WAIT_SECONDS)
+                continue
+            watch.begin(task)
+            try:
+                yield Outcome(task, perform(task, _Host(task, watch)))
+            except StoppedError:
+                yield Outcome(task, [])
+
+
+class _Host:
+    def __init__(self, task: Task, watch: Watch) -> None:
+        self.task = task
+        self.watch = watch
+        self.deadline = Deadline(task.seconds)
+
+    def progress(self, stage: str, done: int, total: int, numbers: str) -> None:
+        self.watch.progress(self.task, stage, done, total, numbers)
+
+    def say(self, line: str) -> None:
+        self.watch.say(self.task, line)
+
+    def stop_asked(self) -> bool:
+        return self.watch.stop_asked() or self.deadline.near()

@@ -1,0 +1,180 @@
+"""Runs in processes of their own, several at once on one machine."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import torch
+
+from rdbench.errors import UserError
+from rdbench.execute.task import Outcome, Queue, Task, Watch, failed, perform
+from rdbench.host import StoppedError
+from rdbench.stopping import SIGNALS, Deadline
+
+WAIT_SECONDS = 0.2
+
+
+class Processes:
+    """``jobs`` tasks at a time, each in a process; one that crashes leaves a failed run and is replaced."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self.threads = max(1, torch.get_num_threads() // jobs)
+
+    def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
+        """The outcomes of all tasks."""
+        workers: list[_Worker] = []
+        told, ended = False, False
+        try:
+            while True:
+                while not ended and sum(worker.task is not None for worker in workers) < self.jobs:
+                    try:
+                        task = queue.take()
+                    except StopIteration:
+                        ended = True
+                        break
+                    if task is None:
+                        break
+                    watch.begin(task)
+                    self._free(workers).give(task)
+                busy = {worker.connection: worker for worker in workers if worker.task}
+                if ended and not busy:
+                    return
+                if watch.stop_asked() and not told:
+                    told = True
+                    for worker in busy.values():
+                        worker.stop()
+                for connection in wait(list(busy), WAIT_SECONDS):
+                    outcome = busy[connection].heard(watch)  # type: ignore[index]
+                    if outcome:
+                        yield outcome
+                workers = [worker for worker in workers if worker.lives]
+        finally:
+            for worker in workers:
+                worker.end()
+
+    def _free(self, workers: list["_Worker"]) -> "_Worker":
+        for worker in workers:
+            if worker.task is None:
+                return worker
+        workers.append(_Worker(self.threads))
+        return workers[-1]
+
+
+class _Worker:
+    """A process and the pipe to it."""
+
+    def __init__(self, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, threads), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.task: Task | None = None
+        self.lives = True
+
+    def give(self, task: Task) -> None:
+        self.task = task
+        self.connection.send(task)
+
+    def stop(self) -> None:
+        self.connection.send("stop")
+
+    def heard(self, watch: Watch) -> Outcome | None:
+        """Take one message; the outcome if it is one, or if the process is no more."""
+        task = self.task
+        if task is None:
+            raise RuntimeError("a process without a task has nothing to say")
+        try:
+            kind, *values = self.connection.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            self.lives, self.task = False, None
+            return Outcome(task, failed(task, _death(self.process.exitcode)))
+        if kind == "progress":
+            watch.progress(task, *values)
+            return None
+        if kind == "say":
+            watch.say(task, *values)
+            return None
+        self.task = None
+        if kind == "user error":
+            raise UserError(*values)
+        if kind == "failed":
+            reason, trace = values
+            print(trace, file=sys.stderr)
+            return Outcome(task, failed(task, reason))
+        return Outcome(task, values[0] if kind == "records" else [])
+
+    def end(self) -> None:
+        """See that the process is no more."""
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+
+
+def _death(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"its process ended with exit code {code}"
+    name = signal.Signals(-code).name
+    hint = ", as happens where memory runs out" if name == "SIGKILL" else ""
+    return f"its process was killed by {name}{hint}"
+
+
+class _Host:
+    def __init__(self, connection: Connection, seconds: float | None) -> None:
+        self.connection = connection
+        self.deadline = Deadline(seconds)
+        self.told = False
+
+    def progress(self, stage: str, done: int, total: int, numbers: str) -> None:
+        self._send("progress", stage, done, total, numbers)
+
+    def say(self, line: str) -> None:
+        self._send("say", line)
+
+    def stop_asked(self) -> bool:
+        try:
+            if self.connection.poll():
+                self.told = self.connection.recv() == "stop"
+        except (EOFError, ConnectionError):
+            os._exit(1)  # nobody is left to take what this run would give
+        return self.told or self.deadline.near()
+
+    def _send(self, *message: Any) -> None:
+        try:
+            self.connection.send(message)
+        except (BrokenPipeError, ConnectionError):
+            os._exit(1)
+
+
+def _work(connection: Connection, threads: int) -> None:
+    """Do tasks until the pipe closes."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the parent process says when to stop
+    torch.set_num_threads(threads)
+    while True:
+        try:
+            task = connection.recv()
+        except (EOFError, ConnectionError):
+            return
+        if task == "stop":  # it came when there was nothing to stop any more
+            continue
+        message: tuple[Any, ...]
+        try:
+            message = ("records", perform(task, _Host(connection, task.seconds)))
+        except StoppedError:
+            message = ("stopped",)
+        except UserError as error:
+            message = ("user error", str(error))
+        except Exception as error:
+            message = ("failed", f"{type(error).__name__}: {error}".splitlines()[0], traceback.format_exc())
+        try:
+            connection.send(message)
+        except (BrokenPipeError, ConnectionError):
+            return

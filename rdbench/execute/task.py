@@ -1,0 +1,111 @@
+"""What executors pass on: runs to do, and what came of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from rdbench import data
+from rdbench.checkpoint import Checkpoint
+from rdbench.config import RunConfig
+from rdbench.family import TOY_DATASET
+from rdbench.host import Host
+from rdbench.provenance import describe
+from rdbench.run import execute, pick_device
+from rdbench.storage import open_storage
+from rdbench.store import Record
+from rdbench.toy import train as toy
+
+
+@dataclass(frozen=True)
+class Task:
+    """Runs that are done together, by id: one, or starts of the toy; and what is to be known for them.
+
+    ``seconds`` are those that are left, None where there is no end.
+    """
+
+    runs: dict[str, RunConfig]
+    sweep: str
+    store: str
+    device: str
+    data_dir: Path | None
+    seconds: float | None
+
+    @property
+    def name(self) -> str:
+        """The id of its first run."""
+        return next(iter(self.runs))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task: its records, or none where it was stopped."""
+
+    task: Task
+    records: list[Record]
+
+
+class Executor(Protocol):
+    """Something that does tasks.
+
+    ``map`` asks ``queue`` for a task whenever it has room for one, tells ``watch`` how far each is, and yields outcomes
+    as they come.
+    """
+
+    def map(self, queue: "Queue", watch: "Watch") -> Iterator[Outcome]:
+        """The outcomes of all tasks."""
+
+
+class Queue(Protocol):
+    """Where tasks come from."""
+
+    def take(self) -> Task | None:
+        """The next task; None if there is none just now.
+
+        Raises:
+            StopIteration: there will be none any more.
+        """
+
+
+class Watch(Protocol):
+    """Who wants to know how tasks go."""
+
+    def begin(self, task: Task) -> None:
+        """A task begins."""
+
+    def progress(self, task: Task, stage: str, done: int, total: int, numbers: str) -> None:
+        """``done`` of ``total`` of a stage of a task are done."""
+
+    def say(self, task: Task, line: str) -> None:
+        """A line about a task."""
+
+    def stop_asked(self) -> bool:
+        """Whether all are to stop."""
+
+
+def perform(task: Task, host: Host) -> list[Record]:
+    """Do a task.
+
+    Raises:
+        StoppedError: the host asked for it; what is done is kept, except for the toy, which takes seconds.
+    """
+    runs = list(task.runs.values())
+    if runs[0].dataset == TOY_DATASET:
+        return toy.execute(runs, task.sweep, host)
+    (run,) = runs
+    dataset = data.load(run.dataset, task.data_dir)
+    checkpoint = Checkpoint(open_storage(task.store), task.name)
+    return [execute(run, task.sweep, dataset, pick_device(task.device), host, checkpoint)]
+
+
+def failed(task: Task, reason: str) -> list[Record]:
+    """Records that say why runs came to nothing."""
+    records = []
+    for run_id, run in task.runs.items():
+        sha256 = data.checksum(run.dataset, task.data_dir)
+        row = describe(run, task.sweep, sha256, None, pick_device(task.device))
+        row |= {"status": "failed", "error": reason}
+        records.append(Record(run_id, row, {"run_id": []}, {"run_id": []}, {"none": np.zeros(0, np.float32)}))
+    return records

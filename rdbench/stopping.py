@@ -1,0 +1,93 @@
+"""Stopping a sweep: at a signal, or before its time is over."""
+
+import re
+import signal
+import time
+from types import FrameType, TracebackType
+
+from rdbench.errors import UserError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SMALLEST_RESERVE = 2.0
+
+
+DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(text: str) -> float:
+    """The seconds of a duration as one types it.
+
+    >>> parse_duration("9m"), parse_duration("1h30m"), parse_duration("45")
+    (540.0, 5400.0, 45.0)
+
+    Raises:
+        UserError: it is none.
+    """
+    found = DURATION.fullmatch(text.strip())
+    parts = [float(part or 0) for part in found.groups()] if found else []
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=True)) if parts else 0
+    if seconds <= 0:
+        raise UserError(f"--time-budget: found {text!r}; expected a duration such as 90s, 9m or 1h30m")
+    return seconds
+
+
+class Deadline:
+    """The end of the time that there is; None seconds have no end.
+
+    Asked between pieces of work, it is near once another two such pieces might not fit.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.end = None if seconds is None else time.monotonic() + seconds
+        self.smallest_reserve = min(SMALLEST_RESERVE, seconds / 4) if seconds else 0.0
+        self.longest = 0.0
+        self.asked: float | None = None
+
+    def begin(self) -> None:
+        """Work begins whose pieces are to be timed."""
+        self.asked = None
+
+    def near(self) -> bool:
+        """Whether to stop here."""
+        now = time.monotonic()
+        if self.asked is not None:
+            self.longest = max(self.longest, now - self.asked)
+        self.asked = now
+        return not self.has(0.0)
+
+    def has(self, seconds: float) -> bool:
+        """Whether so many seconds are left, and what it takes to stop."""
+        return self.left is None or self.left > seconds + self.smallest_reserve + 2 * self.longest
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the end."""
+        return None if self.end is None else self.end - time.monotonic()
+
+
+class Signals:
+    """Counts SIGINT and SIGTERM while in context: the first is noted in ``received``, the second interrupts at once.
+
+    Signals that were ignored before stay so, as ``nohup`` wants it.
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self.before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> "Signals":
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self.before[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = signal.Signals(number)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
