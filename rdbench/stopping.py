@@ -39,13 +39,19 @@ class Deadline:
 
     def __init__(self, seconds: float | None) -> None:
         self.end = None if seconds is None else time.monotonic() + seconds
-        self.smallest_reserve = min(SMALLEST_RESERVE, seconds / 4) if seconds else 0.0
+        self.smallest_reserve = min(SMALLEST_RESERVE, max(seconds, 0.0) / 4) if seconds else 0.0
         self.longest = 0.0
         self.asked: float | None = None
 
-    def begin(self) -> None:
-        """Work begins whose pieces are to be timed."""
-        self.asked = None
+    @classmethod
+    def at(cls, clock: float | None) -> "Deadline":
+        """The end at so many seconds since 1970."""
+        return cls(None if clock is None else clock - time.time())
+
+    @property
+    def clock(self) -> float | None:
+        """The end in seconds since 1970."""
+        return None if self.left is None else time.time() + self.left
 
     def near(self) -> bool:
         """Whether to stop here."""

@@ -113,7 +113,7 @@ class _Host:
     def __init__(self, task: Task, switchboard: Any) -> None:
         self.name = task.name
         self.switchboard = switchboard
-        self.deadline = Deadline(task.seconds)
+        self.deadline = Deadline.at(task.ends)
         self.messages: dict[str, tuple] = {}
         self.next = Deadline(ASK_SECONDS)
         self.stopping = False

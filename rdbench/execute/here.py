@@ -34,7 +34,7 @@ class _Host:
     def __init__(self, task: Task, watch: Watch) -> None:
         self.task = task
         self.watch = watch
-        self.deadline = Deadline(task.seconds)
+        self.deadline = Deadline.at(task.ends)
 
     def progress(self, stage: str, done: int, total: int, numbers: str) -> None:
         self.watch.progress(self.task, stage, done, total, numbers)

@@ -127,9 +127,9 @@ def _death(code: int | None) -> str:
 
 
 class _Host:
-    def __init__(self, connection: Connection, seconds: float | None) -> None:
+    def __init__(self, connection: Connection, ends: float | None) -> None:
         self.connection = connection
-        self.deadline = Deadline(seconds)
+        self.deadline = Deadline.at(ends)
         self.told = False
 
     def progress(self, stage: str, done: int, total: int, numbers: str) -> None:
@@ -167,7 +167,7 @@ def _work(connection: Connection, threads: int) -> None:
             continue
         message: tuple[Any, ...]
         try:
-            message = ("records", perform(task, _Host(connection, task.seconds)))
+            message = ("records", perform(task, _Host(connection, task.ends)))
         except StoppedError:
             message = ("stopped",)
         except UserError as error:

@@ -23,7 +23,7 @@ from rdbench.toy import train as toy
 class Task:
     """Runs that are done together, by id: one, or starts of the toy; and what is to be known for them.
 
-    ``seconds`` are those that are left, None where there is no end.
+    ``ends`` is when all must be over, in seconds since 1970, since another process cannot know more; None is never.
     """
 
     runs: dict[str, RunConfig]
@@ -31,7 +31,7 @@ class Task:
     store: str
     device: str
     data_dir: Path | None
-    seconds: float | None
+    ends: float | None
 
     @property
     def name(self) -> str:

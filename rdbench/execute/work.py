@@ -72,8 +72,8 @@ class Work:
                     self.claims.release(runs)
                     continue
                 self.begun += len(runs)
-                device, seconds = self.device, self.deadline.left
-                return Task(runs, self.sweep, self.store.storage.location, device, self.data_dir, seconds)
+                device, ends = self.device, self.deadline.clock
+                return Task(runs, self.sweep, self.store.storage.location, device, self.data_dir, ends)
             self.pending.append(runs)
         if not self.pending:
             raise StopIteration

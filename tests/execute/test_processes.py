@@ -1,0 +1,107 @@
+"""Runs in processes of their own."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pandas as pd
+import pytest
+
+from rdbench.errors import InterruptedSweepError, UserError
+from rdbench.execute import Limits, make_executor, run_sweep
+from rdbench.execute.processes import Processes
+from rdbench.plan import Shard
+from rdbench.progress import Display
+from rdbench.store import Store
+
+
+@pytest.mark.slow
+def test_runs_at_once_have_the_numbers_of_runs_one_by_one(sweep, assert_same, tmp_path):
+    assert not run_sweep(sweep, tmp_path, executor=Processes(2))
+    assert_same(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_crash_is_a_failed_row_and_the_others_go_on(sweep, assert_same, tmp_path, monkeypatch):
+    killed = []
+
+    def kill_the_first(display, name, *told):
+        if not killed:
+            killed.append(name)
+            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    monkeypatch.setattr(Display, "show", kill_the_first)
+    assert run_sweep(sweep, tmp_path, executor=Processes(2))
+    runs = Store(tmp_path).read("runs").frame
+    assert sorted(runs["status"]) == ["failed", "ok", "ok", "ok"]
+    (error,) = runs.loc[runs["status"] == "failed", "error"]
+    assert error == "its process was killed by SIGKILL, as happens where memory runs out"
+    assert not run_sweep(sweep, tmp_path, executor=Processes(2))
+    assert_same(tmp_path)
+
+
+def attempt(sweep, folder, jobs, budget):
+    """The exit code of a sweep with a time budget, which is kept."""
+    started = time.monotonic()
+    try:
+        code = int(run_sweep(sweep, folder, executor=make_executor("local", jobs, None, 1, 0), limits=Limits(budget)))
+    except InterruptedSweepError as ended:
+        code = ended.exit_code
+    assert budget is None or time.monotonic() - started < budget
+    return code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("jobs", "budget"), [(1, 1.5), (2, 10.0)])
+def test_a_time_budget_is_kept_and_what_was_begun_goes_on(sweep, read_tables, tmp_path, jobs, budget):
+    """Budgets end within runs, which take several of them."""
+    longer = sweep.with_values({"epochs": 60 * jobs**2, "family": "---", "beta": 1.0})
+    assert attempt(longer, tmp_path / "undisturbed", jobs, None) == 0
+    codes = []
+    while not codes or codes[-1] == 3:
+        codes.append(attempt(longer, tmp_path / "store", jobs, budget))
+        assert len(codes) < 20
+    assert codes[-1] == 0 and len(codes) > 2
+    ours, theirs = read_tables(tmp_path / "store"), read_tables(tmp_path / "undisturbed")
+    for table in ours:
+        pd.testing.assert_frame_equal(ours[table], theirs[table], check_exact=True)
+
+
+def test_a_number_of_runs_is_kept(sweep, assert_same, tmp_path):
+    for done in (1, 2, 3):
+        with pytest.raises(InterruptedSweepError, match=f"{done} of 4 runs are whole") as ended:
+            run_sweep(sweep, tmp_path, limits=Limits(runs=1))
+        assert ended.value.exit_code == 3
+    assert not run_sweep(sweep, tmp_path, limits=Limits(runs=1))
+    assert_same(tmp_path)
+
+
+def test_shards_are_disjoint_and_make_up_the_sweep(sweep, assert_same, tmp_path):
+    for part in (1, 2, 3):
+        assert not run_sweep(sweep, tmp_path, shard=Shard(part, 3))
+    assert_same(tmp_path)
+
+
+def test_a_store_that_goes_away_is_told(sweep, tmp_path, monkeypatch):
+    import shutil
+
+    folder = tmp_path / "store"
+    begun = []
+
+    def leave(*_):
+        begun.append(True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    monkeypatch.setattr("rdbench.progress.Display.begin", leave)
+    with pytest.raises(UserError, match=r"cannot write to the store .*: .*No such file"):
+        run_sweep(sweep, folder)
+    assert begun
+
+
+def test_ray_is_optional(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(UserError, match=r"Ray is not installed; python -m pip install \"rdbench\[ray\]\""):
+        make_executor("ray", 1, None, 1, 0)
+    with pytest.raises(UserError, match="unknown executor 'rey'; did you mean 'ray'"):
+        make_executor("rey", 1, None, 1, 0)

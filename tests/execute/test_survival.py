@@ -1,0 +1,110 @@
+"""Sweeps whose processes are really killed, or share a store."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from rdbench import run as run_module
+from rdbench.execute import run_sweep, task
+
+KILLS = 50
+
+
+def forked(work):
+    """A child of this process, which has torch already, that does some work; its process number."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        work()
+        os._exit(0)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        os._exit(1)
+
+
+def ended(child, seconds):
+    """The exit status of a child, or None if it still runs after some seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return status
+        time.sleep(0.005)
+    return None
+
+
+@pytest.mark.slow
+def test_fifty_kills_lose_nothing_double_nothing_and_change_no_number(sweep, assert_same, tmp_path, monkeypatch):
+    """SIGKILL at random moments; every other sweep keeps its state after each step, the rest never, being short."""
+    chance = random.Random(0)
+    kills, sweeps, longest = 0, 0, 0.8
+    while kills < KILLS:
+        folder = tmp_path / f"store{sweeps}"
+        sweeps += 1
+        monkeypatch.setattr(run_module, "CHECKPOINT_SECONDS", -1.0 if sweeps % 2 else 60.0)
+        for _ in range(1000):
+            child = forked(partial(run_sweep, sweep, folder))
+            status = ended(child, chance.uniform(0, longest))
+            if status is not None:
+                assert status == 0
+                break
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            kills += 1
+        assert_same(folder)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+def test_several_sweeps_on_one_store_share_the_work(sweep, assert_same, tmp_path, monkeypatch):
+    log = tmp_path / "log"
+    execute = task.execute
+
+    def logged(config, *arguments):
+        with log.open("a") as file:
+            file.write(f"{config.label([])} {os.getpid()}\n")
+        return execute(config, *arguments)
+
+    monkeypatch.setattr(task, "execute", logged)
+    children = [forked(partial(run_sweep, sweep, tmp_path / "store")) for _ in range(3)]
+    assert [ended(child, 60) for child in children] == [0, 0, 0]
+    runs, processes = zip(*(line.rsplit(" ", 1) for line in log.read_text().splitlines()), strict=True)
+    assert len(runs) == len(set(runs)) == 4
+    assert len(set(processes)) > 1
+    assert_same(tmp_path / "store")
+
+
+@pytest.mark.slow
+def test_the_first_signal_keeps_what_is_done_and_the_second_quits(sweep, assert_same, tmp_path):
+    for signals, number in ((1, signal.SIGTERM), (1, signal.SIGINT), (2, signal.SIGINT)):
+        folder = tmp_path / f"{signals} {number.name}"
+        child = os.fork()
+        if not child:
+            from rdbench.errors import InterruptedSweepError
+
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            try:
+                run_sweep(sweep, folder)
+            except InterruptedSweepError as interruption:
+                os._exit(interruption.exit_code)
+            os._exit(0)
+        time.sleep(0.5)
+        for _ in range(signals):
+            os.kill(child, number)
+            time.sleep(0.001)
+        assert os.waitstatus_to_exitcode(ended(child, 20)) == 128 + number
+        if signals == 1:
+            assert list(Path(folder / "checkpoints").iterdir())
+        assert not list((folder / "claims").iterdir())
+        assert not run_sweep(sweep, folder)
+        assert_same(folder)
