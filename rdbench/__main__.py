@@ -3,7 +3,7 @@
 import sys
 
 from rdbench.cli import app
-from rdbench.errors import InterruptedSweepError, UserError
+from rdbench.errors import InterruptedSweepError, UserError, plain
 
 
 def main() -> None:
@@ -11,10 +11,10 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"rdbench: {error}", file=sys.stderr)
+        print(plain(f"rdbench: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
     except InterruptedSweepError as interruption:
-        print(f"rdbench: {interruption}", file=sys.stderr)
+        print(plain(f"rdbench: {interruption}"), file=sys.stderr)
         sys.exit(interruption.exit_code)
 
 

@@ -1,8 +1,6 @@
 """The unfinished state of a run, kept so that it goes on after any interruption."""
 
-from collections.abc import Iterator
-
-from rdbench.errors import UserError
+from rdbench.errors import UserError, plain
 from rdbench.state import State, UnreadableStateError
 from rdbench.storage import Storage
 
@@ -41,11 +39,14 @@ class Checkpoint:
                 state = State.from_bytes(self.storage.read(name))
                 if state.facts["run_id"] != self.run_id:
                     raise UnreadableStateError(f"it is of run {state.facts['run_id']}")
-                states.append((int(state.facts["serial"]), state))
+                serial = state.facts["serial"]
+                if not isinstance(serial, int) or serial < 0:
+                    raise UnreadableStateError("its serial is no count")
+                states.append((serial, state))
             except FileNotFoundError:
                 continue
-            except (OSError, UnreadableStateError, KeyError, TypeError, ValueError) as error:
-                refused.append(f"{self.storage}/{name}: not a state of this run ({error})")
+            except (OSError, UnreadableStateError, KeyError) as error:
+                refused.append(plain(f"{self.storage}/{name}: not a state of this run ({error})"))
         states.sort(key=lambda numbered: -numbered[0])
         self.serial = states[0][0] + 1 if states else 0
         return [state for _, state in states], refused
@@ -56,7 +57,12 @@ class Checkpoint:
             self.storage.delete(name)
 
 
-def unfinished(storage: Storage) -> Iterator[str]:
+def states_of(storage: Storage) -> list[tuple[str, str]]:
+    """Every file of a state in a store, with the id of its run."""
+    names = storage.names(FOLDER, ".safetensors")
+    return [(name, name.split("/")[1].partition(".")[0]) for name in names if ".unfinished-" in name]
+
+
+def unfinished(storage: Storage) -> set[str]:
     """The ids of the runs that have a state in a store."""
-    for name in storage.names(FOLDER, ".unfinished-a.safetensors"):
-        yield name.removeprefix(f"{FOLDER}/").removesuffix(".unfinished-a.safetensors")
+    return {run_id for _, run_id in states_of(storage)}

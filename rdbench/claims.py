@@ -106,7 +106,7 @@ class Claims:
                 self.storage.delete(self._name(run_id))
 
     def _lives(self, name: str, age: float) -> bool:
-        if age > STALE_SECONDS:
+        if abs(age) > STALE_SECONDS:  # one from the future was not written here
             return False
         owner = _read(self.storage, name)
         return owner is None or not owner.is_dead
@@ -158,9 +158,12 @@ def owners(storage: Storage) -> dict[str, Owner]:
 
 def _read(storage: Storage, name: str) -> Owner | None:
     try:
-        return Owner(**json.loads(storage.read(name)))
-    except (OSError, ValueError, TypeError):
+        owner = Owner(**json.loads(storage.read(name)))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    words = (owner.host, owner.since, owner.machine)
+    whole = isinstance(owner.pid, int) and 0 < owner.pid < 2**31 and all(isinstance(word, str) for word in words)
+    return owner if whole else None
 
 
 def _machine() -> str:

@@ -19,7 +19,7 @@ from pydantic import (
 from rdbench.errors import UserError, unknown
 from rdbench.family import TOY, TOY_DATASET, Family
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**63)]
 
 OBJECTIVES: Mapping[str, tuple[str, ...]] = {
     "beta-vae": ("beta", "anneal_epochs", "anneal_from"),
@@ -33,11 +33,9 @@ OBJECTIVES: Mapping[str, tuple[str, ...]] = {
 AIMS = {"beta": "β", "target_rate": "R*", "free_nats": "λ", "train_samples": "k"}
 
 
-def _ascending(value: Any) -> Any:
-    """``iwae`` as an ascending tuple without repeats; anything but a list is left for pydantic to judge."""
-    if isinstance(value, int | str):
-        value = (value,)
-    return tuple(sorted(set(value))) if isinstance(value, list | tuple) else value
+def _several(value: Any) -> Any:
+    """One k of ``iwae`` as a tuple of it; anything else is left for pydantic to judge."""
+    return (value,) if isinstance(value, int | str) else value
 
 
 def _number_or_all(value: Any) -> Any:
@@ -71,9 +69,9 @@ class RunConfig(BaseModel):
     epochs: Count = 200
     batch_size: Count = 128
     learning_rate: float = Field(3e-4, gt=0)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = Field(0, ge=0, lt=2**63)
-    iwae: Annotated[tuple[Count, ...], BeforeValidator(_ascending), Field(validate_default=True)] = (1, 5, 50)
+    iwae: Annotated[tuple[Count, ...], BeforeValidator(_several), Field(validate_default=True)] = (1, 5, 50)
     rate_samples: Count = 64
     train_images: Annotated[Count | None, BeforeValidator(_number_or_all)] = None
     evaluation_images: Annotated[Count | None, BeforeValidator(_number_or_all)] = None
@@ -92,12 +90,12 @@ class RunConfig(BaseModel):
 
     @field_validator("iwae")
     @classmethod
-    def _none_where_all_is_exact(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
+    def _ascending_and_none_where_all_is_exact(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
         if others.data.get("dataset") == TOY_DATASET:
             return ()
         if not iwae:
             raise ValueError("expected at least one k")
-        return iwae
+        return tuple(sorted(set(iwae)))
 
     @model_validator(mode="after")
     def _belongs_together(self) -> "RunConfig":
@@ -105,9 +103,10 @@ class RunConfig(BaseModel):
             raise ValueError(f"anneal_epochs {self.anneal_epochs} is more than epochs {self.epochs}; set both")
         if self.anneal_from is not None and not self.anneal_epochs:
             raise ValueError(f"anneal_from {self.anneal_from:g} asks for annealing; set anneal_epochs too")
-        discrete = "discrete" in self.family
-        if discrete != (self.family == TOY) or discrete != (self.dataset == TOY_DATASET):
-            raise ValueError(f"dataset {self.dataset} with {self.family.words}: the toy goes with {TOY.words} only")
+        family = self.family
+        discrete = "discrete" in family
+        if discrete != (family == TOY) or discrete != (self.dataset == TOY_DATASET):
+            raise ValueError(f"dataset {self.dataset} with {family.words}: the toy goes with {TOY.words} only")
         if self.dataset == TOY_DATASET and self.objective == "iwae":
             raise ValueError("objective iwae: the toy is summed exactly, it draws no samples to weigh")
         self._check_objective()
@@ -117,8 +116,8 @@ class RunConfig(BaseModel):
         taken = OBJECTIVES[self.objective]
         if getattr(self, taken[0]) is None:
             raise ValueError(f"objective {self.objective} needs {taken[0]}; set {taken[0]}")
-        for key in dict.fromkeys(key for keys in OBJECTIVES.values() for key in keys):
-            if key not in taken and getattr(self, key) not in (None, RunConfig.model_fields[key].default):
+        for key, default in SETTINGS.items():
+            if key not in taken and getattr(self, key) not in (None, default):
                 raise ValueError(
                     f"{key} {getattr(self, key)} is no setting of objective {self.objective}, which takes "
                     f"{', '.join(taken)}; leave it out, or set another objective"
@@ -137,14 +136,19 @@ class RunConfig(BaseModel):
         """
         told = ("family", *AIMS)
         others = [f"{key} {getattr(self, key)}".removesuffix(".0") for key in varying if key not in told]
-        return "  ".join([self.family.signs, aim(dict(self)), *others])
+        return "  ".join([self.family.signs, aim(vars(self)), *others])
 
     def run_id(self, dataset_sha256: str) -> str:
         """The run's name: a hash of this description, with the dataset known by its checksum and not by its path."""
-        values = self.model_dump(mode="json") | {"dataset": dataset_sha256}
-        description = {key: value for key, value in values.items() if ADDED_LATER.get(key, ...) != value}
+        description = vars(self) | {"dataset": dataset_sha256}
+        for key, value in ADDED_LATER.items():
+            if description[key] == value:
+                del description[key]
         return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
 
+
+SETTINGS = {key: RunConfig.model_fields[key].default for keys in OBJECTIVES.values() for key in keys}
+"""The settings of all objectives, with their defaults."""
 
 ADDED_LATER = {
     key: RunConfig.model_fields[key].default
@@ -188,5 +192,8 @@ def make_run(values: Mapping[str, Any]) -> RunConfig:
         told = first["msg"].removeprefix("Value error, ").lower()
         raise UserError(f"{first['loc'][0]}: found {first['input']!r}; {told}") from None
 
+
+DESCRIPTION = ("family", *(key for key in RunConfig.model_fields if key not in ("iwae", "train_images", "precision")))
+"""The settings that have a column of their own; ``train_images`` and ``precision`` say there what came of theirs."""
 
 GRID_KEYS = ("family", *(key for key in RunConfig.model_fields if key not in Family._fields))

@@ -21,6 +21,25 @@ class InterruptedSweepError(Exception):
         self.exit_code = exit_code
 
 
+def plain(words: str) -> str:
+    r"""Words on one line, as a terminal may show them: what is not printable is written as its escape.
+
+    >>> print(plain("red: \x1b[31m\n"))
+    red: \x1b[31m\n
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)
+
+
+def reason(error: Exception) -> str:
+    r"""What an exception says, in one line of at most 200 letters.
+
+    >>> reason(ValueError("one\ntwo")), reason(MemoryError())
+    ('one', 'MemoryError')
+    """
+    lines = str(error).splitlines()
+    return plain(lines[0])[:200] if lines else type(error).__name__
+
+
 def unknown(kind: str, found: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a table, with the nearest name that is.
 

@@ -52,7 +52,7 @@ class Pieces:
         """Take over what ``state`` gave.
 
         Raises:
-            KeyError: it is no such state.
+            KeyError, RuntimeError, TypeError, ValueError: it is no such state.
         """
         done: dict[str, dict] = {}
         for label, value in state.part("piece").items():
@@ -60,4 +60,8 @@ class Pieces:
             done.setdefault(name, {})[key] = value.numpy()
         self.done = dict(done)
         self.random = state.part("evaluation")
-        self.seconds = state.facts["eval_seconds"]
+        self.seconds = float(state.facts["eval_seconds"])
+        if self.done:
+            now = random_state(self.device)
+            set_random_state(self.random, self.device)  # refuses what is none
+            set_random_state(now, self.device)

@@ -61,8 +61,7 @@ def plan(runs: Iterable[RunConfig], store: Store, data_dir: Path | None, shard: 
 
 
 def _check_targets(runs: Iterable[RunConfig]) -> None:
-    for run in runs:
-        if run.target_rate is not None and run.target_rate > (ceiling := data.largest_rate(run.dataset)):
-            raise UserError(
-                f"target_rate {run.target_rate:g}: {run.dataset} carries at most {ceiling:.2f} nats; ask for less"
-            )
+    targets = dict.fromkeys((run.dataset, run.target_rate) for run in runs if run.target_rate is not None)
+    for dataset, target in targets:
+        if target > (ceiling := data.largest_rate(dataset)):
+            raise UserError(f"target_rate {target:g}: {dataset} carries at most {ceiling:.2f} nats; ask for less")

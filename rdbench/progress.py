@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rdbench.errors import plain
+
 LINE_SECONDS = 20.0
 """How often a plain line is printed where there is no terminal."""
 
@@ -33,8 +35,9 @@ class Display:
         self.tasks: dict[str, TaskID] = {}
         self.last_lines: dict[str, float] = {}
         self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=12), TaskProgressColumn(), TimeElapsedColumn(),
-            TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[numbers]}"), console=console,
+            TextColumn("{task.description}", markup=False), BarColumn(bar_width=12), TaskProgressColumn(),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn("{task.fields[numbers]}", markup=False), console=console,
         )  # fmt: skip
         self.sweep_task = self.progress.add_task(f"sweep of {runs} runs", total=runs, numbers="")
         self.live = Live(self.progress, console=console, transient=True)
@@ -64,18 +67,22 @@ class Display:
 
     def end(self, name: str, row: Mapping[str, Any]) -> None:
         """A run ended with this row."""
+        result = f"{row['status']}: {row['error']}"
+        if row["status"] == "ok":
+            result = f"R {row['rate']:.3f}  D {row['distortion']:.3f}  −ELBO {-row['elbo']:.3f}±{row['elbo_se']:.2f}"
+        self.finish(name, result)
+
+    def finish(self, name: str, result: str) -> None:
+        """A run ended; what came of it, in words."""
         self.done += 1
         if name in self.tasks:
             self.progress.remove_task(self.tasks.pop(name))
         self.progress.update(self.sweep_task, completed=self.done)
-        result = f"{row['status']}: {row['error']}"
-        if row["status"] == "ok":
-            result = f"R {row['rate']:.3f}  D {row['distortion']:.3f}  −ELBO {-row['elbo']:.3f}±{row['elbo_se']:.2f}"
         self.line(f"[{self.done}/{self.runs}] {self.words[name]}: {result}")
 
     def line(self, text: str) -> None:
         """A line of its own."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(plain(text), highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> "Display":
         if self.console.is_terminal:

@@ -34,7 +34,7 @@ def describe(config: RunConfig, sweep: str, sha256: str, entropy: float | None, 
 def provenance() -> dict[str, str | None]:
     """The time now, the command, the versions of rdbench and torch, the commit where rdbench runs from a checkout."""
     return {
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "command": command(),
         "rdbench_version": __version__,
         "torch_version": torch.__version__,

@@ -43,11 +43,13 @@ def execute(
     device: torch.device,
     host: Host | None = None,
     checkpoint: Checkpoint | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Record:
     """Train and evaluate one run of the sweep called ``sweep``; on a CPU the same description gives the same numbers.
 
-    With a ``checkpoint`` it goes on from what is kept there, bit for bit, and keeps its own state there. A run whose
-    loss stops being finite, or that needs more memory than the GPU has, becomes a record that says so.
+    With a ``checkpoint`` it goes on from what is kept there, bit for bit, and keeps its own state there, every so many
+    seconds. A run whose loss stops being finite, or that needs more memory than the GPU has, becomes a record that
+    says so.
 
     Raises:
         StoppedError: the host asked for it; the state is kept.
@@ -57,8 +59,9 @@ def execute(
         torch.cuda.reset_peak_memory_stats(device)
     images = Splits.of(dataset, config, device)
     training, pieces = _begin(config, images, device, host, checkpoint)
-    keeper = _Keeper(training, pieces, host, checkpoint)
+    keeper = _Keeper(training, pieces, host, checkpoint, checkpoint_seconds)
     row = describe(config, sweep, dataset.sha256, dataset.entropy, device) | {
+        "precision": training.precision,
         "parameters": count_parameters(training.model),
         "train_images": len(images.train),
         "valid_images": len(images.valid),
@@ -107,23 +110,28 @@ def _begin(
             refused.append(f"{checkpoint.storage}: a state of run {checkpoint.run_id} does not fit ({error})")
             continue
         for line in refused:
-            host.say(f"{line}; going on from step {training.step}")
+            host.say(line)
+        host.say(f"going on from step {training.step} of {training.steps}")
         return training, pieces
-    for line in refused:
-        host.say(f"{line}; the run begins anew")
     if refused:
+        for line in refused:
+            host.say(line)
+        host.say("beginning anew")
         checkpoint.discard()
     return anew()
 
 
 class _Keeper:
-    """Keeps the state of a run every minute, and once more when it is to stop."""
+    """Keeps the state of a run every so many seconds, and once more when it is to stop."""
 
-    def __init__(self, training: Training, pieces: Pieces, host: Host, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self, training: Training, pieces: Pieces, host: Host, checkpoint: Checkpoint | None, seconds: float
+    ) -> None:
         self.training = training
         self.pieces = pieces
         self.host = host
         self.checkpoint = checkpoint
+        self.seconds = seconds
         self.kept = time.monotonic()
 
     def between(self) -> None:
@@ -133,7 +141,7 @@ class _Keeper:
             StoppedError: the host asked for it.
         """
         stopping = self.host.stop_asked()
-        if self.checkpoint and (stopping or time.monotonic() - self.kept > CHECKPOINT_SECONDS):
+        if self.checkpoint and (stopping or time.monotonic() - self.kept > self.seconds):
             self.checkpoint.save(self._state())
             self.kept = time.monotonic()
         if stopping:

@@ -1,6 +1,5 @@
 """Images from the models in a store."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from rdbench import data
-from rdbench.config import make_run
-from rdbench.errors import UserError
+from rdbench.errors import UserError, reason
 from rdbench.images import Images
 from rdbench.models import VAE
+from rdbench.rows import read_config
 from rdbench.run import make_model, subset
 from rdbench.store import Store
 
@@ -26,13 +25,17 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
     Raises:
         UserError: its checkpoint is absent or does not fit.
     """
-    model = make_model(make_run(json.loads(row["config"])))
-    weights = store.load_weights(row["run_id"])
+    config, weights = read_config(row["config"]), store.load_weights(row["run_id"])
     try:
-        model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    except RuntimeError as error:  # torch's answer where weights do not fit the model
-        name = store.checkpoint(row["run_id"])
-        raise UserError(f"{store}/{name} does not hold this run's weights ({str(error).splitlines()[0]})") from None
+        with torch.device("meta"):  # without memory, for a description may ask for any amount of it
+            expected = {name: value.shape for name, value in make_model(config).state_dict().items()}
+    except (RuntimeError, TypeError, KeyError, OverflowError) as error:
+        raise UserError(f"run {row['run_id']} describes no model of images ({reason(error)})") from None
+    finite = all(value.dtype.kind == "f" and np.isfinite(value).all() for value in weights.values())
+    if not finite or {name: value.shape for name, value in weights.items()} != expected:
+        raise UserError(f"{store}/{store.checkpoint(row['run_id'])} does not hold this run's weights")
+    model = make_model(config)
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.eval()
 
 
@@ -43,14 +46,19 @@ def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float3
     Raises:
         UserError: the checkpoint or the data is not here.
     """
-    name = json.loads(row["config"])["dataset"]
+    name = read_config(row["config"]).dataset
     if name in data.DATASETS and not data.present(name):
         raise UserError(f"dataset {name} is not here; fetch it with: rdbench data fetch {name}")
     model, dataset = load_model(store, row), data.load(name)
+    if dataset.sha256 != row["dataset_sha256"]:
+        raise UserError(f"dataset {name} is not the one that run {row['run_id']} was trained on")
     inputs = Images.on(torch.device("cpu"), subset(dataset.test, ROWS))[:]
     torch.manual_seed(row["seed"])
     columns = [inputs]
-    for z in (model.encoder(inputs).sample(), model.marginal().sample((ROWS,))):
-        decoded = model.decoder(z).sample((DECODED,))
-        columns += [decoded[0], decoded.mean(0)]
+    try:
+        for z in (model.encoder(inputs).sample(), model.marginal().sample((ROWS,))):
+            decoded = model.decoder(z).sample((DECODED,))
+            columns += [decoded[0], decoded.mean(0)]
+    except RuntimeError as error:  # weights can be so large that a probability is no number
+        raise UserError(f"the model of run {row['run_id']} draws no images ({reason(error)})") from None
     return [column.numpy() for column in columns]

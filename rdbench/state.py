@@ -11,6 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from rdbench.errors import reason
+
 
 class UnreadableStateError(Exception):
     """A file is not a whole state of ours."""
@@ -43,12 +45,15 @@ class State:
         try:
             tensors = load(content)
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-            facts, digest = header["facts"], header["sha256"]
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise UnreadableStateError(str(error).splitlines()[0]) from None
-        if _digest(tensors, facts) != digest:
+            whole = _digest(tensors, header["facts"]) == header["sha256"]
+            facts = json.loads(header["facts"])
+        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise UnreadableStateError(reason(error)) from None
+        if not whole:
             raise UnreadableStateError("its content does not match its checksum")
-        return cls(tensors, json.loads(facts))
+        if not isinstance(facts, dict):
+            raise UnreadableStateError("its facts have no names")
+        return cls(tensors, facts)
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:

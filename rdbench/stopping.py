@@ -14,11 +14,11 @@ SMALLEST_RESERVE = 2.0
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
-def parse_duration(text: str) -> float:
-    """The seconds of a duration as one types it.
+def parse_duration(option: str, text: str) -> float:
+    """The seconds of a duration as one types it after ``option``.
 
-    >>> parse_duration("9m"), parse_duration("1h30m"), parse_duration("45")
-    (540.0, 5400.0, 45.0)
+    >>> [parse_duration("--time-budget", text) for text in ("9m", "1h30m", "45")]
+    [540.0, 5400.0, 45.0]
 
     Raises:
         UserError: it is none.
@@ -27,7 +27,7 @@ def parse_duration(text: str) -> float:
     parts = [float(part or 0) for part in found.groups()] if found else []
     seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=True)) if parts else 0
     if seconds <= 0:
-        raise UserError(f"--time-budget: found {text!r}; expected a duration such as 90s, 9m or 1h30m")
+        raise UserError(f"{option}: found {text!r}; expected a duration such as 90s, 9m or 1h30m")
     return seconds
 
 

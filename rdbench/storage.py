@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from rdbench.errors import UserError
 
 ATTEMPTS = 10
 """How often a server is asked before a request counts as failed."""
+
+FIRST_WAIT_SECONDS = 0.05
 
 
 def open_storage(location: str | Path) -> "Storage":
@@ -154,6 +157,20 @@ class RemoteStorage(Storage):
         """Put an object."""
         with self.filesystem.open_output_stream(self.path(name)) as stream:
             stream.write(content)
+
+    def open(self, name: str) -> pa.NativeFile:
+        """An object, fetched whole: where a server fails within its answer, only asking for all of it again helps."""
+        for attempt in range(ATTEMPTS):
+            try:
+                with self.filesystem.open_input_file(self.path(name)) as file:
+                    return pa.BufferReader(file.read())
+            except FileNotFoundError:
+                raise
+            except OSError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(FIRST_WAIT_SECONDS * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")
 
     def is_there(self) -> bool:
         """Whether any object lies there: such a store has no folders of its own."""

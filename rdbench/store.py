@@ -8,33 +8,40 @@ import hashlib
 import json
 import math
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from rdbench.errors import UserError
+from rdbench.config import DESCRIPTION
+from rdbench.errors import UserError, plain, reason
 from rdbench.storage import open_storage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Table = Literal["runs", "history", "examples"]
 Column = Sequence[Any] | NDArray[Any]
 TABLES: tuple[Table, ...] = ("runs", "history", "examples")
 
 TEXT = ("run_id", "sweep", "status", "error", "created_at", "dataset", "family", "encoder", "decoder", "marginal",
-        "objective", "precision", "config", "command", "device", "rdbench_version", "torch_version", "git_commit",
-        "dataset_sha256")  # fmt: skip
+        "objective", "precision", "config", "command", "evaluated_with", "device", "rdbench_version",
+        "torch_version", "git_commit", "dataset_sha256")  # fmt: skip
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
          "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
-         "threads", "train_images", "valid_images", "test_images", "parameters", "peak_memory_bytes")  # fmt: skip
+         "threads", "skipped_steps", "micro_batch", "train_images", "valid_images", "test_images", "parameters",
+         "peak_memory_bytes")  # fmt: skip
 LISTS = ("rate_by_dimension", "train_rate_by_dimension")
 SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
     "runs": {
@@ -59,6 +66,9 @@ KEYS: Mapping[Table, Sequence[str]] = {
 REQUIRED: Mapping[Table, Sequence[str]] = {**KEYS, "runs": ("run_id", "status")}
 """The columns by which a file is known to be one of ours."""
 
+UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
+"""What reading a file raises that is no table of ours."""
+
 PLANS = "plans"
 CHECKPOINTS = "checkpoints"
 CLAIMS = "claims"
@@ -69,7 +79,12 @@ RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What a run can be called: a stranger's tables must not lead to files elsewhere."""
 
 MEASURES = ("rate", "distortion", "elbo")
-ALWAYS = {"runs": (*MEASURES, *(f"{name}_se" for name in MEASURES), "train_seconds", "test_images")}
+ALWAYS: Mapping[Table, Sequence[str]] = {
+    "runs": ("error", "config", "dataset_sha256", "test_images", "train_seconds", *DESCRIPTION, *MEASURES,
+             *(f"{name}_se" for name in MEASURES)),
+    "history": ("valid_rate", "valid_distortion", "beta"),
+    "examples": ("rate", "distortion"),
+}  # fmt: skip
 """Columns that readers find even where no run got as far as to measure them."""
 
 
@@ -85,7 +100,7 @@ class EmptyTableError(UserError):
 class Rows(NamedTuple):
     """Rows of a table, each once, and a line for every file that could not be read as such a table."""
 
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
     skipped: list[str]
 
 
@@ -140,16 +155,27 @@ class Store:
 
     def missing(self, finished: Collection[str]) -> tuple[list[str], list[str]]:
         """A line for each announced run that is not among those ``finished``, and for each plan that cannot be read."""
-        lines, skipped = {}, []
+        plans, skipped = self._plans()
+        lines = {
+            run_id: plain(f"run {run_id} ({words}) is missing; finish it with: {command}")
+            for runs, command in plans
+            for run_id, words in runs.items()
+            if run_id not in finished
+        }
+        return list(lines.values()), skipped
+
+    def planned(self) -> dict[str, str]:
+        """What each announced run is in words, by its id."""
+        return {run_id: words for runs, _ in self._plans()[0] for run_id, words in runs.items()}
+
+    def _plans(self) -> tuple[list[tuple[dict[str, str], str]], list[str]]:
+        plans, skipped = [], []
         for name in self.storage.names(PLANS, ".json"):
             try:
-                plan = json.loads(self.storage.read(name))
-                for run_id, words in plan["runs"].items():
-                    if run_id not in finished:
-                        lines[run_id] = f"run {run_id} ({words}) is missing; finish it with: {plan['command']}"
-            except (OSError, ValueError, TypeError, KeyError, AttributeError):
-                skipped.append(f"{self.storage}/{name}: not the plan of a sweep")
-        return list(lines.values()), skipped
+                plans.append(_planned(json.loads(self.storage.read(name))))
+            except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                skipped.append(plain(f"{self.storage}/{name}: not the plan of a sweep"))
+        return plans, skipped
 
     def write(self, record: Record) -> None:
         """Keep a record; its row comes last.
@@ -171,7 +197,7 @@ class Store:
     def read(self, table: Table, run_ids: Collection[str] | None = None, columns: Sequence[str] | None = None) -> Rows:
         """The rows of a table, whatever files hold them, of the newest writing of each run.
 
-        Only of the runs in ``run_ids`` and only ``columns``, where these are given.
+        Only of the runs in ``run_ids`` and only ``columns``, where these are given; whole rows of ``runs`` are checked.
 
         Raises:
             EmptyTableError: the store is not there, or holds no row of that table.
@@ -182,9 +208,17 @@ class Store:
         frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
         absent = [name for name in ALWAYS.get(table, ()) if columns is None and name not in frame]
         frame = frame.assign(**dict.fromkeys(absent, math.nan))
+        if table == "runs" and columns is None:
+            from rdbench.rows import check_rows  # here, for it needs pandas
+
+            frame, refused = check_rows(frame)
+            skipped += map(plain, refused)
+            if frame.empty:
+                raise self._empty(table, skipped)
         if frame.duplicated(keys := list(KEYS[table])).any():
-            if "created_at" in frame:  # of a run that was done again, the newest row counts
-                frame = frame.sort_values("created_at", kind="stable", na_position="first")
+            if "created_at" in frame:  # of a run that was done again, only the newest writing counts
+                newest = frame.groupby("run_id")["created_at"].transform("max")
+                frame = frame[(frame["created_at"] == newest) | newest.isna()]
             frame = frame.drop_duplicates(keys, keep="last", ignore_index=True)
         return Rows(frame, skipped)
 
@@ -200,9 +234,9 @@ class Store:
                         tables.append(self._read_checked(name, table, run_ids, columns))
                     except FileNotFoundError:
                         raise
-                    except (OSError, pa.ArrowException, KeyError) as error:
-                        why = str(error.args[0] if error.args else error).splitlines()[0]
-                        skipped.append(f"{self.storage}/{name}: not a table of {table} ({why})")
+                    except UNREADABLE as error:
+                        why = f"{error.args[0] if error.args else error}".partition("\n")[0]
+                        skipped.append(plain(f"{self.storage}/{name}: not a table of {table} ({why})"))
             except FileNotFoundError:
                 continue  # another process merged it into a larger file
             return tables, skipped
@@ -214,15 +248,22 @@ class Store:
 
         Raises:
             KeyError: it lacks a column that every such file has, or names a run as none can be named.
+            ArrowException, OSError, ValueError: it is no such table in another way.
         """
-        filters = None if run_ids is None else [("run_id", "in", set(run_ids))]
         with self.storage.open(name) as file:
-            present = pq.read_schema(file).names
+            parquet = pq.ParquetFile(file)
+            present = parquet.schema_arrow.names
             missing = [column for column in REQUIRED[table] if column not in present]
+            if missing and not parquet.metadata.num_rows:  # as a run leaves it that came to nothing
+                return pa.schema([(name, SCHEMAS[table][name]) for name in REQUIRED[table]]).empty_table()
             if missing:
                 raise KeyError(f"no column {missing[0]}")
             wanted = columns and [column for column in columns if column in present]
-            found = pq.read_table(file, filters=filters, columns=wanted)
+            if run_ids is None:
+                found = parquet.read(wanted)
+            else:
+                found = pq.read_table(file, columns=wanted, filters=[("run_id", "in", set(run_ids))])
+            found = _typed(table, found)
         for run_id in found["run_id"].unique().to_pylist():
             if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
                 raise KeyError(f"{run_id!r} is no run_id")
@@ -237,11 +278,21 @@ class Store:
 
     def finished(self) -> set[str]:
         """The ids of the runs that have a row, less those that failed: these are worth another try."""
+        tables, _ = self._load("runs", None, ("run_id", "status", "created_at"))
+        rows: list[tuple[Any, str, str]] = []
+        for found in tables:
+            dates = found["created_at"] if "created_at" in found.column_names else pa.nulls(len(found))
+            rows += zip(dates.to_pylist(), found["run_id"].to_pylist(), found["status"].to_pylist(), strict=True)
+        rows.sort(key=lambda row: (row[0] is not None, row[0]))  # the newest last, which counts
+        newest = {run_id: status for _, run_id, status in rows}
+        return {run_id for run_id, status in newest.items() if status != "failed"}
+
+    def ids_in(self, name: str) -> set[str]:
+        """The ids of the runs in a file of ``runs``, none if it is no such file."""
         try:
-            runs = self.read("runs", columns=("run_id", "status", "created_at")).frame
-        except EmptyTableError:
+            return set(self._read_checked(name, "runs", None, ("run_id",))["run_id"].to_pylist())
+        except UNREADABLE:
             return set()
-        return set(runs.loc[runs["status"] != "failed", "run_id"])
 
     def compact(self) -> None:
         """Merge files of one run into files of many, so that ten thousand runs are read in a second.
@@ -259,7 +310,7 @@ class Store:
         for name in names:
             try:
                 tables.append(self._read_checked(name, table, None, None))
-            except (OSError, pa.ArrowException, KeyError):
+            except UNREADABLE:
                 continue  # left where it is, for a reader to name
             merged.append(name)
         if len(merged) < 2:
@@ -274,8 +325,84 @@ class Store:
         name = hashlib.sha256(content).hexdigest()[:16]
         self.storage.write(f"{table}/{COMPACTED}{name}.parquet", content)
 
+    def arrow(self, table: Table, run_ids: Collection[str] | None = None) -> pa.Table | None:
+        """The newest rows of all runs, or of some, as they lie in the files; None if there are none.
+
+        Raises:
+            UserError: a file cannot be read.
+        """
+        tables, skipped = self._load(table, run_ids, None)
+        if skipped:
+            raise UserError(f"{skipped[0]}; delete it or mend it first")
+        whole = pa.concat_tables(tables, promote_options="permissive") if tables else None
+        if whole is None or not len(whole):
+            return None
+        keys = whole.select([name for name in (*KEYS[table], "created_at") if name in whole.column_names]).to_pandas()
+        newest = np.ones(len(keys), bool)
+        if "created_at" in keys:
+            last = keys.groupby("run_id")["created_at"].transform("max")
+            newest = ((keys["created_at"] == last) | last.isna()).to_numpy(copy=True)
+        newest[newest] = ~keys[newest].duplicated(list(KEYS[table])).to_numpy()
+        return whole.filter(pa.array(newest))
+
+    def extend(self, run_id: str, columns: Mapping[str, Any], per_image: Mapping[str, Column]) -> None:
+        """Add columns to the row of a run, and to the rows of its test images.
+
+        Raises:
+            UserError: the store cannot be read or written.
+        """
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        added: dict[Table, Mapping[str, Column]]
+        added = {"examples": per_image, "runs": {name: [value] for name, value in columns.items()}}
+        for table, values in added.items():
+            rows = self.arrow(table, [run_id])
+            if rows is None:
+                continue
+            for name, value in {**values, "created_at": [now] * len(rows)}.items():
+                kind = SCHEMAS[table].get(name, OTHERS[table])
+                column = pa.array(value, kind)
+                if name in rows.column_names:
+                    rows = rows.set_column(rows.column_names.index(name), name, column)
+                else:
+                    rows = rows.append_column(name, column)
+            try:
+                self.storage.write(f"{table}/{run_id}.parquet", _serialized(rows))
+            except OSError as error:
+                raise UserError(f"cannot write to the store {self}: {_why(error)}; earlier runs are whole") from None
+
+    def remove(self, run_ids: Collection[str]) -> None:
+        """Delete runs and all that belongs to them, their rows in ``runs`` first.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        gone = list(run_ids)
+        try:
+            for table in TABLES:
+                for name in self._files(table, gone):
+                    if COMPACTED in name:
+                        rows = self._read_checked(name, table, None, None)
+                        kept = rows.filter(pc.invert(pc.is_in(rows["run_id"], pa.array(gone))))
+                        if len(kept) == len(rows):
+                            continue
+                        if len(kept):
+                            self.write_compacted(table, kept)
+                    self.storage.delete(name)
+            for run_id in gone:
+                for name in self.storage.names(CHECKPOINTS):
+                    if name.startswith(f"{CHECKPOINTS}/{run_id}."):
+                        self.storage.delete(name)
+        except OSError as error:
+            raise UserError(f"cannot write to the store {self}: {_why(error)}") from None
+
     def checkpoint(self, run_id: str) -> str:
-        """The name under which the weights of a run lie."""
+        """The name under which the weights of a run lie.
+
+        Raises:
+            UserError: no run has such an id.
+        """
+        if not RUN_ID.fullmatch(run_id):
+            raise UserError(f"{run_id!r} is no run_id")
         return f"{CHECKPOINTS}/{run_id}.safetensors"
 
     def load_weights(self, run_id: str) -> dict[str, NDArray[Any]]:
@@ -289,8 +416,8 @@ class Store:
             return load_safetensors(self.storage.read(name))
         except FileNotFoundError:
             raise UserError(f"there is no checkpoint {self}/{name}; do the run again") from None
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"cannot read the checkpoint {self}/{name}: {error}; do the run again") from None
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise UserError(f"cannot read the checkpoint {self}/{name}: {reason(error)}; do the run again") from None
 
     def _files(self, table: Table, run_ids: Collection[str] | None = None) -> list[str]:
         """The files of a table, less those of one run that is not asked for."""
@@ -314,12 +441,45 @@ class News:
         now = self.store.storage.modified("runs")
         for name in now:
             if COMPACTED in name and name not in self.before:
-                with self.store.storage.open(name) as file:
-                    self.compacted.update(pq.read_table(file, columns=["run_id"])["run_id"].to_pylist())
+                self.compacted |= self.store.ids_in(name)
                 self.before[name] = now[name]
         names = {run_id: f"runs/{run_id}.parquet" for run_id in run_ids}
         written = {run_id for run_id, name in names.items() if now.get(name) not in (None, self.before.get(name))}
         return written | self.compacted & set(run_ids)
+
+
+def _planned(plan: Any) -> tuple[dict[str, str], str]:
+    """The runs of a plan, each with what it is in words, and the command that finishes them.
+
+    Raises:
+        AttributeError, IndexError, KeyError, TypeError, ValueError: it is no plan, or its command none that we write.
+    """
+    runs, command = dict(plan["runs"].items()), plan["command"]
+    if not all(RUN_ID.fullmatch(run_id) and isinstance(words, str) for run_id, words in runs.items()):
+        raise ValueError("its runs are none")
+    if not command.startswith("rdbench ") or shlex.join(shlex.split(command)) != command:
+        raise ValueError("its command is none of ours")  # whom we tell to type it would run it
+    return runs, command
+
+
+def _typed(table: Table, found: pa.Table) -> pa.Table:
+    """The same in the types that we write, without what others noted beside them.
+
+    Raises:
+        KeyError: it cannot be.
+    """
+    names = found.column_names
+    if len(set(names)) < len(names):
+        raise KeyError("two columns have one name")
+    columns = {}
+    for name, column in zip(names, found.columns, strict=True):
+        wanted = SCHEMAS[table].get(name, OTHERS[table])
+        try:
+            columns[name] = column if column.type == wanted else column.cast(wanted)
+            columns[name].validate(full=True)
+        except pa.ArrowException:
+            raise KeyError(f"column {name}: found {column.type}, expected {wanted}") from None
+    return pa.table(columns)
 
 
 def _why(error: OSError) -> str:

@@ -40,11 +40,19 @@ class Sweep:
             UserError: a value is refused.
         """
         families = [parse_family(family)._asdict() for family in self.grid["family"]]
-        keys = sorted(self.grid.keys(), key=lambda key: key == "seed")  # seeds of one description side by side
-        others = [[(key, value) for value in self.grid[key]] for key in keys if key != "family"]
+        keys = [key for key in self.grid if key not in ("family", "seed")]
+        others = [[(key, value) for value in self.grid[key]] for key in keys]
         objectives = _objectives(self.grid)
         points = (dict(_own(point, objectives)) for point in product(*others))
-        return list(dict.fromkeys(make_run(point | family) for point in points for family in families))
+        given = self.grid.get("seed", (RunConfig.model_fields["seed"].default,))
+        seeds = [make_run({"seed": seed}).seed for seed in given]
+        described = [[make_run(point | {"seed": seeds[0]} | family) for family in families] for point in points]
+        return list(dict.fromkeys(_with_seed(run, seed) for runs in described for seed in seeds for run in runs))
+
+
+def _with_seed(run: RunConfig, seed: int) -> RunConfig:
+    """The run with another seed, which need not be validated again: every seed goes with all else."""
+    return run if run.seed == seed else run.model_copy(update={"seed": seed})
 
 
 def _objectives(grid: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -104,11 +112,15 @@ def load_sweep(name: str) -> Sweep:
         raise unknown("sweep", name, packaged_sweeps())
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        repr(values)  # as errors show them: of a number in hexadecimal, TOML limits no digits, but Python does
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid TOML: {error}") from None
+    stem = Path(name).stem
+    if not stem.strip("."):
+        raise UserError(f"the sweep {name} has no name of its own, by which its store is called; rename the file")
     description = str(values.pop("description", ""))
     defaults = {"family": "all"}
-    return Sweep(Path(name).stem, description, _grid(defaults | values))
+    return Sweep(stem, description, _grid(defaults | values))
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_float_dtype
 
 from rdbench.config import ADDED_LATER, AIMS, aim
 from rdbench.family import FAMILIES, TOY, parse_family
@@ -45,8 +46,9 @@ def setting(value: Any) -> str:
 
 
 def measured(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that ended well and whose rate and distortion are numbers."""
-    return runs[(runs["status"] == "ok") & np.isfinite(runs["rate"]) & np.isfinite(runs["distortion"])]
+    """The runs that ended well and whose rate, distortion and ELBO are numbers."""
+    finite = np.isfinite(runs["rate"]) & np.isfinite(runs["distortion"]) & np.isfinite(runs["elbo"])
+    return runs[(runs["status"] == "ok") & finite]
 
 
 def asked_bounds(run: Mapping[Any, Any]) -> list[int]:
@@ -56,13 +58,13 @@ def asked_bounds(run: Mapping[Any, Any]) -> list[int]:
 
 def iwae_columns(runs: pd.DataFrame) -> list[int]:
     """The k of every IWAE-k column, ascending."""
-    found = (re.fullmatch(r"iwae_(\d+)", str(column)) for column in runs.columns)
+    found = (re.fullmatch(r"iwae_([1-9][0-9]{0,17})", str(column)) for column in runs.columns)
     return sorted(int(match[1]) for match in found if match)
 
 
 def measures(runs: pd.DataFrame) -> list[str]:
-    """The measured columns that runs have: those with a standard error beside them."""
-    return [name for name in runs.columns if f"{name}_se" in runs.columns]
+    """The measured columns that runs have: numbers with a standard error beside them."""
+    return [name for name in runs.columns if f"{name}_se" in runs.columns and is_float_dtype(runs[name])]
 
 
 def sort_runs(runs: pd.DataFrame) -> pd.DataFrame:

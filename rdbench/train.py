@@ -69,6 +69,7 @@ class Training:
         self.valid_images = valid_images
         self.config = config
         self.device = train_images.packed.device
+        self.precision = fast_precision(self.device) if config.precision == "auto" else config.precision
         self.batch = self.micro_batch = min(config.batch_size, len(train_images))
         self.steps_per_epoch = len(train_images) // self.batch
         self.steps = config.epochs * self.steps_per_epoch
@@ -161,7 +162,7 @@ class Training:
 
     def _terms(self, images: Tensor) -> Terms:
         samples = self.objective.samples
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             if self.micro_batch == self.batch:
                 return self.model(images, samples)
             parts = [
@@ -268,6 +269,14 @@ class _Totals:
         """Take over what ``tensors`` gave."""
         for name, value in vars(self).items():
             setattr(self, name, tensors[name].to(value.device))
+
+
+def fast_precision(device: torch.device) -> str:
+    """The precision of layers in training that is fastest: bfloat16 where the hardware multiplies it, else float32."""
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    supported = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if supported else "float32"
 
 
 def learning_rate(start: float, step: int, steps: int) -> float:

@@ -10,7 +10,9 @@ from rdbench.models import VAE
 from rdbench.run import execute, pick_device, subset
 from rdbench.store import Store
 
-CONFIG = RunConfig(width=0.05, latent_dim=4, pseudo_inputs=3, epochs=1, batch_size=16, iwae=(1, 5), rate_samples=4)
+CONFIG = RunConfig(
+    precision="float32", width=0.05, latent_dim=4, pseudo_inputs=3, epochs=1, batch_size=16, iwae=(1, 5), rate_samples=4
+)
 CPU = torch.device("cpu")
 
 

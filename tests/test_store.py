@@ -1,21 +1,27 @@
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from rdbench.config import RunConfig
 from rdbench.errors import UserError
-from rdbench.store import TABLES, Record, Store
+from rdbench.store import TABLES, EmptyTableError, Record, Store
 
 
 def record(run_id, **row):
+    config = RunConfig(epochs=3).model_dump_json()
+    described = {"config": config, "dataset_sha256": "d" * 64, "epochs": 3}
     return Record(
         run_id,
-        {"run_id": run_id, "status": "ok", "error": None, "rate": 1.5, "epochs": 3, **row},
+        {"run_id": run_id, "status": "ok", "error": None, "rate": 1.5, **described, **row},
         {"run_id": [run_id] * 2, "epoch": [1, 2], "valid_rate": [2.0, 1.0]},
         {"run_id": [run_id] * 3, "index": np.arange(3), "rate": np.ones(3, np.float32)},
         {"weight": np.ones((2, 2), np.float32)},
@@ -132,3 +138,107 @@ def test_a_run_that_failed_is_done_again_and_its_newest_row_counts(store):
     store.write(record("a", created_at="2026-01-02T00:00:00"))
     assert store.finished() == {"a", "b"}
     assert len(store.read("runs").frame) == 2
+
+
+def test_a_run_that_came_to_nothing_leaves_tables_of_no_rows(store):
+    store.write(record("a"))
+    for name, empty in {"diverged": {}, "failed": {"run_id": []}}.items():
+        store.write(Record(name, record(name, status=name).row, empty, empty, {"none": np.zeros(0, np.float32)}))
+    for table in ("history", "examples"):
+        rows = store.read(table)
+        assert set(rows.frame["run_id"]) == {"a"} and not rows.skipped
+    store.compact()
+    assert [len(store.storage.names(table)) for table in TABLES] == [1, 1, 1]
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("write"), st.sampled_from("AB"), st.sampled_from("abc"),
+            st.sampled_from(["ok", "failed", "diverged"]), st.integers(0, 3),
+        ),
+        st.tuples(st.just("compact"), st.sampled_from("AB")),
+        st.tuples(st.just("copy"), st.sampled_from("AB"), st.randoms(use_true_random=False)),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(OPERATIONS, st.randoms(use_true_random=False))
+def test_whatever_is_written_merged_and_copied_each_run_counts_once_and_as_it_was_last(operations, random):
+    """A model beside the store: what is in each file, as the times of writing; copying may bring older rows later."""
+    times = random.sample(range(100), len(operations))
+    written = {}  # what was written at each time
+    with TemporaryDirectory() as folder:
+        stores = {name: Store(Path(folder) / name) for name in "AB"}
+        files = {name: {table: {} for table in TABLES} for name in "AB"}  # by store, table and file: times
+        for store in stores.values():
+            store.prepare()
+        for time, (kind, name, *values) in zip(times, operations, strict=True):
+            store, tables = stores[name], files[name]
+            if kind == "write":
+                written[time] = run_id, status, epochs = values
+                store.write(attempt(time, run_id, status, epochs))
+                for table in TABLES:
+                    tables[table][f"{run_id}.parquet"] = {time}
+            elif kind == "compact":
+                store.compact()
+                for table in TABLES:
+                    merged = [file for file in tables[table] if not file.startswith("compacted-")]
+                    if len(merged) > 1:
+                        new = names(store, table) - set(tables[table])  # none if there is one of the same content
+                        content = set().union(*(tables[table].pop(file) for file in merged))
+                        tables[table] |= dict.fromkeys(new, content)
+            else:
+                other = "AB".replace(name, "")
+                for table in TABLES:
+                    for file in sorted(tables[table]):
+                        if values[0].random() < 0.5:
+                            shutil.copy(Path(str(store)) / table / file, Path(str(stores[other])) / table / file)
+                            files[other][table][file] = tables[table][file]
+        for name, store in stores.items():
+            check(store, {table: set().union(*found.values()) for table, found in files[name].items()}, written)
+
+
+def attempt(time, run_id, status, epochs):
+    """What a run leaves at a time; the time is in every number."""
+    row = record(run_id, status=status, created_at=f"2026-01-01T00:00:{time:02d}", rate=float(time)).row
+    history = {"run_id": [run_id] * epochs, "epoch": list(range(epochs)), "valid_rate": [float(time)] * epochs}
+    images = 2 if status == "ok" else 0
+    examples = {"run_id": [run_id] * images, "index": list(range(images)), "rate": [float(time)] * images}
+    return Record(run_id, row, history, examples if images else {}, {"weight": np.zeros(1, np.float32)})
+
+
+def names(store, table):
+    return {name.split("/")[1] for name in store.storage.names(table)}
+
+
+def check(store, times, written):
+    """That a store says of each run what was written last of what is in its files, and nothing else."""
+
+    def newest(table, counts=lambda status, epochs: 1):
+        """For each run that has rows, the time and the number of the newest."""
+        found = {}
+        for time in sorted(times[table]):
+            run_id, status, epochs = written[time]
+            if number := counts(status, epochs):
+                found[run_id] = (time, number)
+        return found
+
+    def read(table, value):
+        try:
+            rows = store.read(table)
+        except EmptyTableError as error:
+            if error.skipped:
+                raise
+            return {}
+        assert not rows.skipped
+        assert (rows.frame.groupby("run_id")[value].nunique() == 1).all()  # nothing half-merged
+        return {run_id: (mine[value].iloc[0], len(mine)) for run_id, mine in rows.frame.groupby("run_id")}
+
+    runs = newest("runs")
+    assert read("runs", "rate") == runs
+    assert store.finished() == {run_id for run_id, (time, _) in runs.items() if written[time][1] != "failed"}
+    assert read("history", "valid_rate") == newest("history", lambda status, epochs: epochs)
+    assert read("examples", "rate") == newest("examples", lambda status, epochs: 2 * (status == "ok"))

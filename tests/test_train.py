@@ -11,7 +11,7 @@ from rdbench.models import VAE
 from rdbench.run import make_model
 from rdbench.train import MOST_SKIPPED, DivergedError, Training, normalize_gradients
 
-CONFIG = RunConfig(width=0.05, latent_dim=4, pseudo_inputs=3, epochs=2, batch_size=16)
+CONFIG = RunConfig(precision="float32", width=0.05, latent_dim=4, pseudo_inputs=3, epochs=2, batch_size=16)
 
 
 @pytest.fixture
@@ -45,6 +45,14 @@ def test_the_same_seed_gives_the_same_numbers(images):
     (one, weights), (same, same_weights), (other, _) = numbers(1), numbers(1), numbers(2)
     assert one == same != other
     assert (weights == same_weights).all()
+
+
+def test_precision_is_chosen_by_hardware_unless_it_is_given(images, monkeypatch):
+    for supported, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda supported=supported: supported)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        assert begun(CONFIG.model_copy(update={"precision": "auto"}), images).precision == precision
+        assert begun(CONFIG, images).precision == "float32"
 
 
 def test_bfloat16_trains_with_float32_weights_and_sums(images):

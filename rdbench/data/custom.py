@@ -1,6 +1,5 @@
 """A dataset of the user's own, from an .npz or .npy file."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rdbench.data.dataset import SIDE, SPLITS, Bits, Dataset, pack
-from rdbench.errors import UserError
+from rdbench.errors import UserError, reason
 
 SUFFIXES = (".npz", ".npy")
 SPLIT_SEED = 0
@@ -25,8 +24,10 @@ def load(path: Path) -> Dataset:
         arrays = {key: loaded[key] for key in loaded.files} if path.suffix == ".npz" else {"images": loaded}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected an .npz or .npy of N×28×28 zeros and ones") from None
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read as NumPy data ({error}); write it with np.savez or np.save") from None
+    except Exception as error:  # there is hardly one that NumPy, zip and zlib do not raise on some damaged file
+        raise UserError(
+            f"{path}: cannot be read as NumPy data ({reason(error)}); write it with np.savez or np.save"
+        ) from None
     return Dataset(path.stem, *split(path, arrays))
 
 
@@ -45,12 +46,14 @@ def split(path: Path, arrays: Mapping[str, Any]) -> list[Bits]:
     return [bits[2 * tenth :], bits[tenth : 2 * tenth], bits[:tenth]]
 
 
-def checked(where: str, images: np.ndarray) -> Bits:
+def checked(where: str, images: Any) -> Bits:
     """The packed bits of an array of images.
 
     Raises:
-        UserError: it is empty, has another shape, or holds anything but zeros and ones.
+        UserError: it is none, is empty, has another shape, or holds anything but zeros and ones.
     """
+    if not isinstance(images, np.ndarray):
+        raise UserError(f"{where}: found no array; expected (N, 28, 28) or (N, 784) with N ≥ 1")
     if images.shape[1:] not in ((SIDE, SIDE), (SIDE * SIDE,)) or not len(images):
         raise UserError(f"{where}: found an array of shape {images.shape}; expected (N, 28, 28) or (N, 784) with N ≥ 1")
     if images.dtype.kind not in "biuf":

@@ -9,7 +9,6 @@ import io
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from rdbench.data.dataset import SIDE, SPLITS, Bits, Dataset, pack
 from rdbench.data.files import Source, decode_checked, obtain
@@ -62,6 +61,8 @@ def decode(content: bytes) -> Bits:
         ValueError: the content is neither.
     """
     if content.startswith(b"MATLAB 5.0"):
+        from scipy.io import loadmat  # here, for it loads slowly and is seldom needed
+
         return pack(loadmat(io.BytesIO(content))["X"])
     if not content or len(content) % LINE_BYTES:
         raise ValueError(f"{len(content)} bytes are not whole lines of {LINE_BYTES}")

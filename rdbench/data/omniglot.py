@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
 
 from rdbench.data.dataset import SIDE, Dataset, binarize, pack
 from rdbench.data.files import UNREADABLE, Source, damaged, obtain, read
@@ -30,6 +29,8 @@ def load(folder: Path) -> Dataset:
     Raises:
         UserError: the file cannot be had, cannot be read, or is not the published one.
     """
+    from scipy.io import loadmat  # here, for it loads slowly and is seldom needed
+
     path = obtain(folder, FILE, [Source(URL, None)])
     try:
         content = read(path)

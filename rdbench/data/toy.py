@@ -8,9 +8,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import rel_entr, xlogy
-from scipy.stats import norm
+from scipy.special import ndtr, rel_entr, xlogy
 
 VALUES = 30
 CLASS_PROBABILITIES = (0.3, 0.7)
@@ -38,6 +36,8 @@ def joint() -> Table:
 @cache
 def separation() -> float:
     """The μ at which I(x; z*) is 0.5 nats."""
+    from scipy.optimize import brentq  # here, for it loads slowly and is seldom needed
+
     return float(brentq(lambda mean: information(_joint(mean)) - CLASS_INFORMATION, 0.0, 1.0, xtol=1e-15))
 
 
@@ -65,7 +65,7 @@ def sha256() -> str:
 def _joint(mean: float) -> Table:
     edges = np.concatenate([[-np.inf], np.linspace(-1, 1, VALUES + 1)[1:-1], [np.inf]])
     classes = [
-        probability * np.diff(norm.cdf(edges, center, DEVIATION))
+        probability * np.diff(ndtr((edges - center) / DEVIATION))
         for probability, center in zip(CLASS_PROBABILITIES, (-mean, mean), strict=True)
     ]
     return np.array(classes)

@@ -1,15 +1,18 @@
 """Where runs run: here, in processes, on a cluster."""
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from rdbench import data
 from rdbench.checkpoint import Checkpoint, unfinished
 from rdbench.claims import Claims
-from rdbench.errors import InterruptedSweepError, unknown
+from rdbench.config import RunConfig, make_run
+from rdbench.errors import InterruptedSweepError, UserError, unknown
 from rdbench.execute.here import Here
 from rdbench.execute.processes import Processes
 from rdbench.execute.task import Executor, Task
@@ -25,7 +28,7 @@ from rdbench.store import Store
 from rdbench.sweep import Sweep
 from rdbench.tables import join_seeds, mark_frontier, sort_runs
 
-__all__ = ["Limits", "do_runs", "make_executor", "run_sweep"]
+__all__ = ["Limits", "do_again", "make_executor", "run_sweep"]
 
 UNFINISHED = 3
 """The exit code of a sweep that ended before all its runs were done, as its user wanted."""
@@ -67,6 +70,23 @@ def run_sweep(
     store = Store(location)
     planned = plan(sweep.runs(), store, data_dir, shard)
     return do_runs(planned, sweep.name, sweep.varying, store, device, data_dir, executor, limits)
+
+
+def do_again(
+    store: Store, rows: pd.DataFrame, device: str, data_dir: Path | None, executor: Executor | None = None
+) -> bool:
+    """Do runs of a store again, from their rows, and what they had begun from the start; as ``run_sweep``.
+
+    Raises:
+        UserError: the data is not what a run was described with.
+    """
+    again = {row["run_id"]: make_run(json.loads(row["config"])) for row in rows.to_dict("records")}
+    for run_id, run in again.items():
+        if run.run_id(data.checksum(run.dataset, data_dir)) != run_id:
+            raise UserError(f"run {run_id} was described with other data than what {run.dataset} is here")
+        Checkpoint(store.storage, run_id).discard()
+    varying = [key for key in RunConfig.model_fields if len({getattr(run, key) for run in again.values()}) > 1]
+    return do_runs(Plan(again, again), rows["sweep"].iloc[0], varying, store, device, data_dir, executor)
 
 
 def do_runs(

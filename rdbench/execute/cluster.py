@@ -1,6 +1,7 @@
 """Runs as tasks of a Ray cluster, on one machine or many that share a store."""
 
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,11 +62,13 @@ class Cluster:
                 if watch.stop_asked() and not told:
                     told = True
                     switchboard.stop.remote()
+                if not running:
+                    time.sleep(WAIT_SECONDS)  # other sweeps have what is left
+                done, _ = ray.wait(list(running), timeout=WAIT_SECONDS) if running else ([], [])
                 for name, kind, *values in ray.get(switchboard.heard.remote()):
                     for task in running.values():
                         if task.name == name:
                             getattr(watch, kind)(task, *values)
-                done, _ = ray.wait(list(running), timeout=WAIT_SECONDS) if running else ([], [])
                 for reference in done:
                     yield self._outcome(reference, running.pop(reference))
         finally:
@@ -125,19 +128,26 @@ class _Host:
         self.messages[line] = (self.name, "say", line)
 
     def stop_asked(self) -> bool:
-        import ray
-
         if not self.stopping and (self.next.left or 0) <= 0:
-            self.stopping = ray.get(self.switchboard.tell.remote(list(self.messages.values())))
-            self.messages = {}
+            self.tell()
             self.next = Deadline(ASK_SECONDS)
         return self.stopping or self.deadline.near()
+
+    def tell(self) -> None:
+        """Pass on what there is to tell, and hear whether to stop."""
+        import ray
+
+        self.stopping = ray.get(self.switchboard.tell.remote(list(self.messages.values())))
+        self.messages = {}
 
 
 def _perform(task: Task, switchboard: Any, cpus: float) -> tuple[str, Any]:
     torch.set_num_threads(max(1, int(cpus)))
+    host = _Host(task, switchboard)
     try:
-        return "records", perform(task, _Host(task, switchboard))
+        records = perform(task, host)
+        host.tell()
+        return "records", records
     except StoppedError:
         return "stopped", []
     except UserError as error:

@@ -32,6 +32,7 @@ class Task:
     device: str
     data_dir: Path | None
     ends: float | None
+    checkpoint_seconds: float
 
     @property
     def name(self) -> str:
@@ -97,7 +98,7 @@ def perform(task: Task, host: Host) -> list[Record]:
     (run,) = runs
     dataset = data.load(run.dataset, task.data_dir)
     checkpoint = Checkpoint(open_storage(task.store), task.name)
-    return [execute(run, task.sweep, dataset, pick_device(task.device), host, checkpoint)]
+    return [execute(run, task.sweep, dataset, pick_device(task.device), host, checkpoint, task.checkpoint_seconds)]
 
 
 def failed(task: Task, reason: str) -> list[Record]:

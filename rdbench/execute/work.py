@@ -10,16 +10,18 @@ from rdbench.claims import Claims
 from rdbench.config import RunConfig
 from rdbench.execute.task import Task
 from rdbench.family import TOY_DATASET
+from rdbench.run import CHECKPOINT_SECONDS
 from rdbench.stopping import Deadline
 from rdbench.store import News, Store
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When a sweep ends before all its runs are done; None is never."""
+    """When a sweep ends before all its runs are done, None being never; and how often it keeps what a run has done."""
 
     seconds: float | None = None
     runs: int | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
 
 class Work:
@@ -73,7 +75,15 @@ class Work:
                     continue
                 self.begun += len(runs)
                 device, ends = self.device, self.deadline.clock
-                return Task(runs, self.sweep, self.store.storage.location, device, self.data_dir, ends)
+                return Task(
+                    runs,
+                    self.sweep,
+                    self.store.storage.location,
+                    device,
+                    self.data_dir,
+                    ends,
+                    self.limits.checkpoint_seconds,
+                )
             self.pending.append(runs)
         if not self.pending:
             raise StopIteration

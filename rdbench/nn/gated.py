@@ -5,8 +5,10 @@ W₁ and W₂ stand in one tensor, so that a layer is one convolution followed b
 """
 
 import math
+from functools import cache
 from typing import TypeVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -72,7 +74,40 @@ class GatedUpsampling(nn.Module):
         if stride == 1:
             room = kernel - 1
             return F.glu(self.conv(F.pad(x, (room - left, room - right, room - top, room - bottom))), 1)
-        return F.glu(self.conv(x)[..., top : top + height, left : left + width], 1)
+        return F.glu(transposed(x, self.conv.weight, self.conv.bias, stride, (top, left)), 1)
+
+
+def transposed(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, crop: tuple[int, int]) -> Tensor:
+    """The transposed convolution of square ``stride``, less ``crop`` rows and columns: (N, C, H, W) to (N, C′, sH, sW).
+
+    Pixel s·m + a of it sees the x around m through every s-th tap of the kernel: a plain convolution for each a, all of
+    them in one, whose channels are then shuffled into place. On a CPU in bfloat16 that is far faster than torch's own.
+    """
+    reach, taps = zip(
+        *(_phases(size, stride, cut) for size, cut in zip(weight.shape[-2:], crop, strict=True)), strict=True
+    )
+    rows, columns = (torch.tensor(index, device=x.device) for index in taps)
+    padded = F.pad(weight, (0, 1, 0, 1))  # the tap after the last is 0
+    kernel = padded[:, :, rows][..., columns].permute(
+        1, 2, 4, 0, 3, 5
+    )  # outputs, a row, a column, inputs, rows, columns
+    kernel = kernel.flatten(0, 2)
+    every = None if bias is None else bias.repeat_interleave(stride**2)
+    return F.pixel_shuffle(F.conv2d(x, kernel, every, padding=reach), stride)
+
+
+@cache
+def _phases(size: int, stride: int, crop: int) -> tuple[int, list[list[int]]]:
+    """How far x is seen, and for each a the taps on what is seen of it, ``size`` where there is none.
+
+    y[s·m + a] = Σ x[m + o] w[a + crop − s·o] over o.
+
+    >>> _phases(5, 2, 1)
+    (1, [[3, 1, 5], [4, 2, 0]])
+    """
+    reach = max((size - 1 - crop) // stride, (stride - 1 + crop) // stride)
+    wanted = [[phase + crop - stride * offset for offset in range(-reach, reach + 1)] for phase in range(stride)]
+    return reach, [[tap if 0 <= tap < size else size for tap in taps] for taps in wanted]
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

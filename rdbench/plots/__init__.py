@@ -1,5 +1,6 @@
 """Tables to figures; no torch, but for samples."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rdbench.errors import UserError, unknown
+from rdbench.errors import UserError, plain, unknown
 from rdbench.family import TOY_DATASET
 from rdbench.plots.attribution import attribution
 from rdbench.plots.drawing import Drawing, NothingToDrawError
@@ -54,9 +55,8 @@ def draw(
     if ended.empty:
         raise UserError(f"{store} holds no run that ended well; nothing to draw")
     paths, left_out = [], []
-    stems = {
-        sha256: Path(str(name)).stem for sha256, name in ended.groupby("dataset_sha256")["dataset"].first().items()
-    }
+    names = ended.groupby("dataset_sha256")["dataset"].first()
+    stems = {sha256: re.sub(r"[^\w.-]", "_", Path(str(name)).stem)[:100] for sha256, name in names.items()}
     for sha256, mine in ended.groupby("dataset_sha256"):
         stem = stems[sha256] if list(stems.values()).count(stems[sha256]) == 1 else f"{stems[sha256]}-{str(sha256)[:8]}"
         unfit = NOT_FOR_THE_TOY if mine["dataset"].iloc[0] == TOY_DATASET else NOT_FOR_IMAGES
@@ -66,7 +66,7 @@ def draw(
                     raise NothingToDrawError(f"it is no figure of {mine['dataset'].iloc[0]}")
                 figure = _figure(kind, Drawing(store, mine, reference))
             except (NothingToDrawError, UserError) as error:
-                left_out.append(f"{kind} left out: {error}")
+                left_out.append(plain(f"{kind} left out: {error}"))
                 continue
             paths += _save(figure, out, kind if len(stems) == 1 else f"{kind}-{stem}", formats)
     return paths, left_out

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rdbench.errors import plain
 from rdbench.family import TOY_DATASET
 from rdbench.store import Store
+
+MOST_LETTERS = 60
 
 
 class NothingToDrawError(Exception):
@@ -26,9 +29,16 @@ class Drawing:
         return str(self.runs["dataset"].iloc[0])
 
     @property
+    def name(self) -> str:
+        """The name of the dataset as text of a figure, or the end of a long one; a dollar there begins a formula."""
+        words = plain(self.dataset)
+        shown = words if len(words) <= MOST_LETTERS else f"…{words[-MOST_LETTERS:]}"
+        return shown.replace("$", r"\$")
+
+    @property
     def title(self) -> str:
         """What was measured, in words."""
-        return "toy, exact" if self.dataset == TOY_DATASET else f"{self.dataset}, test split"
+        return "toy, exact" if self.dataset == TOY_DATASET else f"{self.name}, test split"
 
     @property
     def entropy(self) -> float | None:

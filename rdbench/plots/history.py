@@ -5,9 +5,13 @@ from matplotlib.figure import Figure
 from rdbench.family import parse_family
 from rdbench.plots.drawing import Drawing, NothingToDrawError
 from rdbench.plots.style import legend_outside, look
+from rdbench.rows import LARGEST
 
 MOST_RUNS = 60
 MOST_MARKERS = 20
+LARGEST_EPOCH = 10**9
+"""Beyond it, where no training goes, an axis cannot tell one epoch from the next."""
+
 COLLAPSED = 0.1
 """Nats: where a rate falls below this, its axis turns logarithmic beyond a linear start."""
 
@@ -30,6 +34,9 @@ def history(drawing: Drawing) -> Figure:
     if skipped:
         raise NothingToDrawError("; ".join(skipped))
     epochs = epochs.rename(columns={"valid_rate": "rate", "valid_distortion": "distortion"})
+    epochs = epochs[epochs["epoch"].between(1, LARGEST_EPOCH)]
+    numbers = epochs[["rate", "distortion", "beta"]]
+    epochs = epochs.assign(**numbers.where(numbers.abs() < LARGEST))
     epochs["neg_elbo"] = epochs["rate"] + epochs["distortion"]
     figure = Figure(figsize=(7.6, 6.4))
     panels = dict(zip(PANELS, figure.subplots(2, 2, sharex=True).flat, strict=True))

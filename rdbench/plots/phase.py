@@ -46,6 +46,6 @@ def phase(drawing: Drawing) -> Figure:
     axes.set_yticklabels(names)
     axes.set_xlabel("rate R (nats per image)")
     axes.set_ylabel("distortion D (nats per image)")
-    axes.set_title(f"Phase diagram: {drawing.dataset}, {name}")
+    axes.set_title(f"Phase diagram: {drawing.name}, {name}")
     figure.legend(loc="outside lower center", ncols=2)
     return figure

@@ -29,7 +29,7 @@ def samples(drawing: Drawing) -> Figure:
         annealed = ", annealed" if run["anneal_epochs"] else ""
         panel.suptitle(f"{run['aim']}{annealed}\nR {run['rate']:.2f}  D {run['distortion']:.2f}", fontsize=9)
         _draw(panel, columns)
-    figure.suptitle(f"{runs['family'].iloc[0]}: {drawing.dataset}", fontsize=11, x=0.01, ha="left")
+    figure.suptitle(f"{runs['family'].iloc[0]}: {drawing.name}", fontsize=11, x=0.01, ha="left")
     return figure
 
 

@@ -1,11 +1,13 @@
 """The paper's Figure 2: what a best model, the ELBO and a target rate make of the toy."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rdbench.data import toy
 from rdbench.plots.drawing import Drawing, NothingToDrawError
+from rdbench.store import Store
 from rdbench.toy.tables import Tables, account, optimal
 
 TOLERANCE = 1e-3
@@ -22,7 +24,7 @@ def toy_figure(drawing: Drawing) -> Figure:
     """
     columns = {"built by hand": optimal()}
     for name, run in _chosen(drawing.runs).items():
-        columns[name] = Tables(**drawing.store.load_weights(run["run_id"]))
+        columns[name] = _tables(drawing.store, run["run_id"])
     figure = Figure(figsize=(9.6, 10.4))
     grid = figure.subplots(5, 3)
     for axes, (name, tables) in zip(grid.T, columns.items(), strict=True):
@@ -45,6 +47,18 @@ def toy_figure(drawing: Drawing) -> Figure:
             axes.set_ylim(0, 1.15 * max(other.dataLim.y1 for other in row))
     figure.suptitle(f"The toy: H = {toy.entropy():.4f} nats, I(x; z*) = 0.5", x=0.01, ha="left", fontsize=11)
     return figure
+
+
+def _tables(store: Store, run_id: str) -> Tables:
+    found = store.load_weights(run_id)
+    shapes = {name: table.shape for name, table in optimal()._asdict().items()}
+    if {name: table.shape for name, table in found.items()} != shapes or any(map(_no_numbers, found.values())):
+        raise NothingToDrawError(f"{store}/{store.checkpoint(run_id)} does not hold this run's tables")
+    return Tables(**found)
+
+
+def _no_numbers(table: toy.Table) -> bool:
+    return table.dtype.kind != "f" or bool(np.isnan(table).any())
 
 
 def _chosen(runs: pd.DataFrame) -> dict[str, dict]:

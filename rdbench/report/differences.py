@@ -30,7 +30,7 @@ def paired_differences(store: Store, runs: pd.DataFrame) -> tuple[pd.DataFrame, 
             continue
         per_image, unread = _neg_elbo_per_image(store, list(best["run_id"]))
         skipped += unread
-        known = [run for run in best.to_dict("records") if run["run_id"] in per_image]
+        known = [run for run in best.to_dict("records") if len(per_image.get(run["run_id"], ())) == run["test_images"]]
         confidence = 1 - (1 - CONFIDENCE) / (len(best) - 1)
         for winner, other in ((known[0], other) for other in known[1:]):
             difference = per_image[other["run_id"]] - per_image[winner["run_id"]]
@@ -51,13 +51,17 @@ def paired_differences(store: Store, runs: pd.DataFrame) -> tuple[pd.DataFrame, 
 
 
 def _neg_elbo_per_image(store: Store, run_ids: list[str]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """−ELBO of each test image in the order of its index, by run, and a line for each file that cannot be read."""
+    """−ELBO of each test image in the order of its index, by run, and a line for each file that cannot be read.
+
+    Runs for which it is no number are left out.
+    """
     try:
         examples, skipped = store.read("examples", run_ids)
     except EmptyTableError as error:  # a store may have been published without its largest table
         return {}, error.skipped
     examples = examples.sort_values("index").assign(neg_elbo=examples["rate"] + examples["distortion"])
-    return {str(run_id): mine["neg_elbo"].to_numpy(float) for run_id, mine in examples.groupby("run_id")}, skipped
+    per_image = {str(run_id): mine["neg_elbo"].to_numpy(float) for run_id, mine in examples.groupby("run_id")}
+    return {run_id: values for run_id, values in per_image.items() if np.isfinite(values).all()}, skipped
 
 
 def interval(difference: np.ndarray, confidence: float) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rdbench.errors import plain
 from rdbench.report.assemble import Report
 from rdbench.report.cells import Cells, all_tables
 from rdbench.report.html import page
@@ -26,7 +27,7 @@ def text(report: Report, columns: str = "measures") -> str:
 
 def markdown(report: Report, columns: str = "measures") -> str:
     """Tables that a CI job's summary shows."""
-    parts = [f"# rdbench report: `{_escaped(report.store)}`", _headline(report)]
+    parts = [f"# rdbench report: {_escaped(report.store)}", _headline(report)]
     parts += [f"## {_escaped(table.title)}\n\n{_piped(table)}" for table in all_tables(report, columns)]
     lines = [f"- {_escaped(line)}" for line in (*report.regressions, *report.problems)]
     if lines:
@@ -48,7 +49,13 @@ def as_json(report: Report, columns: str = "measures") -> str:
         "differences": _records(report.differences),
         "baseline": None if report.baseline is None else _records(report.baseline),
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    lines = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).split("\n")
+    return "\n".join(line if line.isprintable() else _ascii(line) for line in lines)
+
+
+def _ascii(line: str) -> str:
+    """A line of JSON that says the same without letters that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line)
 
 
 def html(report: Report, columns: str = "measures") -> str:
@@ -74,12 +81,13 @@ def _headline(report: Report) -> str:
 
 
 def _closing(report: Report) -> list[str]:
-    return ["\n".join([*report.regressions, *report.problems, _headline(report)])]
+    return ["\n".join(map(plain, [*report.regressions, *report.problems, _headline(report)]))]
 
 
 def aligned(table: Cells) -> str:
     """A table in columns of equal width."""
-    columns = list(zip(table.headers, *table.rows, strict=True))
+    rows = [[plain(cell) for cell in row] for row in table.rows]
+    columns = list(zip(table.headers, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     left = [header in table.left for header in table.headers]
 
@@ -90,9 +98,7 @@ def aligned(table: Cells) -> str:
         )
         return "  ".join(padded).rstrip()
 
-    return "\n".join(
-        [table.title, "", line(table.headers), line("─" * width for width in widths), *map(line, table.rows)]
-    )
+    return "\n".join([table.title, "", line(table.headers), line("─" * width for width in widths), *map(line, rows)])
 
 
 def _piped(table: Cells) -> str:
@@ -103,8 +109,8 @@ def _piped(table: Cells) -> str:
 
 def _escaped(words: str) -> str:
     """Words that Markdown shows as they are: a family's signs are no list, a file's name no markup."""
-    special = "\\`*_{}[]<>()#+-!|~"
-    return "".join(f"\\{letter}" if letter in special else letter for letter in words.replace("\n", " "))
+    special = "\\`*_{}[]<>()#+-!|~&"
+    return "".join(f"\\{letter}" if letter in special else letter for letter in plain(words))
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from string import Template
 
 from matplotlib.figure import Figure
 
+from rdbench.errors import plain
 from rdbench.report.assemble import Report
 from rdbench.report.cells import Cells
 
@@ -18,40 +19,44 @@ def page(report: Report, tables: list[Cells], headline: str, figures: Mapping[st
     template = Template((files("rdbench.report") / "page.html").read_text(encoding="utf-8"))
     lines = [*report.regressions, *report.problems]
     return template.substitute(
-        store=escape(report.store),
-        headline=escape(headline),
+        store=_escaped(report.store),
+        headline=_escaped(headline),
         state={0: "good", 1: "bad", 3: "missing"}[report.exit_code],
-        notes="".join(f"<li>{escape(line)}</li>" for line in lines),
+        notes="".join(f"<li>{_escaped(line)}</li>" for line in lines),
         figures="".join(_figure(name, figure) for name, figure in figures.items()),
         tables="".join(map(_table, tables)),
-        commands=escape(_commands(report)),
+        commands=_commands(report),
     )
+
+
+def _escaped(words: str) -> str:
+    return escape(plain(words))
 
 
 def _figure(name: str, figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     encoded = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{escape(name)}" src="data:image/png;base64,{encoded}">'
+    return f'<img alt="{_escaped(name)}" src="data:image/png;base64,{encoded}">'
 
 
 def _table(table: Cells) -> str:
-    heads = "".join(f'<th><button type="button">{escape(header)}</button></th>' for header in table.headers)
+    heads = "".join(f'<th><button type="button">{_escaped(header)}</button></th>' for header in table.headers)
     rows = "".join(
         "<tr>" + "".join(
-            f'<td{"" if header in table.left else " class=number"}>{escape(cell)}</td>'
+            f'<td{"" if header in table.left else " class=number"}>{_escaped(cell)}</td>'
             for header, cell in zip(table.headers, row, strict=True)
         ) + "</tr>"
         for row in table.rows
     )  # fmt: skip
     return (
-        f"<section><h2>{escape(table.title)}</h2>"
+        f"<section><h2>{_escaped(table.title)}</h2>"
         '<input type="search" placeholder="filter rows" aria-label="filter rows">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></section>"
     )
 
 
 def _commands(report: Report) -> str:
-    """What made the runs, and what made this page."""
+    """What made the runs, and what made this page, a line each."""
     made = sorted({str(command) for command in report.runs["command"].dropna()}) if "command" in report.runs else []
-    return "\n".join([*made, f"rdbench report {report.store} --format html"])
+    return "\n".join(map(_escaped, [*made, f"rdbench report {report.store} --format html"]))

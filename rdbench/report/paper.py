@@ -17,6 +17,9 @@ IMPLAUSIBLE = 5.0
 PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "anneal_from": None,
             "train_images": None, "evaluation_images": None}  # fmt: skip
 
+ANSWER = ["run_id", "dataset", "family", "beta", "annealed", "seed", "config", "rate", "distortion", "neg_elbo",
+          "elbo_se"]  # fmt: skip
+
 
 def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
     """A row for every run that answers a printed point: both sets of numbers, their differences, and a judgement.
@@ -24,7 +27,7 @@ def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
     ``judgement`` is of −ELBO: "agrees", "better", "worse", "implausible", or why it is not
     judged. The paper's numbers are of the whole test split.
     """
-    answers = measured(runs).assign(annealed=runs["anneal_epochs"] > 0, neg_elbo=-runs["elbo"])
+    answers = measured(runs).assign(annealed=runs["anneal_epochs"] > 0, neg_elbo=-runs["elbo"])[ANSWER]
     joined = answers.merge(printed_points(), on=["dataset", "family", "beta", "annealed"], suffixes=("", "_paper"))
     for name in ("rate", "distortion", "neg_elbo"):
         joined[f"{name}_difference"] = joined[name] - joined[f"{name}_paper"]

@@ -45,7 +45,7 @@ def _judge(claim: str, runs: pd.DataFrame, rule: Callable[[pd.DataFrame], pd.Ser
 
 
 def _finite(runs: pd.DataFrame) -> pd.Series:
-    return _each(runs, lambda run: all(math.isfinite(run[name]) for name in _measures(run)))
+    return _each(runs, lambda run: all(math.isfinite(run.get(name, math.nan)) for name in _measures(run)))
 
 
 def _parts_sum(runs: pd.DataFrame) -> pd.Series:
@@ -61,11 +61,12 @@ def _iwae_ordered(runs: pd.DataFrame) -> pd.Series:
 
     def ordered(run: Row) -> float:
         bounds = asked_bounds(run)
-        holds = [_at_least(run["encoder_gap"], 0, run["encoder_gap_se"])] if "encoder_gap" in run else []
+        holds = [_at_least(run["encoder_gap"], 0, _error(run, "encoder_gap"))] if "encoder_gap" in run else []
         for k, larger in pairwise(bounds):
             exact = larger % k == 0 == bounds[-1] % larger
-            error = 0.0 if exact else run[f"iwae_{larger}_se"]
-            holds.append(_at_least(run[f"iwae_{larger}"], run[f"iwae_{k}"], error))
+            error = 0.0 if exact else _error(run, f"iwae_{larger}")
+            value, bound = (run.get(f"iwae_{number}", math.nan) for number in (larger, k))
+            holds.append(_at_least(value, bound, error))
         known = [value for value in holds if not math.isnan(value)]
         return min(known, default=math.nan)
 
@@ -81,9 +82,9 @@ def _above_entropy(runs: pd.DataFrame) -> pd.Series:
         holds = []
         for name in ("elbo", *(f"iwae_{k}" for k in asked_bounds(run))):
             if math.isfinite(run.get(f"{name}_gap", math.nan)):
-                holds.append(_at_least(run[f"{name}_gap"], 0, run[f"{name}_gap_se"]))
+                holds.append(_at_least(run[f"{name}_gap"], 0, _error(run, f"{name}_gap")))
             else:
-                holds.append(_at_least(-run[name], run["entropy"], run[f"{name}_se"]))
+                holds.append(_at_least(-run.get(name, math.nan), run["entropy"], _error(run, name)))
         return min((value for value in holds if not math.isnan(value)), default=math.nan)
 
     return _each(runs, above)
@@ -96,6 +97,10 @@ def _each(runs: pd.DataFrame, holds: Callable[[Row], float]) -> pd.Series:
 def _measures(run: Row) -> list[str]:
     """What a run was asked to measure: a store may hold others that were asked for other k."""
     return ["rate", "distortion", "elbo", *(f"iwae_{k}" for k in asked_bounds(run))]
+
+
+def _error(run: Row, name: str) -> float:
+    return run.get(f"{name}_se", math.nan)
 
 
 def _at_least(value: float, bound: float, error: float) -> float:

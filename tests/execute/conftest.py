@@ -25,7 +25,14 @@ def images(tmp_path_factory):
 def sweep(images) -> Sweep:
     """Four runs of a quarter of a second."""
     values = {"dataset": str(images), "family": ["---", "+-v"], "beta": [0.5, 1.0], "width": 0.03, "latent_dim": 3}
-    values |= {"pseudo_inputs": 3, "epochs": 3, "batch_size": 8, "train_images": None, "iwae": [1, 3]}
+    values |= {
+        "precision": "float32",
+        "pseudo_inputs": 3,
+        "epochs": 3,
+        "batch_size": 8,
+        "train_images": None,
+        "iwae": [1, 3],
+    }
     return load_sweep("demo").with_values(values | {"rate_samples": 4, "generated_images": 5})
 
 

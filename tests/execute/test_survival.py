@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rdbench import run as run_module
-from rdbench.execute import run_sweep, task
+from rdbench.execute import Limits, run_sweep, task
 
 KILLS = 50
 
@@ -44,16 +43,16 @@ def ended(child, seconds):
 
 
 @pytest.mark.slow
-def test_fifty_kills_lose_nothing_double_nothing_and_change_no_number(sweep, assert_same, tmp_path, monkeypatch):
+def test_fifty_kills_lose_nothing_double_nothing_and_change_no_number(sweep, assert_same, tmp_path):
     """SIGKILL at random moments; every other sweep keeps its state after each step, the rest never, being short."""
     chance = random.Random(0)
     kills, sweeps, longest = 0, 0, 0.8
     while kills < KILLS:
         folder = tmp_path / f"store{sweeps}"
         sweeps += 1
-        monkeypatch.setattr(run_module, "CHECKPOINT_SECONDS", -1.0 if sweeps % 2 else 60.0)
+        limits = Limits(checkpoint_seconds=0.0 if sweeps % 2 else 60.0)
         for _ in range(1000):
-            child = forked(partial(run_sweep, sweep, folder))
+            child = forked(partial(run_sweep, sweep, folder, limits=limits))
             status = ended(child, chance.uniform(0, longest))
             if status is not None:
                 assert status == 0

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rdbench.nn.gated import GATE_GAIN, GatedConv, GatedLinear, GatedUpsampling
+from rdbench.nn.gated import GATE_GAIN, GatedConv, GatedLinear, GatedUpsampling, transposed
 
 
 def test_a_gated_layer_is_its_equation():
@@ -34,6 +34,13 @@ def test_upsampling_is_the_transpose_of_a_same_convolution(kernel, stride, monke
     transpose.conv.weight.data = weight.transpose(0, 1).flip(2, 3) if stride == 1 else weight
     x, y = torch.randn(1, 2, 28, 28), torch.randn(1, 6, 28 // stride, 28 // stride)
     torch.testing.assert_close((conv(x) * y).sum(), (transpose(y) * x).sum(), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "crop"), [(5, 2, 1), (4, 2, 1), (3, 2, 0), (7, 3, 2), (2, 2, 0)])
+def test_a_transposed_convolution_in_phases_is_torchs(kernel, stride, crop):
+    x, weight, bias = torch.randn(2, 3, 6, 5), torch.randn(3, 4, kernel, kernel), torch.randn(4)
+    expected = F.conv_transpose2d(x, weight, bias, stride)[..., crop : crop + 6 * stride, crop : crop + 5 * stride]
+    torch.testing.assert_close(transposed(x, weight, bias, stride, (crop, crop)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_gain_keeps_the_variance():

@@ -1,0 +1,139 @@
+"""One side of benchmarks/training.py: reads numbers of steps, trains them, prints images a second."""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np
+import torch
+
+IMAGES = 5000
+
+
+def bits() -> np.ndarray:
+    return (np.random.default_rng(0).random((IMAGES, 28, 28)) < 0.13).astype(np.uint8)
+
+
+def rdbench(signs: str, batch: int, width: float):
+    """The training loop of rdbench, in pieces of an endless epoch."""
+    from rdbench.config import make_run
+    from rdbench.data.dataset import pack
+    from rdbench.family import parse_family
+    from rdbench.images import Images
+    from rdbench.run import make_model
+    from rdbench.train import Training
+
+    config = make_run(parse_family(signs)._asdict() | {"batch_size": batch, "width": width, "epochs": 1000})
+    images = Images.on(torch.device("cpu"), pack(bits()))
+    training = Training(make_model(config), images, images[:1], config)
+
+    class EnoughError(Exception):
+        pass
+
+    def train(steps: int) -> None:
+        end = training.step + steps
+
+        def check() -> None:
+            if training.step == end:
+                raise EnoughError
+
+        try:
+            training.run(after_step=check)
+        except EnoughError:
+            return
+
+    return train
+
+
+def plain(signs: str, batch: int, width: float):
+    """What one writes first: a DataLoader, Adam, a progress that reads the loss."""
+    from torch.utils.data import DataLoader, TensorDataset
+
+    from rdbench.family import parse_family
+    from rdbench.models import Size, build
+
+    model = build(parse_family(signs), Size(width))
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
+    loader = DataLoader(TensorDataset(torch.from_numpy(bits()).float()), batch_size=batch, shuffle=True, drop_last=True)
+
+    def train(steps: int) -> None:
+        batches, losses = iter(loader), []
+        for _ in range(steps):
+            (images,) = next(batches)
+            optimizer.zero_grad()
+            terms = model(images, 1)
+            loss = terms.mean_distortion + terms.mean_rate
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+
+    return train
+
+
+def pythae(signs: str, batch: int, width: float):
+    """Pythae's VAE and BaseTrainer on the same encoder and decoder networks."""
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import VAE, VAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    from rdbench.family import parse_family
+    from rdbench.models import Size, build
+
+    model = build(parse_family(signs), Size(width))
+
+    class Encoder(BaseEncoder):
+        def __init__(self):
+            super().__init__()
+            self.part = model.encoder
+
+        def forward(self, x):
+            normal = self.part(x[:, 0]).base_dist
+            return ModelOutput(embedding=normal.loc, log_covariance=2 * normal.scale.log())
+
+    class Decoder(BaseDecoder):
+        def __init__(self):
+            super().__init__()
+            self.part = model.decoder
+
+        def forward(self, z):
+            return ModelOutput(reconstruction=torch.sigmoid(self.part(z).base_dist.logits)[:, None])
+
+    latent = model.encoder.mean.out_features
+    config = VAEConfig(input_dim=(1, 28, 28), latent_dim=latent, reconstruction_loss="bce")
+    vae = VAE(config, Encoder(), Decoder())
+    data = BaseDataset(torch.from_numpy(bits()).float()[:, None], torch.zeros(IMAGES))
+
+    def train(steps: int) -> None:
+        part = BaseDataset(data.data[: steps * batch], data.labels[: steps * batch])
+        settings = BaseTrainerConfig(
+            output_dir=tempfile.mkdtemp(), num_epochs=1, per_device_train_batch_size=batch, learning_rate=3e-4
+        )
+        trainer = BaseTrainer(vae, part, training_config=settings)
+        trainer.prepare_training()
+        started.append(time.perf_counter())
+        trainer.train_step(epoch=1)
+
+    return train
+
+
+started: list[float] = []
+
+
+def main() -> None:
+    kind, signs, batch, width = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    answers, sys.stdout = sys.stdout, sys.stderr  # what a trainer prints must not be taken for an answer
+    train = {"rdbench": rdbench, "plain": plain, "pythae": pythae}[kind](signs, batch, width)
+    for line in sys.stdin:
+        steps = int(line)
+        started.append(time.perf_counter())
+        train(steps)
+        print(steps * batch / (time.perf_counter() - started[-1]), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""`rdbench selftest` and `rdbench families`."""
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def selftest(
+    family: Annotated[str | None, typer.Option(help="Check this family's densities, flows, masks and bounds.")] = None,
+) -> None:
+    """Check the estimators where the truth is known, or one family on tiny images; no data and no network.
+
+    Exit codes: 0 all passed; 1 one failed; 2 wrong usage.
+    """
+    from rdbench.family import parse_family
+    from rdbench.report.cells import Cells
+    from rdbench.report.formats import aligned
+    from rdbench.selftest import check_estimators, check_family
+
+    checks = []
+    for check in check_family(parse_family(family)) if family else check_estimators():
+        checks.append(check)
+        typer.echo(f"{'passed' if check.passed else 'FAILED'}  {check.name}", err=True)
+    rows = [
+        [
+            check.name,
+            f"{check.truth:.5f}",
+            f"{check.estimate:.5f}",
+            f"{check.error:.5f}",
+            f"{check.tolerance:g}",
+            "passed" if check.passed else "FAILED",
+        ]
+        for check in checks
+    ]
+    headers = ["check", "truth", "estimate", "error", "tolerance", "verdict"]
+    title = "Truth beside estimate, in nats: passed within 4 standard errors and the tolerance"
+    typer.echo(aligned(Cells(title, headers, rows, left=frozenset({"check", "verdict"}))))
+    failed = sum(not check.passed for check in checks)
+    typer.echo(f"\n{len(checks) - failed} of {len(checks)} passed")
+    raise typer.Exit(1 if failed else 0)
+
+
+def families(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the twelve families with their parts and numbers of parameters, at full width."""
+    from rdbench.models import parameter_counts
+    from rdbench.report.cells import Cells
+    from rdbench.report.formats import aligned
+
+    counts = parameter_counts()
+    if as_json:
+        typer.echo(json.dumps(counts, indent=2))
+        return
+    parts = ("encoder", "decoder", "marginal", "total")
+    rows = [[row["family"], row["signs"], *(f"{row['parameters'][part]:,}" for part in parts)] for row in counts]
+    typer.echo(aligned(Cells("Parameters at full width", ["family", "signs", *parts], rows)))

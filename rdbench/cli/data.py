@@ -1,0 +1,46 @@
+"""`rdbench data`."""
+
+import typer
+
+from rdbench.cli.options import DataDir, DatasetArgument
+
+data_app = typer.Typer(help="The named datasets: where they are, fetching them, checking them.", no_args_is_help=True)
+
+
+@data_app.command("list")
+def list_datasets(data_dir: DataDir = None) -> None:
+    """List the named datasets: images in each split, and whether they can be opened without a network."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from rdbench.data import DATASETS, present
+
+    table = Table("name", "train", "valid", "test", "here", "what it is")
+    for name, spec in DATASETS.items():
+        sizes = [f"{size:,}" for size in spec.sizes]
+        table.add_row(name, *sizes, "yes" if present(name, data_dir) else "no", spec.description)
+    Console().print(table)
+
+
+@data_app.command()
+def fetch(name: DatasetArgument, data_dir: DataDir = None) -> None:
+    """Make a dataset ready: fetch what is missing, check it, keep a packed copy."""
+    from rdbench.data import load
+
+    dataset = load(name, data_dir)
+    typer.echo(f"{name}: ready, {_splits(dataset.sizes)}, SHA-256 of the bits {dataset.sha256}")
+
+
+@data_app.command()
+def verify(name: DatasetArgument, data_dir: DataDir = None) -> None:
+    """Read a dataset's upstream files again, fetching what is missing, and compare every checksum."""
+    from rdbench.data import DATASETS
+    from rdbench.data import verify as verify_dataset
+
+    dataset = verify_dataset(name, data_dir)
+    known = "as expected" if DATASETS[name].sha256 else "not known beforehand, its file's checksum is as expected"
+    typer.echo(f"{name}: {_splits(dataset.sizes)}, SHA-256 of the bits {dataset.sha256}, {known}")
+
+
+def _splits(sizes: tuple[int, int, int]) -> str:
+    return "{:,} train, {:,} validation and {:,} test images".format(*sizes)

@@ -1,0 +1,19 @@
+"""Options and arguments that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder of upstream data files.", envvar="RDBENCH_DATA_DIR", show_default="the user's cache"),
+]
+FamilyOption = Annotated[list[str], typer.Option(help="In words (gaussian-pixelcnn-vamp) or signs (-+v).")]
+BetaOption = Annotated[list[float], typer.Option(help="Weight of the rate in D + βR.")]
+DatasetArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `rdbench data list`.")]
+StoreArgument = Annotated[
+    str, typer.Argument(metavar="STORE", help="Folder of a sweep's tables, such as outputs/demo, or its URL.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+JobsOption = Annotated[int, typer.Option(min=1, help="Runs at once, in processes of their own.")]

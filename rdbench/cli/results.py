@@ -1,0 +1,82 @@
+"""`rdbench plot` and `rdbench report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rdbench.cli.options import BetaOption, FamilyOption, StoreArgument
+
+
+def plot(
+    store: StoreArgument,
+    kind: Annotated[list[str], typer.Option(help="plane, skew, history, phase, samples, attribution or toy.")] = [],
+    family: FamilyOption = [],
+    beta: BetaOption = [],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for figures.", show_default="figures in the store, or under outputs"),
+    ] = None,
+    formats: Annotated[str, typer.Option("--format", help="Of png, svg and pdf, with commas between.")] = "png,svg",
+    reference: Annotated[bool, typer.Option(help="Show the points that the paper prints.")] = False,
+) -> None:
+    """Draw figures of a store's runs: of every kind that it has the numbers for, or of those asked for."""
+    from rdbench.plots import draw
+    from rdbench.report import select
+    from rdbench.store import Store
+
+    source = Store(store)
+    rows = source.read("runs")
+    chosen = select(rows.frame, family, beta, None)
+    paths, left_out = draw(
+        source,
+        chosen,
+        kind,
+        [name.strip() for name in formats.split(",")],
+        out or (Path("outputs") / source.name if "://" in store else Path(store)) / "figures",
+        reference=reference,
+    )
+    for path in paths:
+        typer.echo(path)
+    for line in (*left_out, *rows.skipped):
+        typer.echo(line, err=True)
+    raise typer.Exit(2 if kind and left_out else 3 if rows.skipped else 0)
+
+
+def report(
+    store: StoreArgument,
+    family: FamilyOption = [],
+    beta: BetaOption = [],
+    where: Annotated[
+        str | None, typer.Option(help="Conditions on columns, such as 'rate < 10 and width == 1'.")
+    ] = None,
+    format_name: Annotated[str, typer.Option("--format", help="table, markdown, json or html.")] = "table",
+    columns: Annotated[str, typer.Option(help="Which numbers of a run: measures, or information.")] = "measures",
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="the terminal")] = None,
+    baseline: Annotated[str | None, typer.Option(help="A store to compare with, run by run.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Let the exit code say what was found.")] = False,
+) -> None:
+    """Report a store's runs: numbers, verdicts, the paper's numbers beside them, differences.
+
+    Exit codes with --check: 0 nothing broke; 1 a regression or broken bound; 2 wrong usage; 3 missing or failed runs.
+
+    Without it: 0, 2 on wrong usage, 3 if a file in the store cannot be read.
+    """
+    from rdbench.errors import UserError, unknown
+    from rdbench.report import COLUMNS, FORMATS, assemble
+    from rdbench.store import Store
+
+    if format_name not in FORMATS:
+        raise unknown("format", format_name, FORMATS)
+    if columns not in COLUMNS:
+        raise unknown("choice of --columns", columns, COLUMNS)
+    found = assemble(Store(store), family, beta, where, Store(baseline) if baseline else None)
+    content = FORMATS[format_name](found, columns)
+    if out is None:
+        typer.echo(content)
+    else:
+        try:
+            out.write_text(content + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"cannot write {out}: {error.strerror}; name another file with --out") from None
+    raise typer.Exit(found.exit_code if check else 3 if found.skipped else 0)

@@ -1,0 +1,120 @@
+"""`rdbench runs`, `rdbench merge` and `rdbench evaluate`."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, StoreArgument
+
+ACTIONS = ("list", "show", "rm", "retry")
+
+
+def runs(
+    store: StoreArgument,
+    action: Annotated[str, typer.Argument(metavar="[list|show|rm|retry]", help="What to do.")] = "list",
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Runs, by the beginning of their ids.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help="Only runs that are ok, diverged, failed; in a list also running, unfinished, missing."),
+    ] = None,
+    device: DeviceOption = "auto",
+    jobs: JobsOption = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """What a store has done, does and lacks, and what it cost; show a run, remove runs, do runs again.
+
+    Exit codes: as for `rdbench sweep` where runs are done again, else 0, and 2 on wrong usage.
+    """
+    from rdbench.errors import UserError, plain, unknown
+    from rdbench.report.formats import aligned
+    from rdbench.report.listing import choose, listing
+    from rdbench.store import Store
+
+    if action not in ACTIONS:
+        raise unknown("action", action, ACTIONS)
+    source = Store(store)
+    if action == "list":
+        cells, cost = listing(source, status)
+        typer.echo(aligned(cells))
+        typer.echo(f"\n{cost}")
+        return
+    if not ids and (action == "show" or status is None):
+        raise UserError(f"runs {action}: expected the ids of runs{'' if action == 'show' else ', or --status'}")
+    chosen = choose(source, ids or [], status)
+    if action == "show":
+        for row in chosen.to_dict("records"):
+            for name, value in row.items():
+                if value is not None and value == value:
+                    typer.echo(plain(f"{name}: {value}"))
+    elif action == "rm":
+        source.remove(list(chosen["run_id"]))
+        typer.echo(f"removed {len(chosen)} runs from {source}")
+    else:
+        from rdbench.execute import do_again, make_executor
+
+        failed = do_again(source, chosen, device, data_dir, make_executor("local", jobs, None, 1, 0))
+        raise typer.Exit(1 if failed else 0)
+
+
+def merge(
+    stores: Annotated[list[str], typer.Argument(metavar="STORE…", help="Stores to bring together.")],
+    into: Annotated[str, typer.Option(help="The store that is to hold them all; it may hold runs already.")],
+) -> None:
+    """Merge stores: equal runs once; two different answers to the same description are refused, both shown.
+
+    What was begun and is not finished comes along, with its checkpoints.
+    """
+    from rdbench.merge import merge as merge_stores
+    from rdbench.store import Store
+
+    came, holds = merge_stores([Store(location) for location in stores], Store(into))
+    typer.echo(f"{came} runs came into {into}, which holds {holds}")
+
+
+def evaluate(
+    store: StoreArgument,
+    iwae: Annotated[list[int], typer.Option(min=1, help="k of IWAE-k.")],
+    split: Annotated[str, typer.Option(help="test, valid or train.")] = "test",
+    family: FamilyOption = [],
+    beta: BetaOption = [],
+    device: DeviceOption = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """Measure finished runs again, from their checkpoints and without training, and add columns to their rows.
+
+    Each run counts once it is done, so the same command goes on after an interruption.
+    """
+    from rich.console import Console
+
+    from rdbench.errors import UserError
+    from rdbench.family import TOY_DATASET
+    from rdbench.progress import Display
+    from rdbench.reevaluate import is_measured, reevaluate
+    from rdbench.report import select
+    from rdbench.run import pick_device
+    from rdbench.store import Store
+    from rdbench.tables import measured
+
+    source = Store(store)
+    rows = measured(select(source.read("runs").frame, family, beta, None))
+    rows = rows[[json.loads(config)["dataset"] != TOY_DATASET for config in rows["config"]]]
+    records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
+    todo = [row for row in records if not is_measured(row, iwae, split)]
+    if not len(rows):
+        raise UserError(f"{source} holds no run that ended well and has images; nothing to measure")
+    where = pick_device(device)
+    words = {row["run_id"]: f"{row['family']}  {row['run_id']}" for row in todo}
+    with Display(len(todo), words, Console()) as display:
+        for row in todo:
+            name = row["run_id"]
+            display.begin(name)
+
+            def progress(done: int, total: int, name: str = name) -> None:
+                display.show(name, f"{split} split", done, total, "")
+
+            new = reevaluate(source, row, sorted(set(iwae)), split, where, data_dir, progress)
+            bounds = "  ".join(f"{key} {value:.3f}" for key, value in new.items() if "iwae" in key)
+            display.finish(name, bounds)
+    source.compact()
+    typer.echo(f"{len(todo)} of {len(rows)} runs measured now; the columns are in {source}")

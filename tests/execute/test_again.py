@@ -1,0 +1,108 @@
+"""Runs that are there already: listed, measured again, done again."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rdbench.claims import Claims
+from rdbench.errors import UserError
+from rdbench.execute import do_again
+from rdbench.reevaluate import is_measured, reevaluate
+from rdbench.report.listing import choose, listing
+from rdbench.store import Store
+
+CPU = torch.device("cpu")
+KEPT = ("rate", "elbo", "iwae_3")
+
+
+@pytest.fixture
+def store(undisturbed, tmp_path):
+    shutil.copytree(undisturbed[1], tmp_path / "store")
+    return Store(tmp_path / "store")
+
+
+def row_of(store, family="iaf-deconv-vamp", beta=1.0):
+    runs = store.read("runs").frame
+    (row,) = runs[(runs["family"] == family) & (runs["beta"] == beta)].to_dict("records")
+    return row
+
+
+def test_a_run_measured_again_says_what_it_said(store):
+    """The same draws from the same weights: the same numbers to the last bit."""
+    row = row_of(store)
+    forgetful = {name: value for name, value in row.items() if not name.startswith("iwae_")}
+    new = reevaluate(store, forgetful, [1, 3], "test", CPU, None)
+    assert new == {name: row[name] for name in ("iwae_1", "iwae_1_se", "iwae_3", "iwae_3_se")}
+
+
+def test_other_k_and_other_splits_become_columns(store):
+    row = row_of(store)
+    assert not is_measured(row, [20], "test")
+    reevaluate(store, row, [20], "test", CPU, None)
+    reevaluate(store, row, [5], "valid", CPU, None)
+    after = row_of(store)
+    assert is_measured(after, [20], "test") and is_measured(after, [5], "valid")
+    assert after["iwae_20"] >= after["iwae_3"] - 3 * after["iwae_3_se"]
+    assert after["valid_elbo"] == -(after["valid_rate"] + after["valid_distortion"])
+    assert [after[name] for name in KEPT] == [row[name] for name in KEPT]
+    images = store.read("examples").frame
+    mine = images[images["run_id"] == row["run_id"]]
+    assert mine["iwae_20"].mean() == pytest.approx(after["iwae_20"], rel=1e-5)
+    assert len(images) == 4 * len(mine) and images["iwae_20"].notna().sum() == len(mine)
+    assert len(store.read("runs").frame) == 4
+
+
+def test_other_data_or_no_weights_are_refused(store):
+    row = row_of(store)
+    with pytest.raises(UserError, match="was trained on other data"):
+        reevaluate(store, row | {"dataset_sha256": "0" * 64}, [2], "test", CPU, None)
+    with pytest.raises(UserError, match="unknown split 'tset'; did you mean 'test'"):
+        reevaluate(store, row, [2], "tset", CPU, None)
+    store.storage.delete(store.checkpoint(row["run_id"]))
+    with pytest.raises(UserError, match="there is no checkpoint"):
+        reevaluate(store, row, [2], "test", CPU, None)
+
+
+def test_runs_that_failed_are_done_again(store, assert_same, tmp_path):
+    row = row_of(store)
+    store.extend(row["run_id"], {"status": "failed", "error": "its process was killed"}, {})
+    assert list(choose(store, [], "failed")["run_id"]) == [row["run_id"]]
+    assert not do_again(store, choose(store, [], "failed"), "auto", None)
+    with pytest.raises(UserError, match=r"no run in .* is failed"):
+        choose(store, [], "failed")
+    ours = row_of(store)
+    assert [ours[name] for name in KEPT] == [row[name] for name in KEPT]
+
+
+def test_a_list_shows_what_is_done_running_unfinished_and_missing(store):
+    row = row_of(store)
+    store.extend(row["run_id"], {"status": "failed", "error": "its process was killed"}, {})
+    store.announce("more", "rdbench sweep more", {"r": "a run", "u": "another", "m": "a third"})
+    store.storage.write("checkpoints/u.unfinished-a.safetensors", b"")
+    with Claims(store.storage) as claims:
+        claims.take(["r"])
+        cells, cost = listing(store)
+        table = pd.DataFrame(cells.rows, columns=cells.headers).set_index("run_id")
+    assert table["status"].value_counts().to_dict() == {
+        "ok": 3,
+        "failed": 1,
+        "running": 1,
+        "unfinished": 1,
+        "missing": 1,
+    }
+    assert table.loc[["r", "u", "m"], "status"].tolist() == ["running", "unfinished", "missing"]
+    assert "its process was killed" in table.loc[row["run_id"], "what"]
+    assert "a run  by process" in table.loc["r", "what"]
+    assert "s of training" in cost
+    assert [cell[0] for cell in listing(store, "failed")[0].rows] == [row["run_id"]]
+
+
+def test_the_beginning_of_an_id_is_enough_where_it_is_of_one_run(store):
+    ids = sorted(store.read("runs").frame["run_id"])
+    assert list(choose(store, [ids[0][:12]], None)["run_id"]) == [ids[0]]
+    with pytest.raises(UserError, match=r"begins the ids of 4 runs in .*; expected one"):
+        choose(store, [""], None)
+    assert np.isin(list(choose(store, ids[:2], None)["run_id"]), ids[:2]).all()
