@@ -33,8 +33,9 @@ from rdbench.errors import UserError
 from rdbench.plots import draw
 from rdbench.progress import Display
 from rdbench.report import FORMATS, assemble
+from rdbench.run import make_model, peak_memory
 from rdbench.samples import load_model
-from rdbench.state import State, UnreadableStateError
+from rdbench.state import State, UnreadableStateError, _digest
 from rdbench.store import News, Store
 from rdbench.sweep import load_sweep
 
@@ -353,8 +354,6 @@ def test_absurd_weights_are_refused_in_one_line(store, content):
 def test_weights_that_do_not_fit_their_description_are_refused_before_a_model_is_made(store, values, change):
     honest = row(**SMALL)
     torch.manual_seed(0)
-    from rdbench.run import make_model
-
     weights = {name: value.numpy() for name, value in make_model(make_run(SMALL)).state_dict().items()}
     store.storage.write(store.checkpoint(honest["run_id"]), save_weights(weights))
     assert load_model(store, honest)
@@ -363,6 +362,15 @@ def test_weights_that_do_not_fit_their_description_are_refused_before_a_model_is
     with pytest.raises(UserError, match=r"does not hold this run's weights|describes no model") as error:
         load_model(store, hostile)
     assert one_line(error)
+
+
+def test_no_memory_is_taken_for_a_model_that_its_weights_do_not_fit(store):
+    hostile = row(**SMALL | {"marginal": "vamp", "pseudo_inputs": 300_000})  # a gigabyte
+    store.storage.write(store.checkpoint(hostile["run_id"]), save_weights({"weight": np.zeros(1, np.float32)}))
+    before = peak_memory(torch.device("cpu"))
+    with pytest.raises(UserError, match="does not hold this run's weights"):
+        load_model(store, hostile)
+    assert peak_memory(torch.device("cpu")) - before < 2**28
 
 
 @pytest.mark.parametrize("config", [None, "", "[]", "nonsense", "[" * 100_000, '{"latent_dim": 1e400}', '{"x": 1}'])
@@ -374,8 +382,6 @@ def test_a_config_that_describes_no_run_makes_no_model(store, config):
 
 
 def test_weights_so_large_that_probabilities_are_none_are_told_of(store, rdbench_command, tmp_path):
-    from rdbench.run import make_model
-
     images = np.random.default_rng(0).random((20, 28, 28)) < 0.2
     np.save(tmp_path / "mine.npy", images)
     dataset = load(str(tmp_path / "mine.npy"))
@@ -402,8 +408,6 @@ def test_an_absurd_state_is_refused(content):
 def state(facts, checksum=True):
     """A file whose facts are the given text, with the checksum that belongs to it."""
     whole = State({"a": torch.zeros(2)}, {}).to_bytes()
-    from rdbench.state import _digest
-
     metadata = {"facts": facts, "sha256": _digest({"a": torch.zeros(2)}, facts) if checksum else "0"}
     entries = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")]) | {"__metadata__": metadata}
     return tensors(entries, bytes(8))
@@ -569,6 +573,7 @@ LIST = [0.5] * 64
         ({"config": '{"seed": true, "width": "wide"}'}, "width: found"),
         ({"config": '{"objective": "evil"}'}, "objective: found"),
         ({"family": "<script>"}, "family is <script> in its column"),
+        ({"family": f"{ESCAPE}\n"}, "family is \\x1b[31m\\n in its column"),
         ({"objective": "evil"}, "objective is evil in its column"),
         ({"beta": 3.0}, "beta is 3.0 in its column"),
         ({"seed": 17}, "seed is 17 in its column"),
@@ -684,7 +689,8 @@ def test_a_table_without_a_column_is_reported_and_drawn(store, missing, tmp_path
 )
 def test_images_that_are_none_are_compared_with_nothing(store, examples):
     whole = {"index": [0, 1], "rate": [1.0, 2.0], "distortion": [1.0, 1.0]}
-    for encoder, columns in {"gaussian": whole, "iaf": examples}.items():
+    others = whole if "rate" in examples else examples
+    for encoder, columns in {"gaussian": others, "iaf": examples}.items():
         run = row(encoder=encoder, test_images=2)
         put(store, run)
         columns = {"run_id": [run["run_id"]] * len(columns["index"]), **columns}
@@ -757,6 +763,8 @@ def test_the_words_of_a_plan_are_shown_plainly(store, rdbench_command):
     put(store, row())
     plan = {"runs": {"a": f"{ESCAPE}<script>\n\ud800"}, "command": f"rdbench sweep '{ESCAPE}'"}
     store.storage.write("plans/x.json", json.dumps(plan).encode())
+    (line,), _ = store.missing({row()["run_id"]})
+    assert line.isprintable()
     for name in FORMATS:
         code, out, _ = rdbench_command("report", store, "--format", name)
         assert code == 0 and ESCAPE not in out and "is missing; finish it with" in out.replace("\\", "")
