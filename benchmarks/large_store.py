@@ -15,7 +15,8 @@ from machine import table_and_parquet
 
 from rdbench.config import RunConfig
 from rdbench.family import FAMILIES
-from rdbench.store import Record, Store
+from rdbench.schema import Record
+from rdbench.store import Store
 
 IMAGES = 100
 SHA256 = "d" * 64

@@ -18,7 +18,8 @@ from machine import table_and_parquet
 from rdbench.config import RunConfig
 from rdbench.family import FAMILIES
 from rdbench.plan import plan
-from rdbench.store import OTHERS, RUNS_A_FILE, SCHEMAS, Store
+from rdbench.schema import OTHERS, SCHEMAS
+from rdbench.store import RUNS_A_FILE, Store
 from rdbench.sweep import Sweep, load_sweep
 
 SEEDS = 10

@@ -1,8 +1,8 @@
 """The unfinished state of a run, kept so that it goes on after any interruption."""
 
-from rdbench.errors import UserError, plain
+from rdbench.errors import plain
 from rdbench.state import State, UnreadableStateError
-from rdbench.storage import Storage
+from rdbench.storage import Storage, cannot_write
 
 FOLDER = "checkpoints"
 
@@ -26,9 +26,7 @@ class Checkpoint:
         try:
             self.storage.write(self.names[self.serial % 2], State(state.tensors, facts).to_bytes())
         except OSError as error:
-            raise UserError(
-                f"cannot write to the store {self.storage}: {error.strerror or error}; earlier runs are whole"
-            ) from None
+            raise cannot_write(self.storage, error) from None
         self.serial += 1
 
     def states(self) -> tuple[list[State], list[str]]:
@@ -52,9 +50,16 @@ class Checkpoint:
         return [state for _, state in states], refused
 
     def discard(self) -> None:
-        """Delete what was kept."""
-        for name in self.names:
-            self.storage.delete(name)
+        """Delete what was kept.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        try:
+            for name in self.names:
+                self.storage.delete(name)
+        except OSError as error:
+            raise cannot_write(self.storage, error) from None
 
 
 def states_of(storage: Storage) -> list[tuple[str, str]]:

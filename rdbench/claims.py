@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from rdbench.storage import Storage
+from rdbench.storage import Storage, cannot_write
 
 FOLDER = "claims"
 HEARTBEAT_SECONDS = 10.0
@@ -68,14 +68,17 @@ class Claims:
         """Claim all of these runs, or none.
 
         Raises:
-            OSError: the store cannot be written.
+            UserError: the store cannot be written.
         """
         taken: list[str] = []
-        for run_id in run_ids:
-            if not self._take(run_id):
-                self.release(taken)
-                return False
-            taken.append(run_id)
+        try:
+            for run_id in run_ids:
+                if not self._take(run_id):
+                    self.release(taken)
+                    return False
+                taken.append(run_id)
+        except OSError as error:
+            raise cannot_write(self.storage, error) from None
         return True
 
     def _take(self, run_id: str) -> bool:
@@ -129,6 +132,10 @@ class Claims:
         return json.dumps(asdict(self.owner)).encode()
 
     def __enter__(self) -> "Claims":
+        for name in self.storage.names(FOLDER):
+            owner = _read(self.storage, name)
+            if owner and owner.is_dead:  # it died between keeping a run and giving it back
+                self.storage.delete(name)
         self.thread.start()
         return self
 

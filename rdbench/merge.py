@@ -7,7 +7,8 @@ import pyarrow.compute as pc
 
 from rdbench.checkpoint import states_of
 from rdbench.errors import UserError
-from rdbench.store import PLANS, TABLES, Store
+from rdbench.schema import TABLES
+from rdbench.store import PLANS, Store
 
 CIRCUMSTANCES = frozenset((
     "sweep", "dataset", "config", "created_at", "command", "evaluated_with", "device", "threads", "error",

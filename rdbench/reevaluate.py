@@ -17,7 +17,8 @@ from rdbench.images import Images
 from rdbench.provenance import command
 from rdbench.run import Splits
 from rdbench.samples import load_model
-from rdbench.store import Column, Store
+from rdbench.schema import Column
+from rdbench.store import Store
 
 SPLITS = ("test", "valid", "train")
 

@@ -23,8 +23,8 @@ from rdbench.information import active_units, generative_bounds, mutual_informat
 from rdbench.models import VAE, Size, build, count_parameters
 from rdbench.pieces import Pieces
 from rdbench.provenance import describe
+from rdbench.schema import Column, Record
 from rdbench.state import State
-from rdbench.store import Column, Record
 from rdbench.train import DivergedError, Epoch, Step, Training, require_finite
 
 SUBSET_SEED = 0

@@ -1,8 +1,8 @@
 """Where a store's files lie: a folder here, or one behind a URL, with the same few verbs for both."""
 
 import os
-import tempfile
 import time
+import uuid
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ ATTEMPTS = 10
 """How often a server is asked before a request counts as failed."""
 
 FIRST_WAIT_SECONDS = 0.05
+LONGEST_WRITE_SECONDS = 3600.0
 
 
 def open_storage(location: str | Path) -> "Storage":
@@ -39,6 +40,12 @@ def open_storage(location: str | Path) -> "Storage":
     if isinstance(filesystem, fs.S3FileSystem):
         filesystem = _patient(text)
     return RemoteStorage(filesystem, path, text)
+
+
+def cannot_write(storage: object, error: OSError) -> UserError:
+    """What a user is told whose store takes no more."""
+    why = error.strerror or str(error).splitlines()[0]
+    return UserError(f"cannot write to the store {storage}: {why}; earlier runs are whole")
 
 
 class Storage:
@@ -121,24 +128,33 @@ class Storage:
 
 
 class LocalStorage(Storage):
-    """A folder of this machine."""
+    """A folder of this machine, or one that it shares."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(fs.LocalFileSystem(), os.path.abspath(folder), str(folder))
         self.folder = folder
 
+    def prepare(self, *folders: str) -> None:
+        """Make folders, see that files can be written, and clear away what writers left that were killed."""
+        super().prepare(*folders)
+        for folder in folders:
+            for partial in Path(self.path(folder)).glob(".*.partial"):
+                if time.time() - partial.stat().st_mtime > LONGEST_WRITE_SECONDS:
+                    partial.unlink(missing_ok=True)
+
     def write(self, name: str, content: Any) -> None:
         """Write under a passing name, sync, rename."""
         path = Path(self.path(name))
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".partial", delete=False) as partial:
-            try:
-                partial.write(content)
-                partial.flush()
-                os.fsync(partial.fileno())
-            except OSError:
-                os.unlink(partial.name)
-                raise
-        os.replace(partial.name, path)
+        partial = path.parent / f".{uuid.uuid4().hex}.partial"
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

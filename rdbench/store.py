@@ -7,13 +7,11 @@ row has everything else.
 import hashlib
 import json
 import math
-import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,47 +22,27 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from rdbench.config import DESCRIPTION
 from rdbench.errors import UserError, plain, reason
-from rdbench.storage import open_storage
+from rdbench.schema import (
+    ALWAYS,
+    KEYS,
+    OTHERS,
+    REQUIRED,
+    RUN_ID,
+    SCHEMAS,
+    TABLES,
+    Column,
+    Record,
+    Table,
+    dated,
+    serialized,
+    to_parquet,
+    typed,
+)
+from rdbench.storage import cannot_write, open_storage
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Table = Literal["runs", "history", "examples"]
-Column = Sequence[Any] | NDArray[Any]
-TABLES: tuple[Table, ...] = ("runs", "history", "examples")
-
-TEXT = ("run_id", "sweep", "status", "error", "created_at", "dataset", "family", "encoder", "decoder", "marginal",
-        "objective", "precision", "config", "command", "evaluated_with", "device", "rdbench_version",
-        "torch_version", "git_commit", "dataset_sha256")  # fmt: skip
-WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
-         "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
-         "threads", "skipped_steps", "micro_batch", "train_images", "valid_images", "test_images", "parameters",
-         "peak_memory_bytes")  # fmt: skip
-LISTS = ("rate_by_dimension", "train_rate_by_dimension")
-SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
-    "runs": {
-        **dict.fromkeys(TEXT, pa.string()),
-        **dict.fromkeys(WHOLE, pa.int64()),
-        **dict.fromkeys(LISTS, pa.list_(pa.float64())),
-        "train_information": pa.bool_(),
-    },
-    "history": {"run_id": pa.string(), "created_at": pa.string(), "epoch": pa.int64(), "step": pa.int64()},
-    "examples": {"run_id": pa.string(), "created_at": pa.string(), "index": pa.int64()},
-}
-"""The columns that are not numbers of double precision, or of single precision in ``examples``."""
-OTHERS: Mapping[Table, pa.DataType] = {"runs": pa.float64(), "history": pa.float64(), "examples": pa.float32()}
-
-KEYS: Mapping[Table, Sequence[str]] = {
-    "runs": ("run_id",),
-    "history": ("run_id", "epoch"),
-    "examples": ("run_id", "index"),
-}
-"""What names a row."""
-
-REQUIRED: Mapping[Table, Sequence[str]] = {**KEYS, "runs": ("run_id", "status")}
-"""The columns by which a file is known to be one of ours."""
 
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
 """What reading a file raises that is no table of ours."""
@@ -74,18 +52,6 @@ CHECKPOINTS = "checkpoints"
 CLAIMS = "claims"
 COMPACTED = "compacted-"
 RUNS_A_FILE = 1000
-
-RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""What a run can be called: a stranger's tables must not lead to files elsewhere."""
-
-MEASURES = ("rate", "distortion", "elbo")
-ALWAYS: Mapping[Table, Sequence[str]] = {
-    "runs": ("error", "config", "dataset_sha256", "test_images", "train_seconds", *DESCRIPTION, *MEASURES,
-             *(f"{name}_se" for name in MEASURES)),
-    "history": ("valid_rate", "valid_distortion", "beta"),
-    "examples": ("rate", "distortion"),
-}  # fmt: skip
-"""Columns that readers find even where no run got as far as to measure them."""
 
 
 class EmptyTableError(UserError):
@@ -102,17 +68,6 @@ class Rows(NamedTuple):
 
     frame: "pd.DataFrame"
     skipped: list[str]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a run leaves behind: its row, its epochs, its test images, and the model's weights by name."""
-
-    run_id: str
-    row: Mapping[str, Any]
-    history: Mapping[str, Column]
-    examples: Mapping[str, Column]
-    weights: Mapping[str, NDArray[np.floating]]
 
 
 class Store:
@@ -189,10 +144,10 @@ class Store:
         try:
             self.storage.write(self.checkpoint(record.run_id), save_safetensors(dict(record.weights)))
             for table, values in columns.items():
-                dated = _dated(values, record.row)
-                self.storage.write(f"{table}/{record.run_id}.parquet", _parquet(table, dated))
+                content = to_parquet(table, dated(values, record.row))
+                self.storage.write(f"{table}/{record.run_id}.parquet", content)
         except OSError as error:
-            raise UserError(f"cannot write to the store {self}: {_why(error)}; earlier runs are whole") from None
+            raise cannot_write(self, error) from None
 
     def read(self, table: Table, run_ids: Collection[str] | None = None, columns: Sequence[str] | None = None) -> Rows:
         """The rows of a table, whatever files hold them, of the newest writing of each run.
@@ -263,7 +218,7 @@ class Store:
                 found = parquet.read(wanted)
             else:
                 found = pq.read_table(file, columns=wanted, filters=[("run_id", "in", set(run_ids))])
-            found = _typed(table, found)
+            found = typed(table, found)
         for run_id in found["run_id"].unique().to_pylist():
             if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
                 raise KeyError(f"{run_id!r} is no run_id")
@@ -300,13 +255,17 @@ class Store:
         A merged file is there whole before what it holds is deleted, and a row that is met twice counts once, so a
         reader sees every run at every moment, and so it is after a crash.
         """
-        for table in TABLES:
-            single = [name for name in self._files(table) if COMPACTED not in name]
-            for start in range(0, len(single), RUNS_A_FILE):
-                self._merge(table, single[start : start + RUNS_A_FILE])
+        try:
+            for table in TABLES:
+                single = [name for name in self._files(table) if COMPACTED not in name]
+                for start in range(0, len(single), RUNS_A_FILE):
+                    self._merge(table, single[start : start + RUNS_A_FILE])
+        except OSError as error:
+            raise cannot_write(self, error) from None
 
     def _merge(self, table: Table, names: Sequence[str]) -> None:
         tables, merged = [], []
+        before = self.storage.modified(table)
         for name in names:
             try:
                 tables.append(self._read_checked(name, table, None, None))
@@ -316,12 +275,14 @@ class Store:
         if len(merged) < 2:
             return
         self.write_compacted(table, pa.concat_tables(tables, promote_options="permissive"))
+        now = self.storage.modified(table)
         for name in merged:
-            self.storage.delete(name)
+            if now.get(name) == before.get(name):  # else another process wrote it anew since it was read
+                self.storage.delete(name)
 
     def write_compacted(self, table: Table, rows: pa.Table) -> None:
         """Keep rows of many runs in one file, named by what it holds."""
-        content = _serialized(rows)
+        content = serialized(rows)
         name = hashlib.sha256(content).hexdigest()[:16]
         self.storage.write(f"{table}/{COMPACTED}{name}.parquet", content)
 
@@ -366,9 +327,9 @@ class Store:
                 else:
                     rows = rows.append_column(name, column)
             try:
-                self.storage.write(f"{table}/{run_id}.parquet", _serialized(rows))
+                self.storage.write(f"{table}/{run_id}.parquet", serialized(rows))
             except OSError as error:
-                raise UserError(f"cannot write to the store {self}: {_why(error)}; earlier runs are whole") from None
+                raise cannot_write(self, error) from None
 
     def remove(self, run_ids: Collection[str]) -> None:
         """Delete runs and all that belongs to them, their rows in ``runs`` first.
@@ -393,7 +354,7 @@ class Store:
                     if name.startswith(f"{CHECKPOINTS}/{run_id}."):
                         self.storage.delete(name)
         except OSError as error:
-            raise UserError(f"cannot write to the store {self}: {_why(error)}") from None
+            raise cannot_write(self, error) from None
 
     def checkpoint(self, run_id: str) -> str:
         """The name under which the weights of a run lie.
@@ -462,43 +423,5 @@ def _planned(plan: Any) -> tuple[dict[str, str], str]:
     return runs, command
 
 
-def _typed(table: Table, found: pa.Table) -> pa.Table:
-    """The same in the types that we write, without what others noted beside them.
-
-    Raises:
-        KeyError: it cannot be.
-    """
-    names = found.column_names
-    if len(set(names)) < len(names):
-        raise KeyError("two columns have one name")
-    columns = {}
-    for name, column in zip(names, found.columns, strict=True):
-        wanted = SCHEMAS[table].get(name, OTHERS[table])
-        try:
-            columns[name] = column if column.type == wanted else column.cast(wanted)
-            columns[name].validate(full=True)
-        except pa.ArrowException:
-            raise KeyError(f"column {name}: found {column.type}, expected {wanted}") from None
-    return pa.table(columns)
-
-
 def _why(error: OSError) -> str:
     return error.strerror or str(error).splitlines()[0]
-
-
-def _dated(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Mapping[str, Column]:
-    """Columns with the time of writing, by which the newest rows of a run are known in every table."""
-    if "created_at" not in row or not columns:
-        return columns
-    return {**columns, "created_at": [row["created_at"]] * len(columns["run_id"])}
-
-
-def _parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:
-    fields = [pa.field(name, SCHEMAS[table].get(name, OTHERS[table])) for name in columns]
-    return _serialized(pa.table(dict(columns), schema=pa.schema(fields)))
-
-
-def _serialized(table: pa.Table) -> memoryview:
-    buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd")
-    return memoryview(buffer.getvalue())

@@ -4,7 +4,8 @@ import pytest
 
 from rdbench.errors import UserError
 from rdbench.merge import merge
-from rdbench.store import TABLES, Record, Store
+from rdbench.schema import TABLES, Record
+from rdbench.store import Store
 
 
 @pytest.fixture

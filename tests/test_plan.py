@@ -15,7 +15,8 @@ from rdbench.config import make_run
 from rdbench.errors import UserError
 from rdbench.family import parse_family
 from rdbench.plan import plan
-from rdbench.store import Record, Store
+from rdbench.schema import Record
+from rdbench.store import Store
 from rdbench.sweep import Sweep, load_sweep
 
 PUBLISHED = sorted((Path(__file__).parent.parent / "results").glob("*/runs"))

@@ -38,6 +38,7 @@ from rdbench.samples import load_model
 from rdbench.state import State, UnreadableStateError, _digest
 from rdbench.store import News, Store
 from rdbench.sweep import load_sweep
+from rdbench.toy.tables import optimal
 
 SHA256 = "d" * 64
 EVIL_IDS = ["../../evil", "/tmp/evil", "a\nb", "a/b", "..", "", "a" * 65]
@@ -85,8 +86,8 @@ def row(**values):
     """The row of an honest run; what is no setting of a run replaces a column."""
     columns = {key: values.pop(key) for key in list(values) if key not in RunConfig.model_fields}
     sha256 = columns.get("dataset_sha256", SHA256)
-    run = make_run({"iwae": [1], "epochs": 20, **values})
-    measured = {"rate": 5.0, "distortion": 80.0, "elbo": -85.0, "iwae_1": -85.0}
+    run = make_run({"iwae": [1, 5], "epochs": 20, **values})
+    measured = {"rate": 5.0, "distortion": 80.0, "elbo": -85.0, "iwae_1": -85.0, "iwae_5": -84.0}
     return {
         **run.model_dump(mode="json", exclude={"iwae"}),
         "run_id": run.run_id(sha256), "status": "ok", "error": None, "family": run.family.words,
@@ -490,6 +491,12 @@ def test_the_name_of_a_dataset_is_plain_in_the_name_and_the_text_of_a_figure(sto
         assert "\x1b" not in path.read_text()
 
 
+def test_why_a_figure_is_left_out_is_told_plainly(store, rdbench_command, tmp_path):
+    put(store, row(dataset=f"{ESCAPE}\n"))
+    code, _, told = rdbench_command("plot", store, "--kind", "toy", "--out", tmp_path / "out")
+    assert code == 2 and told == "toy left out: it is no figure of \\x1b[31m\\n\n"
+
+
 def test_names_of_files_in_a_store_are_shown_plainly(store, rdbench_command):
     put(store, row())
     folder = Path(str(store)) / "runs"
@@ -725,7 +732,10 @@ def test_tables_of_the_toy_that_are_none_are_not_drawn(store, rdbench_command, t
     toy = {"dataset": "toy", "encoder": "discrete", "decoder": "discrete", "marginal": "discrete"}
     put(store, elbo := row(**toy))
     put(store, target := row(**toy, objective="target-rate", target_rate=5.0))
-    for found in ({}, {"evil": np.zeros(1)}, {"log_encoder": np.zeros(1)}):
+    honest = optimal()._asdict()
+    no_numbers = [{name: np.full_like(table, np.nan) for name, table in honest.items()},
+                  {name: np.zeros(table.shape, np.complex64) for name, table in honest.items()}]  # fmt: skip
+    for found in ({}, {"evil": np.zeros(1)}, {"log_encoder": np.zeros(1)}, *no_numbers):
         for run in (elbo, target):
             store.storage.write(store.checkpoint(run["run_id"]), save_weights(found))
         code, _, told = rdbench_command("plot", store, "--kind", "toy", "--out", tmp_path / "out")

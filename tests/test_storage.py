@@ -9,8 +9,9 @@ import pytest
 from rdbench.claims import Claims, owners
 from rdbench.errors import UserError
 from rdbench.execute import run_sweep
+from rdbench.schema import TABLES
 from rdbench.storage import open_storage
-from rdbench.store import TABLES, Store
+from rdbench.store import Store
 from rdbench.sweep import load_sweep
 
 FAILS_EVERY = 7

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rdbench.errors import UserError
-from rdbench.execute.task import Outcome, Queue, Task, Watch, failed, perform
+from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks, failed, perform
 from rdbench.host import StoppedError
 from rdbench.stopping import Deadline
 
@@ -46,19 +46,14 @@ class Cluster:
         switchboard = ray.remote(num_cpus=0, scheduling_strategy=here)(_Switchboard).remote()
         remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)(_perform)
         running: dict[Any, Task] = {}
-        ended = told = False
+        told, more = False, True
+
+        def start(task: Task) -> None:
+            running[remote.remote(task, switchboard, self.cpus)] = task
+
         try:
-            while not ended or running:
-                while not ended and len(running) < self._room():
-                    try:
-                        task = queue.take()
-                    except StopIteration:
-                        ended = True
-                        break
-                    if task is None:
-                        break
-                    watch.begin(task)
-                    running[remote.remote(task, switchboard, self.cpus)] = task
+            while more or running:
+                more = more and begin_tasks(queue, watch, lambda: len(running) < self._room(), start)
                 if watch.stop_asked() and not told:
                     told = True
                     switchboard.stop.remote()

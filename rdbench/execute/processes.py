@@ -6,13 +6,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import torch
 
 from rdbench.errors import UserError
-from rdbench.execute.task import Outcome, Queue, Task, Watch, failed, perform
+from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks, failed, perform
 from rdbench.host import StoppedError
 from rdbench.stopping import SIGNALS, Deadline
 
@@ -29,21 +30,16 @@ class Processes:
     def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
         """The outcomes of all tasks."""
         workers: list[_Worker] = []
-        told, ended = False, False
+        told, more = False, True
+
+        def has_room() -> bool:
+            return sum(worker.task is not None for worker in workers) < self.jobs
+
         try:
             while True:
-                while not ended and sum(worker.task is not None for worker in workers) < self.jobs:
-                    try:
-                        task = queue.take()
-                    except StopIteration:
-                        ended = True
-                        break
-                    if task is None:
-                        break
-                    watch.begin(task)
-                    self._free(workers).give(task)
+                more = more and begin_tasks(queue, watch, has_room, lambda task: self._free(workers).give(task))
                 busy = {worker.connection: worker for worker in workers if worker.task}
-                if ended and not busy:
+                if not more and not busy:
                     return
                 if watch.stop_asked() and not told:
                     told = True
@@ -53,14 +49,14 @@ class Processes:
                     outcome = busy[connection].heard(watch)  # type: ignore[index]
                     if outcome:
                         yield outcome
-                workers = [worker for worker in workers if worker.lives]
+                workers[:] = [worker for worker in workers if worker.lives]
         finally:
             for worker in workers:
                 worker.end()
 
     def _free(self, workers: list["_Worker"]) -> "_Worker":
         for worker in workers:
-            if worker.task is None:
+            if worker.task is None and worker.process.is_alive():
                 return worker
         workers.append(_Worker(self.threads))
         return workers[-1]
@@ -83,7 +79,8 @@ class _Worker:
         self.connection.send(task)
 
     def stop(self) -> None:
-        self.connection.send("stop")
+        with suppress(ConnectionError):  # it is no more, as will be heard
+            self.connection.send("stop")
 
     def heard(self, watch: Watch) -> Outcome | None:
         """Take one message; the outcome if it is one, or if the process is no more."""

@@ -1,6 +1,6 @@
 """What executors pass on: runs to do, and what came of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +14,8 @@ from rdbench.family import TOY_DATASET
 from rdbench.host import Host
 from rdbench.provenance import describe
 from rdbench.run import execute, pick_device
+from rdbench.schema import Record
 from rdbench.storage import open_storage
-from rdbench.store import Record
 from rdbench.toy import train as toy
 
 
@@ -84,6 +84,20 @@ class Watch(Protocol):
 
     def stop_asked(self) -> bool:
         """Whether all are to stop."""
+
+
+def begin_tasks(queue: Queue, watch: Watch, has_room: Callable[[], bool], start: Callable[[Task], None]) -> bool:
+    """Start tasks while there is room and there are some; whether there can be more."""
+    while has_room():
+        try:
+            task = queue.take()
+        except StopIteration:
+            return False
+        if task is None:
+            return True
+        watch.begin(task)
+        start(task)
+    return True
 
 
 def perform(task: Task, host: Host) -> list[Record]:

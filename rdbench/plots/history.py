@@ -9,9 +9,6 @@ from rdbench.rows import LARGEST
 
 MOST_RUNS = 60
 MOST_MARKERS = 20
-LARGEST_EPOCH = 10**9
-"""Beyond it, where no training goes, an axis cannot tell one epoch from the next."""
-
 COLLAPSED = 0.1
 """Nats: where a rate falls below this, its axis turns logarithmic beyond a linear start."""
 
@@ -34,7 +31,6 @@ def history(drawing: Drawing) -> Figure:
     if skipped:
         raise NothingToDrawError("; ".join(skipped))
     epochs = epochs.rename(columns={"valid_rate": "rate", "valid_distortion": "distortion"})
-    epochs = epochs[epochs["epoch"].between(1, LARGEST_EPOCH)]
     numbers = epochs[["rate", "distortion", "beta"]]
     epochs = epochs.assign(**numbers.where(numbers.abs() < LARGEST))
     epochs["neg_elbo"] = epochs["rate"] + epochs["distortion"]

@@ -15,7 +15,7 @@ from rdbench.host import Host, QuietHost, StoppedError
 from rdbench.models.toy import DiscreteVAE
 from rdbench.objectives import make_objective
 from rdbench.provenance import describe
-from rdbench.store import Column, Record
+from rdbench.schema import Column, Record
 from rdbench.toy.tables import Tables, account
 from rdbench.train import learning_rate
 

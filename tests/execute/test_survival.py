@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import shutil
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rdbench.errors import UserError
 from rdbench.execute import Limits, run_sweep, task
 
 KILLS = 50
@@ -107,3 +109,17 @@ def test_the_first_signal_keeps_what_is_done_and_the_second_quits(sweep, assert_
         assert not list((folder / "claims").iterdir())
         assert not run_sweep(sweep, folder)
         assert_same(folder)
+
+
+def test_a_disk_that_takes_no_more_is_told_and_what_is_there_is_whole(sweep, assert_same, tmp_path):
+    """The system itself refuses to write: no file of this process may be larger than 20 kB."""
+
+    def run_until_full():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        with pytest.raises(UserError, match=r"cannot write to the store .*: File too large; earlier runs are whole"):
+            run_sweep(sweep, tmp_path)
+
+    assert ended(forked(run_until_full), 60) == 0
+    assert not list(tmp_path.rglob("*.partial")) and not list((tmp_path / "runs").iterdir())
+    assert not run_sweep(sweep, tmp_path)
+    assert_same(tmp_path)

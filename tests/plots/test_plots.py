@@ -12,7 +12,8 @@ from rdbench.family import FAMILIES
 from rdbench.plots import KINDS, draw
 from rdbench.plots.drawing import Drawing, NothingToDrawError
 from rdbench.plots.plane import lower_left_hull
-from rdbench.store import Record, Store
+from rdbench.schema import Record
+from rdbench.store import Store
 
 
 def invented(count=24, **columns):

@@ -5,7 +5,8 @@ import pytest
 
 from rdbench.config import make_run
 from rdbench.family import parse_family
-from rdbench.store import Record, Store
+from rdbench.schema import Record
+from rdbench.store import Store
 
 
 @pytest.fixture
