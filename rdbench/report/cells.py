@@ -61,7 +61,7 @@ def runs_table(rows: pd.DataFrame) -> Cells:
         for header, name in measured.items():
             sign = -1 if name.startswith(("elbo", "iwae")) else 1
             cells.append(with_error(row, name, sign) + (BEST if index in best.get(header, ()) else ""))
-        return [*cells, f"{row['train_seconds']:.0f}", row["status"]]
+        return [*cells, "–" if pd.isna(row["train_seconds"]) else f"{row['train_seconds']:.0f}", row["status"]]
 
     headers, lines = _described(rows, numbers)
     title = f"Runs: nats per image on the test split ± {_spread(rows)}; {BEST} best, {FRONTIER} on the frontier"
