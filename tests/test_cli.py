@@ -118,6 +118,31 @@ def test_a_report_is_a_gate(swept, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_is_there_is_listed_merged_and_measured_again(swept, tmp_path):
+    store, _ = swept
+    into = tmp_path / "into"
+    runs = len(pd.read_parquet(store / "runs"))
+    assert f"{runs} runs came into" in rdbench("merge", store, store, "--into", into).stdout
+    listed = rdbench("runs", into)
+    assert f"{runs} ok" in listed.stdout and "s of training" in listed.stdout
+    run_id = pd.read_parquet(into / "runs")["run_id"][0]
+    assert f"run_id: {run_id}" in rdbench("runs", into, "show", run_id[:10]).stdout
+    done = rdbench("evaluate", into, "--iwae", 7)
+    assert done.returncode == 0 and f"{runs} of {runs} runs measured now" in done.stdout
+    assert "−IWAE-7" in rdbench("report", into).stdout
+    assert rdbench("report", into, "--check").returncode == 0
+    assert rdbench("runs", into, "rm", run_id).returncode == 0
+    assert "1 missing" in rdbench("runs", into).stdout
+    for wrong in (
+        ("runs", into, "shwo"),
+        ("runs", into, "rm"),
+        ("runs", into, "show", "x"),
+        ("evaluate", into, "--iwae", 0),
+    ):
+        assert rdbench(*wrong).returncode == 2
+
+
+@pytest.mark.slow
 def test_an_interrupted_sweep_does_not_pass(swept, tmp_path):
     store, _ = swept
     gap = tmp_path / "gap"

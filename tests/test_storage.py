@@ -9,6 +9,8 @@ import pytest
 from rdbench.claims import Claims, owners
 from rdbench.errors import UserError
 from rdbench.execute import run_sweep
+from rdbench.plots import draw
+from rdbench.report import assemble
 from rdbench.schema import TABLES
 from rdbench.storage import open_storage
 from rdbench.store import Store
@@ -112,6 +114,10 @@ def test_a_sweep_into_an_unreliable_server_is_that_of_a_folder(bucket, tmp_path)
         numbers = [name for name in numbers if name in ours]
         pd.testing.assert_frame_equal(ours[numbers], theirs[numbers])
     assert Store(url).storage.names("claims") == []
+    report = assemble(Store(url), [], [], None, None)
+    assert report.exit_code == 0 and len(report.runs) == 2
+    paths, _ = draw(Store(url), report.runs, ["plane", "samples"], ["png"], tmp_path / "figures", reference=False)
+    assert [path.name for path in paths] == ["plane.png", "samples.png"]
 
 
 def test_urls_that_cannot_be_opened_are_refused():
