@@ -185,7 +185,7 @@ class Training:
         """Go on from a state of a training with the same description.
 
         Raises:
-            KeyError, RuntimeError, TypeError: the state is of another.
+            AttributeError, KeyError, RuntimeError, TypeError, ValueError: the state is of another, or none of ours.
         """
         optimizer: dict[int, dict[str, Tensor]] = {}
         for name, value in state.part("optimizer").items():
@@ -195,11 +195,28 @@ class Training:
         self.objective.load_state_dict(state.part("objective"))
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        for parameter, values in self.optimizer.state.items():
+            shapes = {name: value.shape for name, value in values.items()}
+            if shapes != {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}:
+                raise ValueError("its optimizer is of another model")  # Adam does not look, and would write beyond
         self.totals.load(state.part("totals"))
         self.order = state.tensors["order"].to(self.device)
+        if len(self.order) and not torch.equal(
+            self.order.sort().values, torch.arange(len(self.train_images)).to(self.order)
+        ):
+            raise ValueError("its order is none of these images")
         self.history = [Epoch(**epoch) for epoch in state.facts["history"]]
         self.step, self.seconds = state.facts["step"], state.facts["seconds"]
         self.micro_batch = state.facts["micro_batch"]
+        numbers = [self.seconds, *(value for epoch in self.history for value in vars(epoch).values())]
+        if (
+            type(self.step) is not int
+            or type(self.micro_batch) is not int
+            or not all(isinstance(number, int | float) for number in numbers)
+        ):
+            raise TypeError("its facts are no numbers")
+        if not (0 <= self.step <= self.steps and 1 <= self.micro_batch <= self.batch):
+            raise ValueError(f"it is at step {self.step} of {self.steps}")
         set_random_state(state.tensors, self.device)
 
     @property
@@ -268,7 +285,7 @@ class _Totals:
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what ``tensors`` gave."""
         for name, value in vars(self).items():
-            setattr(self, name, tensors[name].to(value.device))
+            setattr(self, name, tensors[name].to(value.device).reshape(value.shape))
 
 
 def fast_precision(device: torch.device) -> str:

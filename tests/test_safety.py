@@ -11,6 +11,7 @@ import time
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +29,11 @@ from rdbench.checkpoint import Checkpoint
 from rdbench.claims import Claims, owners
 from rdbench.config import RunConfig, make_run
 from rdbench.data import load
+from rdbench.data.dataset import pack
 from rdbench.data.files import cache_folder, load_packed
 from rdbench.errors import UserError
+from rdbench.host import StoppedError
+from rdbench.images import Images
 from rdbench.plots import draw
 from rdbench.progress import Display
 from rdbench.report import FORMATS, assemble
@@ -39,6 +43,7 @@ from rdbench.state import State, UnreadableStateError, _digest
 from rdbench.store import News, Store
 from rdbench.sweep import load_sweep
 from rdbench.toy.tables import optimal
+from rdbench.train import Epoch, Training
 
 SHA256 = "d" * 64
 EVIL_IDS = ["../../evil", "/tmp/evil", "a\nb", "a/b", "..", "", "a" * 65]
@@ -434,6 +439,49 @@ def test_a_state_without_its_checksum_is_refused():
         State.from_bytes(state("{}", checksum=False))
 
 
+def first(state, name):
+    return next(key for key in state.tensors if key.startswith("optimizer.") and key.endswith(name))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(lambda state, step=step: {"step": step} for step in ("1", -3, 7, 10**30, 1e400, None, True, [1])),
+        *(lambda state, parts=parts: {"micro_batch": parts} for parts in ("8", 0, -1, 10**30, None)),
+        *(lambda state, seconds=seconds: {"seconds": seconds} for seconds in ("1", None, [1])),
+        *(lambda state, history=history: {"history": history} for history in ("x", {"a": 1}, [{"epoch": 1}], [3])),
+        lambda state: {"history": [dict.fromkeys(Epoch.__dataclass_fields__, "x")]},
+        *(lambda state, name=name: {first(state, name): torch.zeros(1)} for name in ("exp_avg", "exp_avg_sq")),
+        lambda state: {first(state, "step"): torch.zeros(3)},
+        lambda state: {"optimizer.999.step": torch.zeros(())},
+        lambda state: {"optimizer.evil.step": torch.zeros(())},
+        lambda state: {"totals.sums": torch.zeros(7)},
+        lambda state: {"random": torch.zeros(5, dtype=torch.uint8)},
+        lambda state: {"order": torch.full((24,), 10**6)},
+        lambda state: {"order": torch.full((24,), -(10**6))},
+        lambda state: {"order": torch.zeros(3, dtype=torch.int64)},
+        lambda state: {"order": torch.rand(24)},
+    ],
+)
+def test_a_training_does_not_go_on_from_a_state_that_is_none(change):
+    run = make_run(SMALL | {"epochs": 2, "batch_size": 8})
+    images = Images.on(torch.device("cpu"), pack(np.random.default_rng(0).random((24, 28, 28)) < 0.2))
+
+    def training():
+        return Training(make_model(run), images, images, run)
+
+    begun = training()
+    with pytest.raises(StoppedError):
+        begun.run(after_step=Mock(side_effect=StoppedError))
+    state = begun.state()
+    training().restore(state)
+    wrong = change(state)
+    tensors = {name: value for name, value in wrong.items() if isinstance(value, torch.Tensor)}
+    facts = {name: value for name, value in wrong.items() if name not in tensors}
+    with pytest.raises((AttributeError, KeyError, RuntimeError, TypeError, ValueError)):  # which a run tells as damage
+        training().restore(State({**state.tensors, **tensors}, {**state.facts, **facts}))
+
+
 # Names
 
 
@@ -708,7 +756,7 @@ def test_images_that_are_none_are_compared_with_nothing(store, examples):
 
 @pytest.mark.parametrize(
     ("epochs", "value"),
-    [([1, 2**62], 1.0), ([1, -(2**62)], 1.0), ([1, 0], 1.0), ([1, None], 1.0)]
+    [([1, 2**62], 1.0), ([1, -(2**62)], 1.0), ([1, 0], 1.0), ([1, None], 1.0), ([None, 2**62, 1], 1e308)]
     + [([1], value) for value in (np.inf, 1e308, -1e308, np.nan, "absent")],
 )
 def test_a_hostile_history_is_drawn(store, epochs, value, rdbench_command, tmp_path):
@@ -718,6 +766,13 @@ def test_a_hostile_history_is_drawn(store, epochs, value, rdbench_command, tmp_p
         columns |= {name: [value] * len(epochs) for name in ("valid_rate", "valid_distortion", "beta")}
     pq.write_table(pa.table(columns), Path(str(store)) / "history" / f"{row()['run_id']}.parquet")
     assert rdbench_command("plot", store, "--kind", "history", "--format", "png", "--out", tmp_path)[0] == 0
+
+
+def test_a_history_without_an_epoch_is_left_out(store, rdbench_command, tmp_path):
+    put(store, row())
+    put(store, {"run_id": row()["run_id"], "epoch": -1}, table="history")
+    code, _, told = rdbench_command("plot", store, "--kind", "history", "--out", tmp_path)
+    assert code == 2 and "has no epoch" in told
 
 
 def test_a_compacted_file_that_is_none_tells_a_sweep_nothing(store):

@@ -113,6 +113,7 @@ def toy(
 def _print_plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Shard") -> None:
     import gc
 
+    from rdbench.errors import plain
     from rdbench.plan import plan
     from rdbench.store import Store
 
@@ -120,6 +121,7 @@ def _print_plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Sh
     planned = plan(sweep.runs(), Store(location), data_dir, shard)
     varying = sweep.varying
     lines = [
-        f"{run_id}  {run.dataset}  {run.family.words}  {run.label(varying)}" for run_id, run in planned.pending.items()
+        f"{run_id}  {plain(run.dataset)}  {run.family.words}  {run.label(varying)}"
+        for run_id, run in planned.pending.items()
     ]
     typer.echo("\n".join([*lines, f"{len(lines)} of {len(planned.runs)} runs to do in {location}"]))

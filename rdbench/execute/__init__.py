@@ -109,7 +109,9 @@ def do_runs(
     store.announce(sweep, command(), words)
     kept = len(planned.runs) - len(planned.pending)
     note = f", {kept} of them already there" if kept else ""
-    console.print(f"sweep {sweep}: {len(planned.runs)} runs{note}, on {kind}, into {store}", highlight=False)
+    console.print(
+        f"sweep {sweep}: {len(planned.runs)} runs{note}, on {kind}, into {store}", highlight=False, markup=False
+    )
     with Signals() as signals, Display(len(planned.pending), words, console) as display:
         with Claims(store.storage) as claims:
             work = Work(planned.pending, sweep, store, claims, device, data_dir, limits, display.line)
@@ -124,7 +126,9 @@ def do_runs(
     rows = store.read("runs")
     mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
     print(aligned(runs_table(join_seeds(mark_frontier(sort_runs(mine))))))
-    console.print(f"results are in {store}; draw them with: rdbench plot {store}", highlight=False, soft_wrap=True)
+    console.print(
+        f"results are in {store}; draw them with: rdbench plot {store}", highlight=False, markup=False, soft_wrap=True
+    )
     return bool((mine["status"] != "ok").any())
 
 

@@ -31,6 +31,9 @@ def history(drawing: Drawing) -> Figure:
     if skipped:
         raise NothingToDrawError("; ".join(skipped))
     epochs = epochs.rename(columns={"valid_rate": "rate", "valid_distortion": "distortion"})
+    epochs = epochs[epochs["epoch"] >= 1].astype({"epoch": int})
+    if epochs.empty:
+        raise NothingToDrawError("the history of the runs has no epoch")
     numbers = epochs[["rate", "distortion", "beta"]]
     epochs = epochs.assign(**numbers.where(numbers.abs() < LARGEST))
     epochs["neg_elbo"] = epochs["rate"] + epochs["distortion"]
