@@ -2,9 +2,7 @@
 
 from rdbench.errors import plain
 from rdbench.state import State, UnreadableStateError
-from rdbench.storage import Storage, cannot_write
-
-FOLDER = "checkpoints"
+from rdbench.storage import CHECKPOINTS, Storage, cannot_write
 
 
 class Checkpoint:
@@ -13,7 +11,7 @@ class Checkpoint:
     def __init__(self, storage: Storage, run_id: str) -> None:
         self.storage = storage
         self.run_id = run_id
-        self.names = [f"{FOLDER}/{run_id}.unfinished-{turn}.safetensors" for turn in "ab"]
+        self.names = [f"{CHECKPOINTS}/{run_id}.unfinished-{turn}.safetensors" for turn in "ab"]
         self.serial = 0
 
     def save(self, state: State) -> None:
@@ -64,7 +62,7 @@ class Checkpoint:
 
 def states_of(storage: Storage) -> list[tuple[str, str]]:
     """Every file of a state in a store, with the id of its run."""
-    names = storage.names(FOLDER, ".safetensors")
+    names = storage.names(CHECKPOINTS, ".safetensors")
     return [(name, name.split("/")[1].partition(".")[0]) for name in names if ".unfinished-" in name]
 
 

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from rdbench.storage import Storage, cannot_write
+from rdbench.storage import CLAIMS, Storage, cannot_write
 
-FOLDER = "claims"
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 """How long a claim lasts whose owner no longer renews it, by the clock of the place where it lies."""
@@ -84,8 +83,8 @@ class Claims:
     def _take(self, run_id: str) -> bool:
         mine = self._name(run_id)
         self.storage.write(mine, self._content())
-        times = self.storage.modified(FOLDER)
-        rivals = [name for name in times if name.startswith(f"{FOLDER}/{run_id}.") and name != mine]
+        times = self.storage.modified(CLAIMS)
+        rivals = [name for name in times if name.startswith(f"{CLAIMS}/{run_id}.") and name != mine]
         living = [
             name
             for name in rivals
@@ -126,13 +125,13 @@ class Claims:
                         break  # what cannot be written now will be told of when a run is
 
     def _name(self, run_id: str) -> str:
-        return f"{FOLDER}/{run_id}.{self.token}.json"
+        return f"{CLAIMS}/{run_id}.{self.token}.json"
 
     def _content(self) -> bytes:
         return json.dumps(asdict(self.owner)).encode()
 
     def __enter__(self) -> "Claims":
-        for name in self.storage.names(FOLDER):
+        for name in self.storage.names(CLAIMS):
             owner = _read(self.storage, name)
             if owner and owner.is_dead:  # it died between keeping a run and giving it back
                 self.storage.delete(name)
@@ -154,12 +153,12 @@ class Claims:
 def owners(storage: Storage) -> dict[str, Owner]:
     """Who trains which run now, by run."""
     found = {}
-    times = storage.modified(FOLDER)
+    times = storage.modified(CLAIMS)
     newest = max(times.values(), default=None)
     for name, written in times.items():
         owner = _read(storage, name)
         if owner and newest and not owner.is_dead and (newest - written).total_seconds() <= STALE_SECONDS:
-            found[name.removeprefix(f"{FOLDER}/").partition(".")[0]] = owner
+            found[name.removeprefix(f"{CLAIMS}/").partition(".")[0]] = owner
     return found
 
 

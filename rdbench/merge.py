@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow.compute as pc
-
 from rdbench.checkpoint import states_of
 from rdbench.errors import UserError
-from rdbench.schema import TABLES
-from rdbench.store import PLANS, Store
+from rdbench.schema import TABLES, known
+from rdbench.storage import PLANS
+from rdbench.store import Store
 
 CIRCUMSTANCES = frozenset((
     "sweep", "dataset", "config", "created_at", "command", "evaluated_with", "device", "threads", "error",
@@ -60,7 +59,7 @@ def _better(
     if "failed" in (ours["status"], theirs["status"]):
         return other if ours["status"] == "failed" else one
     for name in sorted(set(ours) & set(theirs) - CIRCUMSTANCES):
-        if _known(ours[name]) and _known(theirs[name]) and ours[name] != theirs[name]:
+        if known(ours[name]) and known(theirs[name]) and ours[name] != theirs[name]:
             shown = " against ".join(
                 f"{store}: " + ", ".join(f"{key} {_words(row.get(key))}" for key in dict.fromkeys((*SHOWN, name)))
                 for store, row in (one, other)
@@ -69,7 +68,7 @@ def _better(
                 f"run {run_id} has two answers, which differ in {name}: {shown}; remove one of them with "
                 f"rdbench runs STORE rm {run_id}"
             )
-    return other if sum(map(_known, theirs.values())) > sum(map(_known, ours.values())) else one
+    return other if sum(map(known, theirs.values())) > sum(map(known, ours.values())) else one
 
 
 def _copy(store: Store, into: Store, run_ids: Sequence[str], finished: set[str]) -> None:
@@ -86,11 +85,7 @@ def _copy(store: Store, into: Store, run_ids: Sequence[str], finished: set[str])
         for table in reversed(TABLES):
             rows = store.arrow(table, run_ids)
             if rows is not None:
-                into.write_compacted(table, rows.filter(pc.field("run_id").isin(list(run_ids))))
-
-
-def _known(value: Any) -> bool:
-    return value is not None and value == value
+                into.write_compacted(table, rows)
 
 
 def _words(value: Any) -> str:

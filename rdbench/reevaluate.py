@@ -1,6 +1,5 @@
 """Finished runs, measured again from their checkpoints."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,15 @@ import numpy as np
 import torch
 
 from rdbench import data
-from rdbench.config import make_run
 from rdbench.errors import UserError, unknown
 from rdbench.evaluate import measure
 from rdbench.family import TOY_DATASET
 from rdbench.images import Images
 from rdbench.provenance import command
+from rdbench.rows import read_config
 from rdbench.run import Splits
 from rdbench.samples import load_model
-from rdbench.schema import Column
+from rdbench.schema import Column, known
 from rdbench.store import Store
 
 SPLITS = ("test", "valid", "train")
@@ -41,7 +40,7 @@ def reevaluate(
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    run = make_run(json.loads(row["config"]))
+    run = read_config(row["config"])
     if run.dataset == TOY_DATASET:
         raise UserError(
             f"run {row['run_id']} is of the toy, whose numbers are exact; there is nothing to measure again"
@@ -56,7 +55,7 @@ def reevaluate(
     measured = measure(model, images, iwae, run.rate_samples, progress)
     prefix = "" if split == "test" else f"{split}_"
     columns = {f"{prefix}{name}": value for name, value in measured.summary().items()}
-    new = {name: value for name, value in columns.items() if not _known(row.get(name))}
+    new = {name: value for name, value in columns.items() if not known(row.get(name))}
     per_image: dict[str, Column] = {}
     if split == "test":
         per_image = {f"iwae_{k}": bound.astype(np.float32) for k, bound in measured.iwae.items()}
@@ -67,8 +66,4 @@ def reevaluate(
 def is_measured(row: Mapping[str, Any], iwae: Sequence[int], split: str) -> bool:
     """Whether a row has all of these already."""
     prefix = "" if split == "test" else f"{split}_"
-    return all(_known(row.get(f"{prefix}iwae_{k}")) for k in iwae)
-
-
-def _known(value: Any) -> bool:
-    return value is not None and value == value
+    return all(known(row.get(f"{prefix}iwae_{k}")) for k in iwae)

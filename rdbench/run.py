@@ -25,7 +25,8 @@ from rdbench.pieces import Pieces
 from rdbench.provenance import describe
 from rdbench.schema import Column, Record
 from rdbench.state import State
-from rdbench.train import DivergedError, Epoch, Step, Training, require_finite
+from rdbench.totals import DivergedError, require_finite
+from rdbench.train import Epoch, Step, Training
 
 SUBSET_SEED = 0
 """Rows stand sorted by class in places, so a subset is drawn by a shuffle that all runs share."""

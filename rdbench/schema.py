@@ -98,12 +98,19 @@ def dated(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Mapping[str,
     return {**columns, "created_at": [row["created_at"]] * len(columns["run_id"])}
 
 
+def known(value: Any) -> bool:
+    """Whether a cell holds something: neither nothing nor NaN."""
+    return value is not None and value == value
+
+
 def to_parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:
+    """Columns as a Parquet file of that table."""
     fields = [pa.field(name, SCHEMAS[table].get(name, OTHERS[table])) for name in columns]
     return serialized(pa.table(dict(columns), schema=pa.schema(fields)))
 
 
 def serialized(table: pa.Table) -> memoryview:
+    """A table as a Parquet file, compressed by zstd."""
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer, compression="zstd")
     return memoryview(buffer.getvalue())

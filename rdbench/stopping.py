@@ -9,8 +9,6 @@ from rdbench.errors import UserError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SMALLEST_RESERVE = 2.0
-
-
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 

@@ -13,6 +13,11 @@ from pyarrow import fs
 
 from rdbench.errors import UserError
 
+PLANS = "plans"
+CHECKPOINTS = "checkpoints"
+CLAIMS = "claims"
+"""The folders of a store beside those of its tables."""
+
 ATTEMPTS = 10
 """How often a server is asked before a request counts as failed."""
 
@@ -42,10 +47,10 @@ def open_storage(location: str | Path) -> "Storage":
     return RemoteStorage(filesystem, path, text)
 
 
-def cannot_write(storage: object, error: OSError) -> UserError:
-    """What a user is told whose store takes no more."""
+def cannot_write(storage: object, error: OSError, then: str = "earlier runs are whole") -> UserError:
+    """What a user is told whose store takes no more, and what is so or is to be done then."""
     why = error.strerror or str(error).splitlines()[0]
-    return UserError(f"cannot write to the store {storage}: {why}; earlier runs are whole")
+    return UserError(f"cannot write to the store {storage}: {why}; {then}")
 
 
 class Storage:

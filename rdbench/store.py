@@ -5,9 +5,7 @@ row has everything else.
 """
 
 import hashlib
-import json
 import math
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +37,7 @@ from rdbench.schema import (
     to_parquet,
     typed,
 )
-from rdbench.storage import cannot_write, open_storage
+from rdbench.storage import CHECKPOINTS, CLAIMS, PLANS, cannot_write, open_storage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +45,6 @@ if TYPE_CHECKING:
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
 """What reading a file raises that is no table of ours."""
 
-PLANS = "plans"
-CHECKPOINTS = "checkpoints"
-CLAIMS = "claims"
 COMPACTED = "compacted-"
 RUNS_A_FILE = 1000
 
@@ -93,44 +88,7 @@ class Store:
         try:
             self.storage.prepare(*TABLES, CHECKPOINTS, PLANS, CLAIMS)
         except OSError as error:
-            raise UserError(f"cannot write to the store {self}: {_why(error)}; name another") from None
-
-    def announce(self, sweep: str, command: str, runs: Mapping[str, str]) -> None:
-        """Note the runs that a sweep is to have, each id with what it is in words, so that a gap can be seen later.
-
-        Raises:
-            UserError: the store cannot be written.
-        """
-        plan = json.dumps({"sweep": sweep, "command": command, "runs": dict(runs)}, ensure_ascii=False, indent=0)
-        name = hashlib.sha256(plan.encode()).hexdigest()[:16]
-        try:
-            self.storage.write(f"{PLANS}/{name}.json", plan.encode())
-        except OSError as error:
-            raise UserError(f"cannot write to the store {self}: {_why(error)}; name another") from None
-
-    def missing(self, finished: Collection[str]) -> tuple[list[str], list[str]]:
-        """A line for each announced run that is not among those ``finished``, and for each plan that cannot be read."""
-        plans, skipped = self._plans()
-        lines = {
-            run_id: plain(f"run {run_id} ({words}) is missing; finish it with: {command}")
-            for runs, command in plans
-            for run_id, words in runs.items()
-            if run_id not in finished
-        }
-        return list(lines.values()), skipped
-
-    def planned(self) -> dict[str, str]:
-        """What each announced run is in words, by its id."""
-        return {run_id: words for runs, _ in self._plans()[0] for run_id, words in runs.items()}
-
-    def _plans(self) -> tuple[list[tuple[dict[str, str], str]], list[str]]:
-        plans, skipped = [], []
-        for name in self.storage.names(PLANS, ".json"):
-            try:
-                plans.append(_planned(json.loads(self.storage.read(name))))
-            except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                skipped.append(plain(f"{self.storage}/{name}: not the plan of a sweep"))
-        return plans, skipped
+            raise cannot_write(self, error, "name another") from None
 
     def write(self, record: Record) -> None:
         """Keep a record; its row comes last.
@@ -387,41 +345,3 @@ class Store:
             return names
         wanted = {f"{table}/{run_id}.parquet" for run_id in run_ids}
         return [name for name in names if COMPACTED in name or name in wanted]
-
-
-class News:
-    """Which runs have got a row, or a newer one, since it was made."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.before = store.storage.modified("runs")
-        self.compacted: set[str] = set()
-
-    def finished(self, run_ids: Collection[str]) -> set[str]:
-        """Those of ``run_ids`` that have."""
-        now = self.store.storage.modified("runs")
-        for name in now:
-            if COMPACTED in name and name not in self.before:
-                self.compacted |= self.store.ids_in(name)
-                self.before[name] = now[name]
-        names = {run_id: f"runs/{run_id}.parquet" for run_id in run_ids}
-        written = {run_id for run_id, name in names.items() if now.get(name) not in (None, self.before.get(name))}
-        return written | self.compacted & set(run_ids)
-
-
-def _planned(plan: Any) -> tuple[dict[str, str], str]:
-    """The runs of a plan, each with what it is in words, and the command that finishes them.
-
-    Raises:
-        AttributeError, IndexError, KeyError, TypeError, ValueError: it is no plan, or its command none that we write.
-    """
-    runs, command = dict(plan["runs"].items()), plan["command"]
-    if not all(RUN_ID.fullmatch(run_id) and isinstance(words, str) for run_id, words in runs.items()):
-        raise ValueError("its runs are none")
-    if not command.startswith("rdbench ") or shlex.join(shlex.split(command)) != command:
-        raise ValueError("its command is none of ours")  # whom we tell to type it would run it
-    return runs, command
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or str(error).splitlines()[0]

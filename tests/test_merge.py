@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rdbench.announced import announce, announced
 from rdbench.errors import UserError
 from rdbench.merge import merge
 from rdbench.schema import TABLES, Record
@@ -21,7 +22,7 @@ def make_store(tmp_path):
             history = {"run_id": [run_id], "epoch": [1], "valid_rate": [1.0]}
             weights = {"weight": np.full(2, len(run_id), np.float32)}
             store.write(Record(run_id, row | values, history, examples, weights))
-        store.announce(name, f"rdbench sweep {name}", dict.fromkeys(runs, "words"))
+        announce(store.storage, name, f"rdbench sweep {name}", dict.fromkeys(runs, "words"))
         if compacted:
             store.compact()
         return store
@@ -44,7 +45,7 @@ def test_equal_runs_count_once_and_everything_comes_along(make_store, tmp_path, 
         rows = into.read(table, columns=["run_id", "status", "index", "epoch", "rate"]).frame
         assert len(rows) == {"runs": 3, "history": 3, "examples": 6}[table]
     assert into.load_weights("cc")["weight"].tolist() == [2, 2]
-    assert set(into.planned()) == {"aa", "bb", "cc"}
+    assert set(announced(into.storage)) == {"aa", "bb", "cc"}
     assert merge([one, other], into) == (0, 3)
 
 

@@ -25,6 +25,7 @@ from safetensors.numpy import save as save_weights
 
 import rdbench
 from rdbench.__main__ import main
+from rdbench.announced import announce, missing
 from rdbench.checkpoint import Checkpoint
 from rdbench.claims import Claims, owners
 from rdbench.config import RunConfig, make_run
@@ -32,6 +33,7 @@ from rdbench.data import load
 from rdbench.data.dataset import pack
 from rdbench.data.files import cache_folder, load_packed
 from rdbench.errors import UserError
+from rdbench.execute.news import News
 from rdbench.host import StoppedError
 from rdbench.images import Images
 from rdbench.plots import draw
@@ -40,7 +42,7 @@ from rdbench.report import FORMATS, assemble
 from rdbench.run import make_model, peak_memory
 from rdbench.samples import load_model
 from rdbench.state import State, UnreadableStateError, _digest
-from rdbench.store import News, Store
+from rdbench.store import Store
 from rdbench.sweep import load_sweep
 from rdbench.toy.tables import optimal
 from rdbench.train import Epoch, Training
@@ -828,7 +830,7 @@ def test_the_words_of_a_plan_are_shown_plainly(store, rdbench_command):
     put(store, row())
     plan = {"runs": {"a": f"{ESCAPE}<script>\n\ud800"}, "command": f"rdbench sweep '{ESCAPE}'"}
     store.storage.write("plans/x.json", json.dumps(plan).encode())
-    (line,), _ = store.missing({row()["run_id"]})
+    (line,), _ = missing(store.storage, {row()["run_id"]})
     assert line.isprintable()
     for name in FORMATS:
         code, out, _ = rdbench_command("report", store, "--format", name)
@@ -950,7 +952,7 @@ def whole(tmp_path_factory):
         for table, index in {"history": "epoch", "examples": "index"}.items():
             put(store, {"run_id": run["run_id"], index: 1, "rate": 1.0, "distortion": 80.0}, table=table)
         store.storage.write(store.checkpoint(run["run_id"]), save_weights({"weight": np.zeros(1, np.float32)}))
-    store.announce("demo", "rdbench sweep demo", {run["run_id"]: "words" for run in runs})
+    announce(store.storage, "demo", "rdbench sweep demo", {run["run_id"]: "words" for run in runs})
     return Path(str(store))
 
 

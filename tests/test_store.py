@@ -124,14 +124,6 @@ def test_a_compaction_that_stops_half_way_loses_and_repeats_nothing(store, monke
     assert sorted(store.read("examples").frame["run_id"]) == ["a"] * 3 + ["b"] * 3 + ["c"] * 3
 
 
-def test_an_announced_run_without_a_row_is_missing(store):
-    store.announce("demo", "rdbench sweep demo", {"a": "--- β 1", "b": "-+v β 1"})
-    store.write(record("a"))
-    missing, skipped = store.missing(store.finished())
-    assert missing == ["run b (-+v β 1) is missing; finish it with: rdbench sweep demo"]
-    assert not skipped
-
-
 def test_a_run_that_failed_is_done_again_and_its_newest_row_counts(store):
     store.write(record("a", status="failed", created_at="2026-01-01T00:00:00"))
     store.write(record("b", created_at="2026-01-01T00:00:00"))

@@ -9,7 +9,8 @@ from rdbench.family import parse_family
 from rdbench.images import Images
 from rdbench.models import VAE
 from rdbench.run import make_model
-from rdbench.train import MOST_SKIPPED, DivergedError, Training, normalize_gradients
+from rdbench.totals import MOST_SKIPPED, DivergedError
+from rdbench.train import Training, normalize_gradients
 
 CONFIG = RunConfig(precision="float32", width=0.05, latent_dim=4, pseudo_inputs=3, epochs=2, batch_size=16)
 

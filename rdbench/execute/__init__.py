@@ -1,6 +1,5 @@
 """Where runs run: here, in processes, on a cluster."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +8,10 @@ import pandas as pd
 from rich.console import Console
 
 from rdbench import data
+from rdbench.announced import announce
 from rdbench.checkpoint import Checkpoint, unfinished
 from rdbench.claims import Claims
-from rdbench.config import RunConfig, make_run
+from rdbench.config import RunConfig
 from rdbench.errors import InterruptedSweepError, UserError, unknown
 from rdbench.execute.here import Here
 from rdbench.execute.processes import Processes
@@ -22,6 +22,7 @@ from rdbench.progress import Display
 from rdbench.provenance import command
 from rdbench.report.cells import runs_table
 from rdbench.report.formats import aligned
+from rdbench.rows import read_config
 from rdbench.run import pick_device
 from rdbench.stopping import Signals
 from rdbench.store import Store
@@ -32,7 +33,6 @@ __all__ = ["Limits", "do_again", "make_executor", "run_sweep"]
 
 UNFINISHED = 3
 """The exit code of a sweep that ended before all its runs were done, as its user wanted."""
-
 
 EXECUTORS = ("local", "ray")
 
@@ -80,7 +80,7 @@ def do_again(
     Raises:
         UserError: the data is not what a run was described with.
     """
-    again = {row["run_id"]: make_run(json.loads(row["config"])) for row in rows.to_dict("records")}
+    again = {row["run_id"]: read_config(row["config"]) for row in rows.to_dict("records")}
     for run_id, run in again.items():
         if run.run_id(data.checksum(run.dataset, data_dir)) != run_id:
             raise UserError(f"run {run_id} was described with other data than what {run.dataset} is here")
@@ -106,7 +106,7 @@ def do_runs(
         data.make_ready(name, data_dir)  # before any training
     store.prepare()
     words = {run_id: run.label(varying) for run_id, run in planned.runs.items()}
-    store.announce(sweep, command(), words)
+    announce(store.storage, sweep, command(), words)
     kept = len(planned.runs) - len(planned.pending)
     note = f", {kept} of them already there" if kept else ""
     console.print(

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from rdbench.claims import Claims
 from rdbench.config import RunConfig
+from rdbench.execute.news import News
 from rdbench.execute.task import Task
 from rdbench.family import TOY_DATASET
 from rdbench.run import CHECKPOINT_SECONDS
 from rdbench.stopping import Deadline
-from rdbench.store import News, Store
+from rdbench.store import Store
 
 
 @dataclass(frozen=True)

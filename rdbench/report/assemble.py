@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rdbench import announced
 from rdbench.config import aim
 from rdbench.report.differences import against_baseline, paired_differences
 from rdbench.report.paper import against_paper
@@ -80,7 +81,7 @@ def assemble(
     rows = store.read("runs")
     runs = mark_frontier(sort_runs(select(rows.frame, families, betas, condition)))
     compared, skipped = None, list(rows.skipped)
-    missing, unread = store.missing(set(rows.frame["run_id"]))
+    missing, unread = announced.missing(store.storage, set(rows.frame["run_id"]))
     skipped += unread
     if baseline is not None:
         other = baseline.read("runs")

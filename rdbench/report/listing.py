@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
+from rdbench.announced import announced
 from rdbench.checkpoint import unfinished
 from rdbench.claims import owners
 from rdbench.config import aim
@@ -78,7 +79,7 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
             ],
         )
     begun, working = unfinished(store.storage), owners(store.storage)
-    planned = store.planned()
+    planned = announced(store.storage)
     known = set(rows.loc[rows["status"] != "failed", "run_id"])
     for run_id in dict.fromkeys((*working, *begun, *planned)):
         if run_id in known and run_id not in working:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from rdbench.announced import announce
 from rdbench.claims import Claims
 from rdbench.errors import UserError
 from rdbench.execute import do_again
@@ -80,7 +81,7 @@ def test_runs_that_failed_are_done_again(store, assert_same, tmp_path):
 def test_a_list_shows_what_is_done_running_unfinished_and_missing(store):
     row = row_of(store)
     store.extend(row["run_id"], {"status": "failed", "error": "its process was killed"}, {})
-    store.announce("more", "rdbench sweep more", {"r": "a run", "u": "another", "m": "a third"})
+    announce(store.storage, "more", "rdbench sweep more", {"r": "a run", "u": "another", "m": "a third"})
     store.storage.write("checkpoints/u.unfinished-a.safetensors", b"")
     with Claims(store.storage) as claims:
         claims.take(["r"])

@@ -53,16 +53,18 @@ def attempt(sweep, folder, jobs, budget):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("jobs", "budget"), [(1, 3.0), (2, 12.0)])
-def test_a_time_budget_is_kept_and_what_was_begun_goes_on(sweep, read_tables, tmp_path, jobs, budget):
-    """Budgets end within runs, which take several of them."""
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_time_budget_is_kept_and_what_was_begun_goes_on(sweep, read_tables, tmp_path, jobs):
+    """A budget of two thirds of what the run takes ends within it."""
     longer = sweep.with_values({"epochs": 120 * jobs, "family": "---", "beta": 1.0})
+    started = time.monotonic()
     assert attempt(longer, tmp_path / "undisturbed", jobs, None) == 0
+    budget = (time.monotonic() - started) * 2 / 3
     codes = []
     while not codes or codes[-1] == 3:
         codes.append(attempt(longer, tmp_path / "store", jobs, budget))
         assert len(codes) < 20
-    assert codes[-1] == 0 and len(codes) > 2
+    assert codes[-1] == 0 and len(codes) > 1
     ours, theirs = read_tables(tmp_path / "store"), read_tables(tmp_path / "undisturbed")
     for table in ours:
         pd.testing.assert_frame_equal(ours[table], theirs[table], check_exact=True)

@@ -1,0 +1,89 @@
+"""What an epoch adds up to, and whether it is still finite."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from rdbench.models import Terms
+
+MOST_SKIPPED = 10
+"""Steps without a finite loss and finite gradients that are left out before a run counts as diverged."""
+
+
+class DivergedError(ArithmeticError):
+    """The loss is no longer finite."""
+
+
+class Totals:
+    """Sums over an epoch, and the count of steps that were not finite, all kept on the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(2, device=device)  # of rate and distortion
+        self.count = torch.zeros((), device=device)
+        self.skipped = torch.zeros((), device=device)
+        self.last_skipped = torch.zeros((), device=device)  # a step, counted from 1; floats are exact up to 2**24
+        self.last_good = torch.full((3,), math.nan, device=device)  # a step, its rate and its distortion
+
+    def add(self, terms: Terms, finite: Tensor, step: int) -> Tensor:
+        """Take a step into account; 1 where it must change no weight, else 0.
+
+        Once there were too many such steps, all are: the weights stay as they were then, whenever that is noticed.
+        """
+        finite = finite & (self.skipped < MOST_SKIPPED)
+        means = torch.stack([terms.mean_rate, terms.mean_distortion]).detach()
+        self.sums += torch.where(finite, means, 0.0)
+        self.count += finite
+        self.last_skipped = torch.where(
+            finite | (self.skipped >= MOST_SKIPPED), self.last_skipped, torch.full_like(self.last_skipped, step + 1)
+        )
+        self.skipped = (self.skipped + ~finite).clamp(max=MOST_SKIPPED)
+        good = torch.cat([torch.full_like(means[:1], step + 1), means])
+        self.last_good = torch.where(finite, good, self.last_good)
+        return (~finite).float()
+
+    def check(self) -> None:
+        """Raise where too many steps were not finite.
+
+        Raises:
+            DivergedError: they were.
+        """
+        if int(self.skipped) < MOST_SKIPPED:
+            return
+        step, rate, distortion = self.last_good.tolist()
+        last = f"last finite at step {step:.0f}: R {rate:g}, D {distortion:g} nats" if step == step else "none before"
+        raise DivergedError(
+            f"{MOST_SKIPPED} steps without finite nats of rate and distortion, or without finite gradients, by step "
+            f"{int(self.last_skipped)}; {last}"
+        )
+
+    def means(self) -> tuple[float, float]:
+        """Rate and distortion over the finite steps of the epoch so far, NaN where there are none."""
+        self.check()
+        rate, distortion = (self.sums / self.count).tolist()
+        return rate, distortion
+
+    def begin_epoch(self) -> None:
+        """Start the sums again."""
+        self.sums = torch.zeros_like(self.sums)
+        self.count = torch.zeros_like(self.count)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it by name."""
+        return dict(vars(self))
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what ``tensors`` gave."""
+        for name, value in vars(self).items():
+            setattr(self, name, tensors[name].to(value.device).reshape(value.shape))
+
+
+def require_finite(when: str, *values: float) -> None:
+    """Raise where a rate or a distortion is not finite.
+
+    Raises:
+        DivergedError: one is not.
+    """
+    if not all(map(math.isfinite, values)):
+        raise DivergedError(f"found {', '.join(f'{value:g}' for value in values)} nats {when}")
