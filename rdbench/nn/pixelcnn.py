@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdbench.nn.gated import GATE_GAIN, keep_variance
+from rdbench.nn.gated import GATE_GAIN, gate, keep_variance
 
 RESIDUAL_GAIN = 0.1 * GATE_GAIN
 """Residual branches start small, so that twelve of them do not swell the signal."""
@@ -51,7 +51,7 @@ class GatedResidual(nn.Module):
         hidden = self.first(x)
         if self.skip is not None:
             hidden = hidden + self.skip(skipped)
-        return x + F.glu(self.second(F.glu(hidden, 1)), 1)
+        return x + gate(self.second(gate(hidden)))
 
 
 class StreamPair(nn.Module):
@@ -81,7 +81,7 @@ class Shrink(nn.Module):
 
     def forward(self, streams: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         down, right = streams
-        return F.glu(self.down(down), 1), F.glu(self.right(right), 1)
+        return gate(self.down(down)), gate(self.right(right))
 
 
 class Grow(nn.Module):
@@ -96,7 +96,7 @@ class Grow(nn.Module):
 
     def forward(self, streams: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         down, right = streams
-        return F.glu(self.down(down), 1), F.glu(self.right(right), 1)
+        return gate(self.down(down)), gate(self.right(right))
 
 
 class PixelCNN(nn.Module):
@@ -121,8 +121,8 @@ class PixelCNN(nn.Module):
         signs = 2 * images - 1  # so that padding, which is 0, is neither ink nor paper
         above = torch.stack([F.pad(signs, (0, 0, 1, -1)), context], 1)  # the image one row down
         left = torch.stack([F.pad(signs, (1, -1)), context], 1)  # the image one column right
-        down = F.glu(self.down_input(above), 1)
-        right = F.glu(self.above_input(above) + self.left_input(left), 1)
+        down = gate(self.down_input(above))
+        right = gate(self.above_input(above) + self.left_input(left))
         streams, passed = (down, right), []
         for index, layer in enumerate(self.descent):
             if index in (2, 4):

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rdbench.nn.gated import GATE_GAIN, GatedConv, GatedLinear, GatedUpsampling, transposed
+from rdbench.nn.gated import GATE_GAIN, GatedConv, GatedLinear, GatedUpsampling, gate, transposed
 
 
 def test_a_gated_layer_is_its_equation():
@@ -28,7 +28,7 @@ def test_same_padding_places_outputs_where_tensorflow_does(kernel, stride, size)
 @pytest.mark.parametrize(("kernel", "stride"), [(5, 1), (5, 2), (4, 1)])
 def test_upsampling_is_the_transpose_of_a_same_convolution(kernel, stride, monkeypatch):
     """⟨Cx, y⟩ = ⟨x, Cᵀy⟩, with the gates taken away."""
-    monkeypatch.setattr(F, "glu", lambda value, dim: value)
+    monkeypatch.setattr("rdbench.nn.gated.gate", lambda maps: maps)
     conv, transpose = GatedConv(2, 3, kernel, stride), GatedUpsampling(6, 1, kernel, stride)
     weight = conv.conv.weight.data  # (6, 2, k, k): a convolution 2 → 6, and a transposed one 6 → 2
     transpose.conv.weight.data = weight.transpose(0, 1).flip(2, 3) if stride == 1 else weight
@@ -52,3 +52,20 @@ def test_the_gain_keeps_the_variance():
         (GatedUpsampling(32, 64, 5, 2), 14),
     ):
         assert layer(torch.randn(4, 32, side, side)).var().item() == pytest.approx(1, abs=0.35)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("channels", [1, 3, 16, 64])
+def test_the_gate_is_torchs_in_either_layout(dtype, channels):
+    both = torch.randn(2, 2 * channels, 5, 3, dtype=dtype)
+    expected = both.clone().requires_grad_()
+    weights = torch.randn(2, channels, 5, 3, dtype=dtype)
+    (F.glu(expected, 1) * weights).sum().backward()
+    for layout in (torch.contiguous_format, torch.channels_last):
+        maps = both.clone().contiguous(memory_format=layout).requires_grad_()
+        results = gate(maps)
+        assert results.is_contiguous(memory_format=layout)
+        (results * weights).sum().backward()
+        assert maps.grad.is_contiguous(memory_format=layout)
+        torch.testing.assert_close(results, F.glu(expected, 1))
+        torch.testing.assert_close(maps.grad, expected.grad)
