@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from string import Template
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from rdbench.errors import plain
 from rdbench.report.assemble import Report
 from rdbench.report.cells import Cells
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def page(report: Report, tables: list[Cells], headline: str, figures: Mapping[str, Figure]) -> str:
+
+def page(report: Report, tables: list[Cells], headline: str, figures: Mapping[str, "Figure"]) -> str:
     """The page; every text from the store is escaped."""
     template = Template((files("rdbench.report") / "page.html").read_text(encoding="utf-8"))
     lines = [*report.regressions, *report.problems]
@@ -33,7 +35,7 @@ def _escaped(words: str) -> str:
     return escape(plain(words))
 
 
-def _figure(name: str, figure: Figure) -> str:
+def _figure(name: str, figure: "Figure") -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     encoded = base64.b64encode(buffer.getvalue()).decode()

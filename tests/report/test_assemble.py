@@ -186,14 +186,22 @@ def test_paired_differences_see_through_noise_that_images_share(make_store):
     assert close["low"] <= close["difference"] <= close["high"]
 
 
-def test_the_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
-    from rdbench.report.differences import interval
+def test_bootstrap_intervals_cover_the_truth_about_as_often_as_they_say():
+    from rdbench.report.differences import intervals
 
-    generator = np.random.default_rng(1)
-    covered = sum(
-        low <= 0.3 <= high for low, high in (interval(generator.normal(0.3, 2, 100), 0.95) for _ in range(100))
-    )
-    assert 86 <= covered <= 100
+    low, high = intervals(np.random.default_rng(1).normal(0.3, 2, (100, 100)), 0.95)
+    assert 86 <= np.sum((low <= 0.3) & (high >= 0.3)) <= 100
+
+
+def test_bootstrap_intervals_are_those_of_scipy():
+    from scipy.stats import bootstrap
+
+    from rdbench.report.differences import intervals
+
+    differences = np.random.default_rng(1).exponential(2, (3, 400))
+    for difference, low, high in zip(differences, *intervals(differences, 0.9), strict=True):
+        theirs = bootstrap((difference,), np.mean, confidence_level=0.9, method="percentile", rng=0).confidence_interval
+        assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
 
 
 def test_a_baseline_is_matched_on_description_and_noise_is_no_regression(make_store):
