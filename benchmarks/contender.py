@@ -1,4 +1,8 @@
-"""One side of benchmarks/training.py: reads numbers of steps, trains them, prints images a second."""
+"""One side of benchmarks/training.py or evaluation.py: reads amounts of work, does each, prints its speed.
+
+The work is steps of training, given in images a second, or images of which IWAE-100 is estimated, given in draws of z a
+second over all images.
+"""
 
 import sys
 import tempfile
@@ -11,16 +15,18 @@ import numpy as np
 import torch
 
 IMAGES = 5000
+DRAWS = 100
 
 
 def bits() -> np.ndarray:
     return (np.random.default_rng(0).random((IMAGES, 28, 28)) < 0.13).astype(np.uint8)
 
 
-def rdbench(signs: str, batch: int, width: float):
-    """The training loop of rdbench, in pieces of an endless epoch."""
+def rdbench(task: str, signs: str, batch: int, width: float):
+    """The training loop of rdbench, in pieces of an endless epoch; its evaluation."""
     from rdbench.config import make_run
     from rdbench.data.dataset import pack
+    from rdbench.evaluate import measure
     from rdbench.family import parse_family
     from rdbench.images import Images
     from rdbench.run import make_model
@@ -28,7 +34,10 @@ def rdbench(signs: str, batch: int, width: float):
 
     config = make_run(parse_family(signs)._asdict() | {"batch_size": batch, "width": width, "epochs": 1000})
     images = Images.on(torch.device("cpu"), pack(bits()))
-    training = Training(make_model(config), images, images[:1], config)
+    model = make_model(config)
+    if task == "evaluate":
+        return lambda count: measure(model, images[:count], [DRAWS])
+    training = Training(model, images, images[:1], config)
 
     class EnoughError(Exception):
         pass
@@ -48,14 +57,24 @@ def rdbench(signs: str, batch: int, width: float):
     return train
 
 
-def plain(signs: str, batch: int, width: float):
-    """What one writes first: a DataLoader, Adam, a progress that reads the loss."""
+def plain(task: str, signs: str, batch: int, width: float):
+    """What one writes first: a DataLoader, Adam, a progress that reads the loss; the whole model once for each draw."""
     from torch.utils.data import DataLoader, TensorDataset
 
     from rdbench.family import parse_family
     from rdbench.models import Size, build
 
     model = build(parse_family(signs), Size(width))
+    if task == "evaluate":
+
+        @torch.no_grad()
+        def evaluate(count: int) -> None:
+            images = torch.from_numpy(bits()[:count]).float()
+            for some in images.split(batch):
+                terms = [model(some, 1) for _ in range(DRAWS)]
+                torch.cat([-one.rate - one.distortion for one in terms]).logsumexp(0)
+
+        return evaluate
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
     loader = DataLoader(TensorDataset(torch.from_numpy(bits()).float()), batch_size=batch, shuffle=True, drop_last=True)
 
@@ -73,8 +92,8 @@ def plain(signs: str, batch: int, width: float):
     return train
 
 
-def pythae(signs: str, batch: int, width: float):
-    """Pythae's VAE and BaseTrainer on the same encoder and decoder networks."""
+def pythae(task: str, signs: str, batch: int, width: float):
+    """Pythae's VAE, its BaseTrainer and its ``get_nll`` on the same encoder and decoder networks."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE, VAEConfig
     from pythae.models.base.base_utils import ModelOutput
@@ -108,6 +127,9 @@ def pythae(signs: str, batch: int, width: float):
     vae = VAE(config, Encoder(), Decoder())
     data = BaseDataset(torch.from_numpy(bits()).float()[:, None], torch.zeros(IMAGES))
 
+    if task == "evaluate":
+        return lambda count: vae.get_nll(data.data[:count], n_samples=DRAWS, batch_size=DRAWS)
+
     def train(steps: int) -> None:
         part = BaseDataset(data.data[: steps * batch], data.labels[: steps * batch])
         settings = BaseTrainerConfig(
@@ -125,14 +147,15 @@ started: list[float] = []
 
 
 def main() -> None:
-    kind, signs, batch, width = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    kind, task, signs, batch, width = *sys.argv[1:4], int(sys.argv[4]), float(sys.argv[5])
     answers, sys.stdout = sys.stdout, sys.stderr  # what a trainer prints must not be taken for an answer
-    train = {"rdbench": rdbench, "plain": plain, "pythae": pythae}[kind](signs, batch, width)
+    work = {"rdbench": rdbench, "plain": plain, "pythae": pythae}[kind](task, signs, batch, width)
     for line in sys.stdin:
-        steps = int(line)
+        amount = int(line)
         started.append(time.perf_counter())
-        train(steps)
-        print(steps * batch / (time.perf_counter() - started[-1]), file=answers, flush=True)
+        work(amount)
+        done = amount * (batch if task == "train" else DRAWS)
+        print(done / (time.perf_counter() - started[-1]), file=answers, flush=True)
 
 
 if __name__ == "__main__":

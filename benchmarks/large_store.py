@@ -11,40 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from invented import record
 from machine import table_and_parquet
 
-from rdbench.config import RunConfig
-from rdbench.family import FAMILIES
-from rdbench.schema import Record
 from rdbench.store import Store
 
 IMAGES = 100
-SHA256 = "d" * 64
-
-
-def record(number: int, generator: np.random.Generator) -> Record:
-    """An invented run: somewhere above R + D = 80 nats."""
-    family = FAMILIES[number % 12]
-    config = RunConfig(**family._asdict(), beta=round(0.1 + 0.001 * (number // 12), 3), seed=number, iwae=(1, 5, 50))
-    rate = generator.uniform(0, 60)
-    distortion = 80 - rate + generator.exponential(5)
-    run_id = config.run_id(SHA256)
-    row = config.model_dump(mode="json", exclude={"iwae"}) | {
-        "run_id": run_id, "status": "ok", "error": None, "family": family.words, "config": config.model_dump_json(),
-        "dataset_sha256": SHA256, "test_images": IMAGES, "entropy": None, "train_seconds": 1.0, "sweep": "invented",
-        "command": "invented", "rate": rate, "distortion": distortion, "elbo": -(rate + distortion),
-        "iwae_1": -(rate + distortion), "iwae_5": 0.5 - rate - distortion, "iwae_50": 1 - rate - distortion,
-    }  # fmt: skip
-    row |= {f"{name}_se": 0.2 for name in ("rate", "distortion", "elbo", "iwae_1", "iwae_5", "iwae_50")}
-    noise = generator.normal(size=IMAGES)
-    examples = {
-        "run_id": [run_id] * IMAGES,
-        "index": np.arange(IMAGES),
-        "rate": rate + noise,
-        "distortion": distortion + noise,
-    }
-    history = {"run_id": [run_id], "epoch": [1], "beta": [1.0], "valid_rate": [rate], "valid_distortion": [distortion]}
-    return Record(run_id, row, history, examples, {"weight": np.zeros(1, np.float32)})
 
 
 def seconds(*command: str) -> float:
@@ -66,7 +38,7 @@ def main() -> None:
         store = Store(Path(folder) / "store")
         store.prepare()
         for number in range(options.runs):
-            store.write(record(number, generator))
+            store.write(record(number, IMAGES, generator))
         commands = {
             "report": ["report", str(store)],
             "report --format html": ["report", str(store), "--format", "html"],
