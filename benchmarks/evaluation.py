@@ -13,15 +13,15 @@ from machine import describe
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--family", action="append", help="signs of a family; by default four")
+    parser.add_argument("--family", action="append", help="signs of a family; by default three")
     parser.add_argument("--pythae", help="the Python of an environment with Pythae")
     parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--images", type=int, default=100, help="in a turn; a tenth of it with autoregressive decoders")
+    parser.add_argument("--images", type=int, default=50, help="in a turn; a tenth of it with autoregressive decoders")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each contender")
     parser.add_argument("--out", type=Path, help="write a row per turn to this Parquet file")
     options = parser.parse_args()
     rows = []
-    for family in options.family or ["---", "+-v", "-+-", "++v"]:
+    for family in options.family or ["---", "-+-", "++v"]:
         images = options.images if family[1] == "-" else max(1, options.images // 10)
         rows += contest("evaluate", family, images, options.width, images, options.repeats, options.pythae)
         print(summary(rows), flush=True)

@@ -119,6 +119,9 @@ def draw(frame: pd.DataFrame, slopes: pd.DataFrame, path: Path) -> None:
             axes.set_ylim(points_limit(frame, axis, what))
             axes.yaxis.set_major_locator(LogLocator(numticks=6))
             axes.yaxis.set_minor_formatter(NullFormatter())
+            values = sorted(set(frame.loc[frame["axis"] == axis, "value"]))
+            axes.set_xticks(values, [f"{value:,g}" for value in values])
+            axes.minorticks_off()
             axes.legend(loc="upper left")
         figure.savefig(path)
 

@@ -192,6 +192,8 @@ class Training:
             shapes = {name: value.shape for name, value in values.items()}
             if shapes != {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}:
                 raise ValueError("its optimizer is of another model")  # Adam does not look, and would write beyond
+            for name in ("exp_avg", "exp_avg_sq"):  # nor at the layout, which must be the parameter's
+                values[name] = torch.empty_like(parameter).copy_(values[name])
         self.totals.load(state.part("totals"))
         self.order = state.tensors["order"].to(self.device)
         if len(self.order) and not torch.equal(
