@@ -61,6 +61,8 @@ def _plan(plan: Any) -> tuple[dict[str, str], str]:
     runs, command = dict(plan["runs"].items()), plan["command"]
     if not all(RUN_ID.fullmatch(run_id) and isinstance(words, str) for run_id, words in runs.items()):
         raise ValueError("its runs are none")
+    if not isinstance(command, str):
+        raise TypeError("its command is no text")
     words = shlex.split(command)
     if words[:1] != ["rdbench"] or shlex.join(words) != command:
         raise ValueError("its command is none of ours")  # whom we tell to type it would run it

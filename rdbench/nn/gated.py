@@ -97,7 +97,7 @@ class _NarrowGate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, both: Tensor) -> Tensor:
         values, gates = both.chunk(2, -1)
-        opened = gates.contiguous().sigmoid_()
+        opened = gates.clone(memory_format=torch.contiguous_format).sigmoid_()
         ctx.save_for_backward(values, opened)
         return values * opened
 

@@ -56,14 +56,15 @@ def test_the_gain_keeps_the_variance():
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("channels", [1, 3, 16, 64])
-def test_the_gate_is_torchs_in_either_layout(dtype, channels):
-    both = torch.randn(2, 2 * channels, 5, 3, dtype=dtype)
+@pytest.mark.parametrize(("images", "height", "width"), [(2, 5, 3), (2, 1, 1), (1, 1, 1)])
+def test_the_gate_is_torchs_in_either_layout(dtype, channels, images, height, width):
+    both = torch.randn(images, 2 * channels, height, width, dtype=dtype)
     expected = both.clone().requires_grad_()
-    weights = torch.randn(2, channels, 5, 3, dtype=dtype)
+    weights = torch.randn(images, channels, height, width, dtype=dtype)
     (F.glu(expected, 1) * weights).sum().backward()
     for layout in (torch.contiguous_format, torch.channels_last):
         maps = both.clone().contiguous(memory_format=layout).requires_grad_()
-        results = gate(maps)
+        results = gate(2 * maps / 2)
         assert results.is_contiguous(memory_format=layout)
         (results * weights).sum().backward()
         assert maps.grad.is_contiguous(memory_format=layout)
