@@ -21,14 +21,18 @@ COLUMNS = ["family", "seed", "precision", "rate", "elbo", "train_seconds"]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--sweep", default="demo")
-    parser.add_argument("--family", nargs="+", default=["---", "-+-"])
+    parser.add_argument("--family", action="append", help="signs of a family; by default --- and -+-")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings")
     parser.add_argument("--bound", type=float, default=0.5, help="nats within which bfloat16 is held")
     parser.add_argument("--out", type=Path, help="write a row per run to this Parquet file")
     options = parser.parse_args()
     values = dict(setting.split("=", 1) for setting in options.set)
-    values |= {"family": options.family, "seed": list(range(options.seeds)), "precision": ["float32", "bfloat16"]}
+    values |= {
+        "family": options.family or ["---", "-+-"],
+        "seed": list(range(options.seeds)),
+        "precision": ["float32", "bfloat16"],
+    }
     with tempfile.TemporaryDirectory() as store:
         run_sweep(load_sweep(options.sweep).with_values(values), store)
         rows = Store(store).read("runs").frame[COLUMNS]
