@@ -65,25 +65,25 @@ def plain(task: str, signs: str, batch: int, width: float):
     from rdbench.models import Size, build
 
     model = build(parse_family(signs), Size(width))
+    images = torch.from_numpy(bits()).float()
     if task == "evaluate":
 
         @torch.no_grad()
         def evaluate(count: int) -> None:
-            images = torch.from_numpy(bits()[:count]).float()
-            for some in images.split(batch):
+            for some in images[:count].split(batch):
                 terms = [model(some, 1) for _ in range(DRAWS)]
                 torch.cat([-one.rate - one.distortion for one in terms]).logsumexp(0)
 
         return evaluate
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
-    loader = DataLoader(TensorDataset(torch.from_numpy(bits()).float()), batch_size=batch, shuffle=True, drop_last=True)
+    loader = DataLoader(TensorDataset(images), batch_size=batch, shuffle=True, drop_last=True)
 
     def train(steps: int) -> None:
         batches, losses = iter(loader), []
         for _ in range(steps):
-            (images,) = next(batches)
+            (some,) = next(batches)
             optimizer.zero_grad()
-            terms = model(images, 1)
+            terms = model(some, 1)
             loss = terms.mean_distortion + terms.mean_rate
             loss.backward()
             optimizer.step()

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -46,16 +47,25 @@ def evaluate(family: str, k: int) -> Callable[[], None]:
     return lambda: work(IMAGES)
 
 
-def report(runs: int) -> Callable[[], None]:
+def invent(folder: Path, runs: int) -> None:
     from planning import fill, write_sweep
 
+    from rdbench.store import Store
+
+    store = Store(folder / "store")
+    store.prepare()
+    fill(store, write_sweep(2 * runs, folder / "sweep.toml"), np.random.default_rng(0))  # every other run is there
+
+
+def report(runs: int) -> Callable[[], None]:
     from rdbench.report import FORMATS, assemble
     from rdbench.store import Store
 
     folder = Path(tempfile.mkdtemp())
+    inventor = get_context("spawn").Process(target=invent, args=(folder, runs))  # whose memory must not count
+    inventor.start()
+    inventor.join()
     store = Store(folder / "store")
-    store.prepare()
-    fill(store, write_sweep(2 * runs, folder / "sweep.toml"), np.random.default_rng(0))  # every other run is there
     return lambda: print(len(FORMATS["table"](assemble(store, [], [], None, None), "measures")), file=sys.stderr)
 
 
