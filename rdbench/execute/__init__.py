@@ -140,6 +140,16 @@ def _work_through(work: Work, executor: Executor, store: Store, display: Display
             display.end(record.run_id, record.row)  # a run counts as done once it is kept
         work.claims.release(outcome.task.runs)
         work.stopped = work.stopped or not outcome.records
+    _clear_states(store, work.claims)
+
+
+def _clear_states(store: Store, claims: Claims) -> None:
+    """Delete the states of finished runs: a process may be killed between keeping a run and deleting its state."""
+    left = unfinished(store.storage)
+    for run_id in left & store.finished() if left else ():
+        if claims.take([run_id]):  # else it is being done again
+            Checkpoint(store.storage, run_id).discard()
+            claims.release([run_id])
 
 
 def _interrupted(

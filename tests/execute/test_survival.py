@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from rdbench.checkpoint import Checkpoint, unfinished
+from rdbench.claims import Claims
 from rdbench.errors import UserError
 from rdbench.execute import Limits, run_sweep, task
+from rdbench.state import State
+from rdbench.store import Store
 
 KILLS = 50
 
@@ -64,6 +68,23 @@ def test_fifty_kills_lose_nothing_double_nothing_and_change_no_number(sweep, ass
             kills += 1
         assert_same(folder)
         shutil.rmtree(folder)
+
+
+def test_a_state_left_beside_a_finished_run_is_cleared_away_unless_the_run_is_being_done_again(
+    sweep, undisturbed, assert_same, tmp_path
+):
+    """As a process leaves it that is killed between keeping a run and deleting its state."""
+    shutil.copytree(undisturbed[1], folder := tmp_path / "store")
+    store = Store(folder)
+    left, done_again = sorted(store.finished())[:2]
+    for run_id in (left, done_again):
+        Checkpoint(store.storage, run_id).save(State({}, {}))
+    with Claims(store.storage) as claims:
+        assert claims.take([done_again])
+        assert not run_sweep(sweep, folder)
+        assert unfinished(store.storage) == {done_again}
+    assert not run_sweep(sweep, folder)
+    assert_same(folder)
 
 
 @pytest.mark.slow
