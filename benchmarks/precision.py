@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from machine import describe
 
-from rdbench.execute import run_sweep
+from rdbench.execute import make_executor, run_sweep
 from rdbench.store import Store
 from rdbench.sweep import load_sweep
 
@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--sweep", default="demo")
     parser.add_argument("--family", action="append", help="signs of a family; by default --- and -+-")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once, each in a process of its own")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings")
     parser.add_argument("--bound", type=float, default=0.5, help="nats within which bfloat16 is held")
     parser.add_argument("--out", type=Path, help="write a row per run to this Parquet file")
@@ -34,7 +35,8 @@ def main() -> None:
         "precision": ["float32", "bfloat16"],
     }
     with tempfile.TemporaryDirectory() as store:
-        run_sweep(load_sweep(options.sweep).with_values(values), store)
+        executor = make_executor("local", options.jobs, None, 1, 0)
+        run_sweep(load_sweep(options.sweep).with_values(values), store, executor=executor)
         rows = Store(store).read("runs").frame[COLUMNS]
     rows = rows.assign(neg_elbo=-rows["elbo"])
     by_seed = rows.pivot(index=["family", "seed"], columns="precision", values="neg_elbo")

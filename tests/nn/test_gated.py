@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rdbench.nn.gated import GATE_GAIN, GatedConv, GatedLinear, GatedUpsampling, gate, transposed
+from rdbench.nn.gated import GATE_GAIN, GatedConv, GatedLinear, GatedUpsampling, gate, in_phases
 
 
 def test_a_gated_layer_is_its_equation():
@@ -40,7 +40,7 @@ def test_upsampling_is_the_transpose_of_a_same_convolution(kernel, stride, monke
 def test_a_transposed_convolution_in_phases_is_torchs(kernel, stride, crop):
     x, weight, bias = torch.randn(2, 3, 6, 5), torch.randn(3, 4, kernel, kernel), torch.randn(4)
     expected = F.conv_transpose2d(x, weight, bias, stride)[..., crop : crop + 6 * stride, crop : crop + 5 * stride]
-    torch.testing.assert_close(transposed(x, weight, bias, stride, (crop, crop)), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(in_phases(x, weight, bias, stride, (crop, crop)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_gain_keeps_the_variance():
