@@ -16,6 +16,7 @@ import torch
 
 IMAGES = 5000
 DRAWS = 100
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def bits() -> np.ndarray:
@@ -33,8 +34,8 @@ def rdbench(task: str, signs: str, batch: int, width: float):
     from rdbench.train import Training
 
     config = make_run(parse_family(signs)._asdict() | {"batch_size": batch, "width": width, "epochs": 1000})
-    images = Images.on(torch.device("cpu"), pack(bits()))
-    model = make_model(config)
+    images = Images.on(DEVICE, pack(bits()))
+    model = make_model(config).to(DEVICE)
     if task == "evaluate":
         return lambda count: measure(model, images[:count], [DRAWS])
     training = Training(model, images, images[:1], config)
@@ -64,14 +65,14 @@ def plain(task: str, signs: str, batch: int, width: float):
     from rdbench.family import parse_family
     from rdbench.models import Size, build
 
-    model = build(parse_family(signs), Size(width))
+    model = build(parse_family(signs), Size(width)).to(DEVICE)
     images = torch.from_numpy(bits()).float()
     if task == "evaluate":
 
         @torch.no_grad()
         def evaluate(count: int) -> None:
             for some in images[:count].split(batch):
-                terms = [model(some, 1) for _ in range(DRAWS)]
+                terms = [model(some.to(DEVICE), 1) for _ in range(DRAWS)]
                 torch.cat([-one.rate - one.distortion for one in terms]).logsumexp(0)
 
         return evaluate
@@ -83,7 +84,7 @@ def plain(task: str, signs: str, batch: int, width: float):
         for _ in range(steps):
             (some,) = next(batches)
             optimizer.zero_grad()
-            terms = model(some, 1)
+            terms = model(some.to(DEVICE), 1)
             loss = terms.mean_distortion + terms.mean_rate
             loss.backward()
             optimizer.step()
@@ -154,6 +155,8 @@ def main() -> None:
         amount = int(line)
         started.append(time.perf_counter())
         work(amount)
+        if DEVICE.type == "cuda":
+            torch.cuda.synchronize()
         done = amount * (batch if task == "train" else DRAWS)
         print(done / (time.perf_counter() - started[-1]), file=answers, flush=True)
 

@@ -1,5 +1,6 @@
 """Sweeps: named grids of runs."""
 
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,9 @@ from typing import Any
 from rdbench.config import GRID_KEYS, OBJECTIVES, RunConfig, make_run
 from rdbench.errors import UserError, unknown
 from rdbench.family import FAMILIES, parse_family
+
+MOST_RUNS = 1_000_000
+"""Lists multiply: what asks for more than this, at 2 kB and some 20 µs each, is taken for a slip."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,11 @@ class Sweep:
         """Every run of the grid once, in the order of its keys; of several objectives each takes its own settings.
 
         Raises:
-            UserError: a value is refused.
+            UserError: a value is refused, or there are too many.
         """
+        count = math.prod(map(len, self.grid.values()))
+        if count > MOST_RUNS:
+            raise UserError(f"sweep {self.name}: found {count:,} runs; expected at most {MOST_RUNS:,}; shorten a list")
         families = [parse_family(family)._asdict() for family in self.grid["family"]]
         keys = [key for key in self.grid if key not in ("family", "seed")]
         others = [[(key, value) for value in self.grid[key]] for key in keys]

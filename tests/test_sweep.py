@@ -243,6 +243,7 @@ def test_every_key_can_be_wrong():
         ("epochs = 1.5", "epochs: found 1.5"),
         ("iwae = [1, 'a']", "iwae: found 'a'"),
         ("seed = [0, 0", "mine.toml is not valid TOML"),
+        (f"seed = {list(range(1000))}\nepochs = {list(range(1, 1001))}", "found 12,000,000 runs; expected at most"),
     ],
 )
 def test_a_broken_file_ends_a_command_with_2(tmp_path, text, told):
