@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import invented
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from machine import table_and_parquet
 
-from rdbench.config import RunConfig
 from rdbench.family import FAMILIES
 from rdbench.plan import plan
 from rdbench.schema import OTHERS, SCHEMAS
@@ -53,22 +53,10 @@ def fill(store: Store, sweep: Sweep, generator: np.random.Generator) -> int:
     runs = plan(sweep.runs(), store, None).runs
     finished = list(runs.items())[::2]
     for start in range(0, len(finished), RUNS_A_FILE):
-        rows = [row(run_id, run, sweep, generator) for run_id, run in finished[start : start + RUNS_A_FILE]]
+        rows = [invented.row(run_id, run, sweep.name, 2000, generator) for run_id, run in finished[start : start + RUNS_A_FILE]]
         fields = [pa.field(name, SCHEMAS["runs"].get(name, OTHERS["runs"])) for name in rows[0]]
         store.write_compacted("runs", pa.Table.from_pylist(rows, pa.schema(fields)))
     return len(runs)
-
-
-def row(run_id: str, run: RunConfig, sweep: Sweep, generator: np.random.Generator) -> dict:
-    """The invented row of a run: somewhere above R + D = 80 nats."""
-    rate, over = generator.uniform(0, 60), generator.exponential(5)
-    measures = {"rate": rate, "distortion": 80 - rate + over, "elbo": -80 - over, "iwae_50": -79 - over}
-    return {
-        "run_id": run_id, "sweep": sweep.name, "status": "ok", "error": None, "created_at": "2026-01-01T00:00:00+00:00",
-        **run.model_dump(mode="json", exclude={"iwae"}), "family": run.family.words, "config": run.model_dump_json(),
-        "dataset_sha256": "d" * 64, "command": "invented", "device": "cpu", "train_seconds": 1.0, "test_images": 2000,
-        **measures, **{f"{name}_se": 0.2 for name in measures},
-    }  # fmt: skip
 
 
 def measure(path: Path, store: Store) -> dict[str, float]:

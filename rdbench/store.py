@@ -128,11 +128,8 @@ class Store:
             skipped += map(plain, refused)
             if frame.empty:
                 raise self._empty(table, skipped)
-        if frame.duplicated(keys := list(KEYS[table])).any():
-            if "created_at" in frame:  # of a run that was done again, only the newest writing counts
-                newest = frame.groupby("run_id")["created_at"].transform("max")
-                frame = frame[(frame["created_at"] == newest) | newest.isna()]
-            frame = frame.drop_duplicates(keys, keep="last", ignore_index=True)
+        if frame.duplicated(list(KEYS[table])).any():
+            frame = frame[_newest(table, frame)].reset_index(drop=True)
         return Rows(frame, skipped)
 
     def _load(
@@ -257,12 +254,7 @@ class Store:
         if whole is None or not len(whole):
             return None
         keys = whole.select([name for name in (*KEYS[table], "created_at") if name in whole.column_names]).to_pandas()
-        newest = np.ones(len(keys), bool)
-        if "created_at" in keys:
-            last = keys.groupby("run_id")["created_at"].transform("max")
-            newest = ((keys["created_at"] == last) | last.isna()).to_numpy(copy=True)
-        newest[newest] = ~keys[newest].duplicated(list(KEYS[table])).to_numpy()
-        return whole.filter(pa.array(newest))
+        return whole.filter(pa.array(_newest(table, keys)))
 
     def extend(self, run_id: str, columns: Mapping[str, Any], per_image: Mapping[str, Column]) -> None:
         """Add columns to the row of a run, and to the rows of its test images.
@@ -345,3 +337,13 @@ class Store:
             return names
         wanted = {f"{table}/{run_id}.parquet" for run_id in run_ids}
         return [name for name in names if COMPACTED in name or name in wanted]
+
+
+def _newest(table: Table, rows: "pd.DataFrame") -> NDArray[np.bool_]:
+    """Which rows count: of a run that was done again those of its newest writing, and each of them once."""
+    counts = np.ones(len(rows), bool)
+    if "created_at" in rows:
+        last = rows.groupby("run_id")["created_at"].transform("max")
+        counts = ((rows["created_at"] == last) | last.isna()).to_numpy(copy=True)
+    counts[counts] = ~rows[counts].duplicated(list(KEYS[table]), keep="last").to_numpy()
+    return counts
