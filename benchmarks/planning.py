@@ -53,7 +53,8 @@ def fill(store: Store, sweep: Sweep, generator: np.random.Generator) -> int:
     runs = plan(sweep.runs(), store, None).runs
     finished = list(runs.items())[::2]
     for start in range(0, len(finished), RUNS_A_FILE):
-        rows = [invented.row(run_id, run, sweep.name, 2000, generator) for run_id, run in finished[start : start + RUNS_A_FILE]]
+        some = finished[start : start + RUNS_A_FILE]
+        rows = [invented.row(run_id, run, sweep.name, 2000, generator) for run_id, run in some]
         fields = [pa.field(name, SCHEMAS["runs"].get(name, OTHERS["runs"])) for name in rows[0]]
         store.write_compacted("runs", pa.Table.from_pylist(rows, pa.schema(fields)))
     return len(runs)
