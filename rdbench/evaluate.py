@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,14 +15,27 @@ from rdbench.images import Images
 from rdbench.models import VAE
 
 IMAGES_AT_ONCE = 100
-DECODED_DRAWS_AT_ONCE = {"cpu": 1, "cuda": 40}
-"""Draws of z for each image that are decoded at once, whatever k is: on a CPU as many as its caches hold."""
+DECODED_DRAWS_AT_ONCE = {"cpu": 1, "cuda": 8}
+"""Draws of z for each image that are decoded at once, whatever k is: on a CPU as many as its caches hold, on a GPU as
+many as take the memory that training takes at batch 128."""
 
 RATE_DRAWS_AT_ONCE = 8
 
 Arrays = Mapping[str, NDArray[np.float64]]
 Piece = Callable[[str, Callable[[], Arrays]], Arrays]
 """Gives the arrays that a piece of an evaluation computes, by its name; it may remember them from an earlier try."""
+
+
+@contextmanager
+def measuring() -> Iterator[None]:
+    """No gradients, and float32 as it is: left to itself, a GPU rounds what it convolves to the 10 bits of TF32."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def at_once(name: str, compute: Callable[[], Arrays]) -> Arrays:
@@ -88,7 +102,7 @@ class StreamingIWAE:
         return self.total / (self.drawn // self.k)
 
 
-@torch.no_grad()
+@measuring()
 def measure(
     model: VAE,
     images: Images | Tensor,
@@ -103,19 +117,35 @@ def measure(
     one, and else a mean over max(``rate_samples``, k) draws, which need no decoder. ``progress`` is told of images.
     """
     chunks = []
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        for start in range(0, len(images), IMAGES_AT_ONCE):
-            count = min(IMAGES_AT_ONCE, len(images) - start)
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        count = min(IMAGES_AT_ONCE, len(images) - start)
 
-            def compute(start: int = start, count: int = count) -> Arrays:
-                def drawn(part: float) -> None:
-                    progress(start + int(part * count), len(images))
+        def compute(start: int = start, count: int = count) -> Arrays:
+            def drawn(part: float) -> None:
+                progress(start + int(part * count), len(images))
 
-                return _measure_chunk(model, images[start : start + count], iwae, rate_samples, drawn)
+            return _measure_in_parts(model, images[start : start + count], iwae, rate_samples, drawn)
 
-            chunks.append(piece(str(start), compute))
-    whole = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+        chunks.append(piece(str(start), compute))
+    whole = _joined(chunks)
     return Measures(whole["rate"], whole["distortion"], {k: whole[f"iwae_{k}"] for k in iwae})
+
+
+def _joined(parts: Sequence[Arrays]) -> Arrays:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _measure_in_parts(
+    model: VAE, images: Tensor, iwae: Sequence[int], rate_samples: int, progress: Callable[[float], None]
+) -> Arrays:
+    """The arrays of a chunk, or of its halves where a GPU's memory is too small for all of it."""
+    try:
+        return _measure_chunk(model, images, iwae, rate_samples, progress)
+    except torch.OutOfMemoryError:
+        if len(images) == 1:
+            raise
+    halves = images.tensor_split(2)  # here, where what the first try held is free
+    return _joined([_measure_in_parts(model, half, iwae, rate_samples, progress) for half in halves])
 
 
 def _measure_chunk(

@@ -58,7 +58,8 @@ def reevaluate(
     new = {name: value for name, value in columns.items() if not known(row.get(name))}
     per_image: dict[str, Column] = {}
     if split == "test":
-        per_image = {f"iwae_{k}": bound.astype(np.float32) for k, bound in measured.iwae.items()}
+        bounds = {f"iwae_{k}": bound.astype(np.float32) for k, bound in measured.iwae.items()}
+        per_image = {name: bound for name, bound in bounds.items() if name in new}
     store.extend(row["run_id"], {**new, "evaluated_with": command()}, per_image)
     return new
 

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from rdbench.data import load
 from rdbench.family import FAMILIES, Family
 from rdbench.models import VAE, Size, build
+
+settings.register_profile("untimed", deadline=None)  # what else a machine does is no reason to fail
+settings.load_profile("untimed")
 
 TINY = Size(width=0.05, latent_dim=4, pseudo_inputs=3)
 

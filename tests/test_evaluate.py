@@ -145,3 +145,28 @@ def test_a_collapsed_rate_is_resolved_without_a_closed_form():
     row = measure(model, torch.randn(2000, 3), rate_samples=256).summary()
     assert row["rate"] == pytest.approx(4e-4, abs=4 * row["rate_se"])
     assert row["rate_se"] < 5e-5
+
+
+class Hungry(LinearDecoder):
+    """A decoder for which memory lasts for 30 images at once."""
+
+    def forward(self, z):
+        if z.shape[-2] > 30:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().forward(z)
+
+
+def test_a_split_that_does_not_fit_into_memory_is_measured_in_halves(weights, data):
+    whole = make(weights)
+    halves = VAE(whole.encoder, Hungry(weights), whole.marginal)
+    expected, found = (measure(model, data, iwae=(50,)) for model in (whole, halves))
+    assert np.array_equal(found.rate, expected.rate)  # exact, so that order shows
+    difference = found.iwae[50] - expected.iwae[50]
+    assert len(difference) == len(data) and np.abs(difference).max() < 1
+    assert difference.mean() == pytest.approx(0, abs=4 * difference.std() / math.sqrt(len(difference)))
+
+
+def test_memory_that_does_not_last_for_one_image_is_told(weights, data, monkeypatch):
+    monkeypatch.setattr(LinearDecoder, "forward", lambda decoder, z: Hungry.forward(decoder, torch.empty(1, 31, 2)))
+    with pytest.raises(torch.OutOfMemoryError):
+        measure(make(weights), data)

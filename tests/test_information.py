@@ -60,6 +60,31 @@ def test_active_units_are_those_whose_mean_moves():
     assert active_units(model_of([1.0, 0.3, 0.05, 0.0]), torch.randn(500, 4)) == 2
 
 
+@pytest.mark.parametrize("encoder", ["gaussian", "iaf"])
+def test_no_unit_of_a_collapsed_encoder_is_active_on_however_few_images(encoder):
+    model = build(Family(encoder, "deconv", "gaussian"), Size(width=0.05, latent_dim=64))
+    gaussian = model.encoder if encoder == "gaussian" else model.encoder.gaussian
+    for layer in (gaussian.mean, gaussian.variance):
+        nn.init.zeros_(layer.weight)
+    assert [active_units(model, (torch.rand(50, 28, 28) < 0.3).float()) for _ in range(5)] == [0] * 5
+
+
+def test_nothing_is_measured_in_tf32_or_without_cudnn_and_training_is_left_as_it_was(monkeypatch):
+    """A GPU's flags are read wherever a model is asked; there need be none."""
+    model = build(Family("gaussian", "deconv", "gaussian"), Size(width=0.05, latent_dim=4))
+    images, asked = (torch.rand(10, 28, 28) < 0.3).float(), []
+    for part in (model.encoder, model.decoder):
+        part.register_forward_pre_hook(
+            lambda *_: asked.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+        )
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    for measures in (measure, mutual_information, active_units, rate_by_dimension):
+        measures(model, images)
+    generative_bounds(model, 3, 2)
+    assert set(asked) == {(True, False)} and len(asked) >= 7
+    assert torch.backends.cudnn.allow_tf32
+
+
 @pytest.mark.parametrize("marginal", ["gaussian", "vamp"])
 def test_the_rates_of_dimensions_sum_to_the_rate_where_they_are_defined(marginal):
     model = build(Family("gaussian", "deconv", marginal), Size(width=0.05, latent_dim=4, pseudo_inputs=3))

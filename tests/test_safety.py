@@ -956,7 +956,7 @@ def whole(tmp_path_factory):
     return Path(str(store))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_any_part_of_a_store_is_reported_as_what_it_is(whole, data):
     files = sorted(path.relative_to(whole) for path in whole.rglob("*.*"))

@@ -152,7 +152,7 @@ COMPACT = st.tuples(st.just("compact"), STORES)
 COPY = st.tuples(st.just("copy"), STORES, st.randoms(use_true_random=False))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(WRITE | WRITE | COMPACT | COPY, min_size=6, max_size=16), st.randoms(use_true_random=False))
 def test_whatever_is_written_merged_and_copied_each_run_counts_once_and_as_it_was_last(operations, random):
     """A model beside the store: what is in each file, as the times of writing; copying may bring older rows later."""

@@ -171,7 +171,7 @@ def loaded(grid):
         return load_sweep(str(path))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(grids())
 def test_a_file_is_every_combination_of_its_values_once(grid):
     families = [parse_family(name) for name in grid.get("family", [family.words for family in FAMILIES])]
@@ -189,7 +189,7 @@ def test_a_file_is_every_combination_of_its_values_once(grid):
     assert [run.run_id("0" * 64) for run in found] == [run.run_id("0" * 64) for run in dict.fromkeys(expected)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(grids(), st.data())
 def test_a_misspelt_key_is_named(grid, data):
     key = data.draw(st.sampled_from(list(grid)))
@@ -219,7 +219,7 @@ WRONG = {
 }  # fmt: skip
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(grids(), st.data())
 def test_a_value_of_a_wrong_kind_or_size_is_refused_with_its_key(grid, data):
     key = data.draw(st.sampled_from(sorted(grid)))

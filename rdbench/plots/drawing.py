@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from rdbench.errors import plain
 from rdbench.family import TOY_DATASET
 from rdbench.store import Store
+from rdbench.tables import SAME_IMAGES, frontier
 
 MOST_LETTERS = 60
 
@@ -45,3 +47,17 @@ class Drawing:
         """H in nats per image, where it is known."""
         known = self.runs["entropy"].dropna() if "entropy" in self.runs else pd.Series(dtype=float)
         return None if known.empty else float(known.iloc[0])
+
+    @property
+    def frontiers(self) -> list[np.ndarray]:
+        """The (n, 2) rates and distortions on the frontier of each set of test images, by ascending rate; longest first."""
+        sets = (
+            same[["rate", "distortion"]].to_numpy(float) for _, same in self.runs.groupby(SAME_IMAGES, dropna=False)
+        )
+        return sorted((points[frontier(points[:, 0], points[:, 1])] for points in sets), key=len, reverse=True)
+
+    @property
+    def best_neg_elbo(self) -> float:
+        """The least −ELBO, in expectation not below H, of the runs that were measured on the most images."""
+        most = self.runs[self.runs["test_images"] == self.runs["test_images"].max()]
+        return float(-most["elbo"].max())

@@ -6,17 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rdbench.plots.drawing import Drawing
-from rdbench.tables import frontier
 
 
 def phase(drawing: Drawing) -> Figure:
     """The feasible region above D = H − R, its two limits, and the frontier of the runs in it."""
     known = drawing.entropy is not None
-    runs = drawing.runs
-    entropy = drawing.entropy if drawing.entropy is not None else float(-runs["elbo"].max())
-    points = runs[["rate", "distortion"]].to_numpy(float)
-    best = points[frontier(points[:, 0], points[:, 1])]
-    extent = 1.25 * max(entropy, best.max())
+    entropy = drawing.entropy if drawing.entropy is not None else drawing.best_neg_elbo
+    extent = 1.25 * max(entropy, *(best.max() for best in drawing.frontiers))
     figure = Figure(figsize=(5.6, 5.6))
     axes = figure.subplots()
     axes.fill(
@@ -25,7 +21,9 @@ def phase(drawing: Drawing) -> Figure:
     axes.fill([0, entropy, 0], [entropy, 0, 0], color="#D55E00", alpha=0.12, linewidth=0)
     line = "D = H − R" if known else "D = best −ELBO − R, not below H − R"
     axes.plot([0, entropy], [entropy, 0], color="#D55E00", label=line)
-    axes.plot(*best.T, color="0.2", marker="o", markersize=4, label="frontier of the runs")
+    for index, best in enumerate(drawing.frontiers):
+        label = None if index else "frontier of the runs"
+        axes.plot(*best.T, color="0.2", marker="o", markersize=4, label=label)
     small = min(10.0, 18 * entropy / extent)  # fits the triangle, however small it is
     below = "impossible" if known else "not reached"
     axes.text(entropy / 3, entropy / 3, below, ha="center", va="center", color="#A04000", fontsize=small)

@@ -11,7 +11,6 @@ from scipy.spatial import ConvexHull, QhullError
 from rdbench.plots.drawing import Drawing
 from rdbench.plots.style import legend_outside, scatter_families
 from rdbench.reference import printed_points
-from rdbench.tables import frontier
 
 
 def plane(drawing: Drawing) -> Figure:
@@ -21,16 +20,12 @@ def plane(drawing: Drawing) -> Figure:
     axes = figure.subplots()
     scatter_families(axes, runs, "rate", "distortion")
     points = runs[["rate", "distortion"]].to_numpy(float)
-    best = points[frontier(points[:, 0], points[:, 1])]
     printed = printed_points() if drawing.reference else pd.DataFrame(columns=["dataset", "rate", "distortion"])
     printed = printed.loc[printed["dataset"] == drawing.dataset, ["rate", "distortion"]]
     _set_limits(axes, np.concatenate([points, printed.to_numpy(float)]), drawing.entropy)
-    axes.plot(*_staircase(axes, best), color="0.35", zorder=1, label="frontier (ticks: its members)")
-    _mark_margins(axes, best)
-    hull = lower_left_hull(best)
-    if len(hull) > 2:
-        axes.plot(*hull.T, color="0.35", linestyle=":", zorder=1, label="its convex hull")
-    _draw_bounds(axes, float(points.sum(1).min()), drawing.entropy)
+    for index, best in enumerate(drawing.frontiers):
+        _draw_frontier(axes, best, labelled=not index)
+    _draw_bounds(axes, drawing.best_neg_elbo, drawing.entropy)
     if len(printed):
         axes.plot(
             printed["rate"], printed["distortion"], "x", color="0.5", markersize=5, label="printed by Alemi et al."
@@ -69,6 +64,15 @@ def _set_limits(axes: Axes, points: np.ndarray, entropy: float | None) -> None:
     margin = 0.06 * max(top - bottom, 1.0)
     axes.set_xlim(-0.03 * max(right, 1e-3), 1.06 * max(right, 1e-3))
     axes.set_ylim(max(bottom - margin, 0.0), top + margin)
+
+
+def _draw_frontier(axes: Axes, best: np.ndarray, *, labelled: bool) -> None:
+    label, hull_label = ("frontier (ticks: its members)", "its convex hull") if labelled else (None, None)
+    axes.plot(*_staircase(axes, best), color="0.35", zorder=1, label=label)
+    _mark_margins(axes, best)
+    hull = lower_left_hull(best)
+    if len(hull) > 2:
+        axes.plot(*hull.T, color="0.35", linestyle=":", zorder=1, label=hull_label)
 
 
 def _staircase(axes: Axes, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,13 +18,8 @@ def skew(drawing: Drawing) -> Figure:
     if runs["rate"].min() < COLLAPSED < runs["rate"].max():
         axes.set_xscale("symlog", linthresh=1e-3, linscale=0.5)
         axes.set_xlim(left=min(0.0, 1.5 * runs["rate"].min()))
-    axes.axhline(
-        runs["neg_elbo"].min(),
-        color="0.35",
-        linestyle="--",
-        zorder=1,
-        label=f"best −ELBO = {runs['neg_elbo'].min():.2f}",
-    )
+    best = drawing.best_neg_elbo
+    axes.axhline(best, color="0.35", linestyle="--", zorder=1, label=f"best −ELBO = {best:.2f}")
     if drawing.entropy is not None:
         axes.axhline(drawing.entropy, color="#D55E00", zorder=1, label=f"H = {drawing.entropy:.2f}")
     axes.set_xlabel("rate R (nats per image)")

@@ -56,6 +56,16 @@ def test_other_k_and_other_splits_become_columns(store):
     assert len(store.read("runs").frame) == 4
 
 
+def test_what_is_measured_already_stays_for_each_image_as_for_the_run(store):
+    row = row_of(store)
+    reevaluate(store, row, [1, 2], "test", CPU, None)
+    images = store.read("examples").frame
+    mine, after = images[images["run_id"] == row["run_id"]], row_of(store)
+    assert after["iwae_1"] == row["iwae_1"]
+    for k in (1, 2, 3):
+        assert mine[f"iwae_{k}"].mean() == pytest.approx(after[f"iwae_{k}"], rel=1e-6)
+
+
 def test_other_data_or_no_weights_are_refused(store):
     row = row_of(store)
     with pytest.raises(UserError, match="was trained on other data"):

@@ -24,7 +24,7 @@ def invented(count=24, **columns):
     runs = {
         "run_id": [f"{index:04d}" for index in range(count)],
         "dataset": "mnist", "dataset_sha256": "d", "status": "ok", "objective": "beta-vae",
-        "anneal_epochs": 0, "seed": 0, "test_images": 200,
+        "anneal_epochs": 0, "seed": 0, "test_images": 200, "config": '{"iwae": [1, 5]}',
         "family": [family.words for family in families],
         "beta": 1 + np.arange(count) % 5 / 4,
         "rate": rate, "distortion": 85 - rate + generator.exponential(3, count),
@@ -69,6 +69,31 @@ def test_attribution_bars_sum_to_minus_elbo(store):
     (axes,) = KINDS["attribution"](Drawing(store, runs)).axes
     ends = np.array([bar.get_x() + bar.get_width() for bar in axes.patches[-len(runs) :]])
     assert ends == pytest.approx(-runs["elbo"].to_numpy())
+
+
+def test_the_gap_is_to_the_largest_k_that_a_run_was_asked_for(store):
+    """Whatever k it was measured with since, of which the gap knows nothing."""
+    gaps = {"mutual_information": 1.0, "encoder_gap": 1.0, "marginal_kl": 1.0}
+    later = invented(**gaps).assign(iwae_5000=-80.0)
+    mixed = later.assign(config=['{"iwae": [1, 5]}', '{"iwae": [50]}'] * 12)
+    for runs, named in ((later, "gap to IWAE-5"), (mixed, "gap to the IWAE-k of largest k")):
+        legend = KINDS["attribution"](Drawing(store, runs)).legends[0]
+        assert [text.get_text() for text in legend.get_texts()][2] == f"encoder's {named}"
+
+
+def test_only_runs_of_the_same_images_are_ranked(store):
+    """A lucky run on few images takes no place on the frontier of others, and bounds H for none."""
+    lucky = {"rate": 1.0, "distortion": 1.0, "elbo": -2.0, "test_images": 10}
+    many = invented()
+    runs = pd.concat([many, invented(1).assign(**lucky)])
+    drawing = Drawing(store, runs)
+    assert sorted(map(len, drawing.frontiers)) == sorted([1, len(Drawing(store, many).frontiers[0])])
+    assert drawing.best_neg_elbo == -many["elbo"].max()
+    plane = KINDS["plane"](drawing)
+    assert [text.get_text() for text in plane.legends[0].get_texts()].count("frontier (ticks: its members)") == 1
+    assert [text.get_text() for text in plane.legends[0].get_texts()] == [
+        text.get_text() for text in KINDS["plane"](Drawing(store, many)).legends[0].get_texts()
+    ]
 
 
 def test_attribution_without_its_columns_says_so(store):
