@@ -1,12 +1,17 @@
 """Several stores into one."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from rdbench.checkpoint import states_of
 from rdbench.errors import UserError
 from rdbench.schema import TABLES, known
-from rdbench.storage import PLANS
+from rdbench.storage import PLANS, cannot_write
 from rdbench.store import Store
 
 CIRCUMSTANCES = frozenset((
@@ -39,10 +44,13 @@ def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
             chosen[run_id] = _better(run_id, chosen[run_id], (store, row)) if run_id in chosen else (store, row)
     into.prepare()
     came = 0
-    for store in stores:
-        mine = [run_id for run_id, (source, _) in chosen.items() if source is store]
-        _copy(store, into, mine, set(chosen))
-        came += len(mine)
+    try:
+        for store in stores:
+            mine = [run_id for run_id, (source, _) in chosen.items() if source is store]
+            _copy(store, into, mine, set(chosen))
+            came += len(mine)
+    except OSError as error:
+        raise cannot_write(into, error, "what came is whole; the same command does the rest") from None
     return came, len(chosen)
 
 
@@ -80,12 +88,22 @@ def _copy(store: Store, into: Store, run_ids: Sequence[str], finished: set[str])
             into.storage.write(name, store.storage.read(name))
     for name, run_id in states_of(store.storage):
         if run_id not in finished and not into.storage.exists(name):
-            into.storage.write(name, store.storage.read(name))
+            with suppress(FileNotFoundError):  # its run has ended meanwhile
+                into.storage.write(name, store.storage.read(name))
     if run_ids:
+        now, there = datetime.now(UTC).isoformat(timespec="microseconds"), pa.array(into.newest(), pa.string())
         for table in reversed(TABLES):
             rows = store.arrow(table, run_ids)
             if rows is not None:
-                into.write_compacted(table, rows)
+                into.write_compacted(table, _dated(rows, there, now))
+
+
+def _dated(rows: pa.Table, run_ids: pa.Array, now: str) -> pa.Table:
+    """Rows that are written now as far as they are of ``run_ids``: what they are to replace is older then."""
+    if "created_at" not in rows.column_names:
+        rows = rows.append_column("created_at", pa.nulls(len(rows), pa.string()))
+    dates = pc.if_else(pc.is_in(rows["run_id"], run_ids), now, rows["created_at"])
+    return rows.set_column(rows.column_names.index("created_at"), "created_at", dates)
 
 
 def _words(value: Any) -> str:

@@ -40,7 +40,8 @@ def parse_shard(text: str) -> Shard:
         UserError: it is not of that form, or there is no such part.
     """
     part, slash, of = text.partition("/")
-    if not (slash and part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of)):
+    whole = slash and part.isdecimal() and of.isdecimal() and len(of) < 10
+    if not (whole and 1 <= int(part) <= int(of)):
         raise UserError(f"--shard: found {text!r}; expected a part and how many there are, from 1/16 to 16/16")
     return Shard(int(part), int(of))
 

@@ -12,6 +12,7 @@ import torch
 
 from rdbench import __version__
 from rdbench.config import RunConfig
+from rdbench.storage import without_secrets
 
 
 def describe(config: RunConfig, sweep: str, sha256: str, entropy: float | None, device: torch.device) -> dict[str, Any]:
@@ -43,8 +44,8 @@ def provenance() -> dict[str, str | None]:
 
 
 def command() -> str:
-    """What the user typed."""
-    return shlex.join(["rdbench", *sys.argv[1:]])
+    """What the user typed, less the keys in URLs."""
+    return shlex.join(["rdbench", *map(without_secrets, sys.argv[1:])])
 
 
 @cache

@@ -100,7 +100,7 @@ def dated(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Mapping[str,
 
 def known(value: Any) -> bool:
     """Whether a cell holds something: neither nothing nor NaN."""
-    return value is not None and value == value
+    return value is not None and not (isinstance(value, float | np.floating) and np.isnan(value))
 
 
 def to_parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:

@@ -1,8 +1,11 @@
 """Where a store's files lie: a folder here, or one behind a URL, with the same few verbs for both."""
 
 import os
+import re
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,9 +32,11 @@ def open_storage(location: str | Path) -> "Storage":
     """The storage at a path, or at a URL such as s3://bucket/folder, gs://bucket/folder or file:///folder.
 
     Raises:
-        UserError: the URL is of no kind that is known here.
+        UserError: it is empty, or the URL is of no kind that is known here.
     """
     text = str(location)
+    if text == "" or (re.fullmatch(r"\w+://(/.*)?", text) and not re.match("file:///.", text)):
+        raise UserError(f"the store {text!r} has no name; expected a folder, or a URL such as s3://bucket/folder")
     if "://" not in text:
         return LocalStorage(Path(text))
     if urlsplit(text).scheme == "file":
@@ -40,7 +45,7 @@ def open_storage(location: str | Path) -> "Storage":
         filesystem, path = fs.FileSystem.from_uri(text)
     except (pa.ArrowException, ValueError, OSError, NotImplementedError) as error:
         raise UserError(
-            f"cannot open the store {_without_secrets(text)}: {error}; expected a folder, s3://…, gs://… or file://…"
+            f"cannot open the store {without_secrets(text)}: {error}; expected a folder, s3://…, gs://… or file://…"
         ) from None
     if isinstance(filesystem, fs.S3FileSystem):
         filesystem = _patient(text)
@@ -71,8 +76,15 @@ class Storage:
         return f"{self.root}/{name}"
 
     def is_there(self) -> bool:
-        """Whether the place itself exists."""
-        return self.filesystem.get_file_info(self.root).type == fs.FileType.Directory
+        """Whether the place itself exists.
+
+        Raises:
+            UserError: it is a file.
+        """
+        found = self.filesystem.get_file_info(self.root).type
+        if found == fs.FileType.File:
+            raise UserError(f"{self} is a file; expected the folder of a store")
+        return found == fs.FileType.Directory
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of that name."""
@@ -85,6 +97,11 @@ class Storage:
     def modified(self, folder: str) -> dict[str, datetime]:
         """When each file of a folder was last written, by the clock of the place where it lies."""
         return {f"{folder}/{info.base_name}": info.mtime for info in self._listing(folder)}
+
+    def stamp(self, name: str) -> tuple[datetime, int] | None:
+        """When a file was last written, and its size; None if it is not there."""
+        info = self.filesystem.get_file_info(self.path(name))
+        return (info.mtime, info.size) if info.type == fs.FileType.File else None
 
     def _listing(self, folder: str) -> list[fs.FileInfo]:
         selector = fs.FileSelector(self.path(folder), allow_not_found=True)
@@ -144,8 +161,9 @@ class LocalStorage(Storage):
         super().prepare(*folders)
         for folder in folders:
             for partial in Path(self.path(folder)).glob(".*.partial"):
-                if time.time() - partial.stat().st_mtime > LONGEST_WRITE_SECONDS:
-                    partial.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # its writer has renamed it
+                    if time.time() - partial.stat().st_mtime > LONGEST_WRITE_SECONDS:
+                        partial.unlink()
 
     def write(self, name: str, content: Any) -> None:
         """Write under a passing name, sync, rename."""
@@ -171,11 +189,15 @@ class RemoteStorage(Storage):
     """A folder of an object store, which shows an object once all of it has arrived."""
 
     def __init__(self, filesystem: fs.FileSystem, root: str, url: str) -> None:
-        super().__init__(filesystem, root, _without_secrets(url))
+        super().__init__(filesystem, root, without_secrets(url))
         self.location = url
 
     def write(self, name: str, content: Any) -> None:
-        """Put an object."""
+        """Put an object, in a thread: a signal in the middle of it would put an empty one."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self._put, name, content).result()
+
+    def _put(self, name: str, content: Any) -> None:
         with self.filesystem.open_output_stream(self.path(name)) as stream:
             stream.write(content)
 
@@ -199,9 +221,13 @@ class RemoteStorage(Storage):
         return bool(self.filesystem.get_file_info(selector))
 
 
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def without_secrets(text: str) -> str:
+    """A text, such as a command, in which URLs have no user and no password.
+
+    >>> without_secrets("--store=s3://key:secret@bucket/folder")
+    '--store=s3://bucket/folder'
+    """
+    return re.sub(r"://[^/@\s]*@", "://", text)
 
 
 def _patient(url: str) -> fs.S3FileSystem:

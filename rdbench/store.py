@@ -46,6 +46,7 @@ UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
 """What reading a file raises that is no table of ours."""
 
 COMPACTED = "compacted-"
+WRITING = ("run_id", "status", "created_at")
 RUNS_A_FILE = 1000
 
 
@@ -63,6 +64,13 @@ class Rows(NamedTuple):
 
     frame: "pd.DataFrame"
     skipped: list[str]
+
+
+class Writing(NamedTuple):
+    """When a row was written, None in the oldest stores, and the status of its run."""
+
+    created_at: str | None
+    status: str
 
 
 class Store:
@@ -138,8 +146,9 @@ class Store:
         """The tables of all files, and a line for each that is none; again where a file went away meanwhile."""
         while True:
             tables, skipped = [], []
+            names = self._files(table, run_ids)
             try:
-                for name in self._files(table, run_ids):
+                for name in names:
                     try:
                         tables.append(self._read_checked(name, table, run_ids, columns))
                     except FileNotFoundError:
@@ -149,7 +158,11 @@ class Store:
                         skipped.append(plain(f"{self.storage}/{name}: not a table of {table} ({why})"))
             except FileNotFoundError:
                 continue  # another process merged it into a larger file
-            return tables, skipped
+            if not any(COMPACTED in name for name in {*self._files(table, run_ids)} - {*names}):
+                return (
+                    tables,
+                    skipped,
+                )  # else a listing may have missed both what was merged and what it was merged into
 
     def _read_checked(
         self, name: str, table: Table, run_ids: Collection[str] | None, columns: Sequence[str] | None
@@ -183,26 +196,23 @@ class Store:
         if skipped:
             return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}; delete and sweep again", skipped)
         if not self.storage.is_there():
-            return EmptyTableError(f"there is no store {self}; make it with: rdbench sweep --store {self}", [])
-        return EmptyTableError(f"{self} holds no {table}; fill it with: rdbench sweep --store {self}", [])
+            return EmptyTableError(f"there is no store {self}; make one with: rdbench sweep NAME --store {self}", [])
+        return EmptyTableError(f"{self} holds no {table}; fill it with: rdbench sweep NAME --store {self}", [])
 
     def finished(self) -> set[str]:
         """The ids of the runs that have a row, less those that failed: these are worth another try."""
-        tables, _ = self._load("runs", None, ("run_id", "status", "created_at"))
-        rows: list[tuple[Any, str, str]] = []
-        for found in tables:
-            dates = found["created_at"] if "created_at" in found.column_names else pa.nulls(len(found))
-            rows += zip(dates.to_pylist(), found["run_id"].to_pylist(), found["status"].to_pylist(), strict=True)
-        rows.sort(key=lambda row: (row[0] is not None, row[0]))  # the newest last, which counts
-        newest = {run_id: status for _, run_id, status in rows}
-        return {run_id for run_id, status in newest.items() if status != "failed"}
+        return {run_id for run_id, (_, status) in self.newest().items() if status != "failed"}
 
-    def ids_in(self, name: str) -> set[str]:
-        """The ids of the runs in a file of ``runs``, none if it is no such file."""
+    def newest(self) -> dict[str, Writing]:
+        """When each run that has a row was last written, and its status then."""
+        return _newest_writings(self._load("runs", None, WRITING)[0])
+
+    def newest_in(self, name: str) -> dict[str, Writing]:
+        """The same of the runs in one file of ``runs``, none if it is no such file."""
         try:
-            return set(self._read_checked(name, "runs", None, ("run_id",))["run_id"].to_pylist())
+            return _newest_writings([self._read_checked(name, "runs", None, WRITING)])
         except UNREADABLE:
-            return set()
+            return {}
 
     def compact(self) -> None:
         """Merge files of one run into files of many, so that ten thousand runs are read in a second.
@@ -220,7 +230,7 @@ class Store:
 
     def _merge(self, table: Table, names: Sequence[str]) -> None:
         tables, merged = [], []
-        before = self.storage.modified(table)
+        before = {name: self.storage.stamp(name) for name in names}
         for name in names:
             try:
                 tables.append(self._read_checked(name, table, None, None))
@@ -230,9 +240,8 @@ class Store:
         if len(merged) < 2:
             return
         self.write_compacted(table, pa.concat_tables(tables, promote_options="permissive"))
-        now = self.storage.modified(table)
         for name in merged:
-            if now.get(name) == before.get(name):  # else another process wrote it anew since it was read
+            if self.storage.stamp(name) == before.get(name):  # else another process wrote it anew since it was read
                 self.storage.delete(name)
 
     def write_compacted(self, table: Table, rows: pa.Table) -> None:
@@ -292,7 +301,10 @@ class Store:
             for table in TABLES:
                 for name in self._files(table, gone):
                     if COMPACTED in name:
-                        rows = self._read_checked(name, table, None, None)
+                        try:
+                            rows = self._read_checked(name, table, None, None)
+                        except UNREADABLE:
+                            continue  # left where it is, for a reader to name
                         kept = rows.filter(pc.invert(pc.is_in(rows["run_id"], pa.array(gone))))
                         if len(kept) == len(rows):
                             continue
@@ -337,6 +349,15 @@ class Store:
             return names
         wanted = {f"{table}/{run_id}.parquet" for run_id in run_ids}
         return [name for name in names if COMPACTED in name or name in wanted]
+
+
+def _newest_writings(tables: Sequence[pa.Table]) -> dict[str, Writing]:
+    rows: list[tuple[str | None, str, str]] = []
+    for found in tables:
+        dates = found["created_at"] if "created_at" in found.column_names else pa.nulls(len(found))
+        rows += zip(dates.to_pylist(), found["run_id"].to_pylist(), found["status"].to_pylist(), strict=True)
+    rows.sort(key=lambda row: (row[0] is not None, row[0]))  # the newest last, which counts
+    return {run_id: Writing(date, status) for date, run_id, status in rows}
 
 
 def _newest(table: Table, rows: "pd.DataFrame") -> NDArray[np.bool_]:

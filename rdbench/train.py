@@ -196,9 +196,8 @@ class Training:
                 values[name] = torch.empty_like(parameter).copy_(values[name])
         self.totals.load(state.part("totals"))
         self.order = state.tensors["order"].to(self.device)
-        if len(self.order) and not torch.equal(
-            self.order.sort().values, torch.arange(len(self.train_images)).to(self.order)
-        ):
+        every = torch.arange(len(self.train_images), device=self.device)
+        if self.order.dtype != every.dtype or (len(self.order) and not torch.equal(self.order.sort().values, every)):
             raise ValueError("its order is none of these images")
         self.history = [Epoch(**epoch) for epoch in state.facts["history"]]
         self.step, self.seconds = state.facts["step"], state.facts["seconds"]

@@ -125,8 +125,9 @@ def test_what_is_there_is_listed_merged_and_measured_again(swept, tmp_path):
     assert f"{runs} runs came into" in rdbench("merge", store, store, "--into", into).stdout
     listed = rdbench("runs", into)
     assert f"{runs} ok" in listed.stdout and "s of training" in listed.stdout
-    run_id = pd.read_parquet(into / "runs")["run_id"][0]
-    assert f"run_id: {run_id}" in rdbench("runs", into, "show", run_id[:10]).stdout
+    for run_id in pd.read_parquet(into / "runs")["run_id"]:
+        shown = rdbench("runs", into, "show", run_id[:10])
+        assert f"run_id: {run_id}" in shown.stdout and "peak_memory_bytes: " in shown.stdout
     done = rdbench("evaluate", into, "--iwae", 7)
     assert done.returncode == 0 and f"{runs} of {runs} runs measured now" in done.stdout
     assert "−IWAE-7" in rdbench("report", into).stdout
@@ -135,6 +136,7 @@ def test_what_is_there_is_listed_merged_and_measured_again(swept, tmp_path):
     assert "1 missing" in rdbench("runs", into).stdout
     for wrong in (
         ("runs", into, "shwo"),
+        ("runs", into, "--status", "faild"),
         ("runs", into, "rm"),
         ("runs", into, "show", "x"),
         ("evaluate", into, "--iwae", 0),
@@ -198,7 +200,12 @@ def test_a_dry_run_lists_and_writes_nothing(tmp_path):
         (["--set", "dataset=absent.npz"], "absent.npz: no such file"),
         (["--set", "dataset=minst"], "unknown dataset 'minst'; did you mean 'mnist'"),
         (["--device", "gpu"], "--device: found 'gpu'; expected auto, cpu or cuda"),
+        (["--device", "gpu", "--dry-run"], "--device: found 'gpu'; expected auto, cpu or cuda"),
+        (["--executor", "slurm", "--dry-run"], "--executor: found 'slurm'; expected local or ray"),
+        (["--shard", "1/99999999999999999999", "--dry-run"], "--shard: found '1/99999999999999999999'"),
         (["--store", "/proc/store"], "cannot write to the store /proc/store"),
+        (["--store", "s3://"], "the store 's3://' has no name; expected a folder, or a URL"),
+        (["--store", ""], "the store '' has no name; expected a folder, or a URL"),
         (["absent.toml"], "cannot read the sweep absent.toml"),
         (["mnist", "--data-dir", "nowhere"], "data folder nowhere does not exist"),
     ],

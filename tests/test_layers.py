@@ -53,7 +53,7 @@ BELOW = {  # a room and what it may import, besides itself
         "tables",
         "toy",
     },
-    "provenance": {"config"},
+    "provenance": {"config", "storage"},
     "progress": {"errors"},
     "run": {
         "checkpoint",

@@ -64,6 +64,27 @@ def test_an_answer_counts_for_more_than_a_failure(make_store, tmp_path):
     assert into.finished() == {"aa"}
 
 
+def test_an_answer_replaces_a_failure_that_is_newer_and_there_already(make_store):
+    into = make_store("into", aa={"status": "failed", "rate": None, "created_at": "2026-01-02T00:00:00"}, bb={})
+    other = make_store("other", aa={"rate": 2.0}, bb={"iwae_5000": -80.0, "created_at": "2025-01-01T00:00:00"})
+    assert merge([other], into) == (2, 2)
+    assert into.finished() == {"aa", "bb"} and merge([other], into) == (0, 2)
+    rows = into.read("runs", columns=["run_id", "created_at", "iwae_5000"]).frame.set_index("run_id")
+    assert rows.loc["bb", "iwae_5000"] == -80
+    assert len(into.read("examples", columns=["run_id", "index", "created_at"]).frame) == 4
+
+
+def test_a_place_that_takes_no_more_is_told(make_store, tmp_path, monkeypatch):
+    one, into = make_store("one", aa={}), Store(tmp_path / "into")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(into, "write_compacted", full)
+    with pytest.raises(UserError, match=r"cannot write to the store .*into: No space left on device; what came is"):
+        merge([one], into)
+
+
 def test_of_equal_answers_the_one_that_says_more_counts(make_store, tmp_path):
     one, other = make_store("one", aa={}), make_store("other", aa={"iwae_5000": -80.0})
     into = Store(tmp_path / "into")

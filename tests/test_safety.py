@@ -463,6 +463,7 @@ def first(state, name):
         lambda state: {"order": torch.full((24,), -(10**6))},
         lambda state: {"order": torch.zeros(3, dtype=torch.int64)},
         lambda state: {"order": torch.rand(24)},
+        lambda state: {"order": torch.arange(24.0)},
     ],
 )
 def test_a_training_does_not_go_on_from_a_state_that_is_none(change):

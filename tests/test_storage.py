@@ -1,7 +1,10 @@
 """Stores in folders and behind URLs: the same verbs, the same results."""
 
 import itertools
+import os
+import signal
 import threading
+import time
 
 import pandas as pd
 import pytest
@@ -12,7 +15,7 @@ from rdbench.execute import run_sweep
 from rdbench.plots import draw
 from rdbench.report import assemble
 from rdbench.schema import TABLES
-from rdbench.storage import open_storage
+from rdbench.storage import RemoteStorage, open_storage
 from rdbench.store import Store
 from rdbench.sweep import load_sweep
 
@@ -54,6 +57,24 @@ def bucket(server, monkeypatch):
     )
     filesystem.create_dir("bench")
     return server
+
+
+def test_a_signal_in_the_middle_of_a_write_waits_for_its_end(bucket, monkeypatch):
+    """Arrow would else put what it has of the object, often nothing, over the one that is there."""
+    storage = open_storage(f"s3://bench/interrupted?{bucket}")
+    put, done = RemoteStorage._put, []
+
+    def slow(*arguments):
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        put(*arguments)
+        done.append(1)
+
+    monkeypatch.setattr(RemoteStorage, "_put", slow)
+    with pytest.raises(KeyboardInterrupt):
+        storage.write("runs/a", b"content")
+    assert done and storage.read("runs/a") == b"content"
 
 
 @pytest.fixture(params=["folder", "file", "s3"])

@@ -48,6 +48,39 @@ def test_what_is_written_is_read(store):
     assert store.storage.exists(store.checkpoint("a"))
 
 
+def test_an_answer_that_comes_while_files_are_merged_stays(store, monkeypatch):
+    """Another sweep does a failed run again between the reading of its file and its deletion."""
+    for run_id in "ab":
+        store.write(record(run_id, created_at="2026-01-01T00:00:00"))
+    store.write(record("z", created_at="2026-01-01T00:00:00", status="failed"))
+    delete, answered = store.storage.delete, []
+
+    def answering(name):
+        if not answered:
+            answered.append(name)
+            store.write(record("z", created_at="2026-01-02T00:00:00", rate=2.5))
+        delete(name)
+
+    monkeypatch.setattr(store.storage, "delete", answering)
+    store.compact()
+    assert store.finished() == {"a", "b", "z"}
+
+
+def test_a_listing_that_missed_what_was_merged_is_asked_for_again(store, monkeypatch):
+    """No listing is of one moment: it may lack the file of a run and the larger one that it went into."""
+    for run_id in "ab":
+        store.write(record(run_id))
+    store.compact()
+    names, listings = store.storage.names, []
+
+    def torn(folder, suffix=""):
+        listings.append(folder)
+        return [] if len(listings) == 1 else names(folder, suffix)
+
+    monkeypatch.setattr(store.storage, "names", torn)
+    assert store.finished() == {"a", "b"}
+
+
 def test_stores_merge_by_copying_files(store, tmp_path):
     other = Store(tmp_path / "other")
     other.prepare()
@@ -84,7 +117,7 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path):
 
 
 def test_an_empty_store_says_how_to_fill_it(tmp_path):
-    with pytest.raises(UserError, match=r"holds no runs; fill it with: rdbench sweep --store"):
+    with pytest.raises(UserError, match=r"holds no runs; fill it with: rdbench sweep NAME --store"):
         Store(tmp_path).read("runs")
 
 

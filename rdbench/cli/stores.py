@@ -26,13 +26,18 @@ def runs(
 
     Exit codes: as for `rdbench sweep` where runs are done again, else 0, and 2 on wrong usage.
     """
+    import numpy as np
+
     from rdbench.errors import UserError, plain, unknown
     from rdbench.report.formats import aligned
-    from rdbench.report.listing import choose, listing
+    from rdbench.report.listing import STATUSES, choose, listing
+    from rdbench.schema import known
     from rdbench.store import Store
 
     if action not in ACTIONS:
         raise unknown("action", action, ACTIONS)
+    if status not in (None, *STATUSES):
+        raise unknown("status", status, STATUSES)
     source = Store(store)
     if action == "list":
         cells, cost = listing(source, status)
@@ -45,8 +50,9 @@ def runs(
     if action == "show":
         for row in chosen.to_dict("records"):
             for name, value in row.items():
-                if value is not None and value == value:
-                    typer.echo(plain(f"{name}: {value}"))
+                if known(value):
+                    shown = value.tolist() if isinstance(value, np.ndarray) else value
+                    typer.echo(plain(f"{name}: {shown}"))
     elif action == "rm":
         source.remove(list(chosen["run_id"]))
         typer.echo(f"removed {len(chosen)} runs from {source}")
@@ -69,7 +75,7 @@ def merge(
     from rdbench.store import Store
 
     came, holds = merge_stores([Store(location) for location in stores], Store(into))
-    typer.echo(f"{came} runs came into {into}, which holds {holds}")
+    typer.echo(f"{came} runs came into {Store(into)}, which holds {holds}")
 
 
 def evaluate(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption
+from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, one_of
 
 if TYPE_CHECKING:
     from rdbench.plan import Shard
@@ -36,7 +36,9 @@ def sweep(
     checkpoint_every: Annotated[str, typer.Option(help="How often a run keeps its state, to go on from.")] = "1m",
     max_runs: Annotated[int | None, typer.Option(min=1, help="Begin no more than so many runs.")] = None,
     shard: Annotated[str, typer.Option(metavar="PART/OF", help="Only this part of the sweep, such as 3/16.")] = "1/1",
-    executor: Annotated[str, typer.Option(help="local, or ray (needs rdbench[ray]).")] = "local",
+    executor: Annotated[
+        str, typer.Option(help=r"local, or ray (needs rdbench\[ray]).", callback=one_of("local", "ray"))
+    ] = "local",
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster.", show_default="the one that this machine is in, or a new one")
     ] = None,
@@ -62,7 +64,7 @@ def sweep(
     given["family"] = [name for names in family for name in names.split(",")]
     values = parse_assignments(assignments) | {key: value for key, value in given.items() if value not in (None, [])}
     chosen = load_sweep(name).with_values(values)
-    location = store or str(Path("outputs") / chosen.name)
+    location = str(Path("outputs") / chosen.name) if store is None else store
     part = parse_shard(shard)
     gone = time.monotonic() - STARTED
     budget = None if time_budget is None else parse_duration("--time-budget", time_budget) - gone
@@ -79,7 +81,7 @@ def sweep(
 
 def toy(
     store: Annotated[Path, typer.Option(help="Where results go.")] = Path("outputs/toy"),
-    seeds: Annotated[int, typer.Option(min=1, help="How many starts each objective has.")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many starts each objective has.")] = 10,
     target_rate: Annotated[float, typer.Option(help="R*, in nats.")] = 0.5,
     anneal_epochs: Annotated[int, typer.Option(help="Epochs over which the target, or β, rises from 0.")] = 0,
     epochs: Annotated[int, typer.Option(help="Of 100 steps each.")] = 60,
@@ -118,10 +120,11 @@ def _print_plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Sh
     from rdbench.store import Store
 
     gc.freeze()  # what is imported is no garbage, and looking through it takes a tenth of the time of a large plan
-    planned = plan(sweep.runs(), Store(location), data_dir, shard)
+    store = Store(location)
+    planned = plan(sweep.runs(), store, data_dir, shard)
     varying = sweep.varying
     lines = [
         f"{run_id}  {plain(run.dataset)}  {run.family.words}  {run.label(varying)}"
         for run_id, run in planned.pending.items()
     ]
-    typer.echo("\n".join([*lines, f"{len(lines)} of {len(planned.runs)} runs to do in {location}"]))
+    typer.echo("\n".join([*lines, f"{len(lines)} of {len(planned.runs)} runs to do in {store}"]))

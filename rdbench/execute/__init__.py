@@ -14,6 +14,7 @@ from rdbench.claims import Claims
 from rdbench.config import RunConfig
 from rdbench.errors import InterruptedSweepError, UserError, unknown
 from rdbench.execute.here import Here
+from rdbench.execute.news import News
 from rdbench.execute.processes import Processes
 from rdbench.execute.task import Executor, Task
 from rdbench.execute.work import Limits, Work
@@ -34,14 +35,15 @@ __all__ = ["Limits", "do_again", "make_executor", "run_sweep"]
 UNFINISHED = 3
 """The exit code of a sweep that ended before all its runs were done, as its user wanted."""
 
+
 EXECUTORS = ("local", "ray")
 
 
 def make_executor(name: str, jobs: int, address: str | None, cpus_per_run: float, gpus_per_run: float) -> Executor:
-    """The executor of that name.
+    """The executor called ``local`` or ``ray``.
 
     Raises:
-        UserError: there is none, or Ray is not installed.
+        UserError: there is none of that name, or Ray is not installed.
     """
     if name not in EXECUTORS:
         raise unknown("executor", name, EXECUTORS)
@@ -68,8 +70,9 @@ def run_sweep(
         InterruptedSweepError: it was stopped, or ended at a limit.
     """
     store = Store(location)
+    news = News(store)
     planned = plan(sweep.runs(), store, data_dir, shard)
-    return do_runs(planned, sweep.name, sweep.varying, store, device, data_dir, executor, limits)
+    return do_runs(planned, sweep.name, sweep.varying, store, news, device, data_dir, executor, limits)
 
 
 def do_again(
@@ -80,13 +83,18 @@ def do_again(
     Raises:
         UserError: the data is not what a run was described with.
     """
+    news = News(store)
     again = {row["run_id"]: read_config(row["config"]) for row in rows.to_dict("records")}
     for run_id, run in again.items():
         if run.run_id(data.checksum(run.dataset, data_dir)) != run_id:
             raise UserError(f"run {run_id} was described with other data than what {run.dataset} is here")
-        Checkpoint(store.storage, run_id).discard()
+    with Claims(store.storage) as claims:
+        if not claims.take(again):
+            raise UserError(f"another process is doing one of these runs; see: rdbench runs {store}")
+        for run_id in again:
+            Checkpoint(store.storage, run_id).discard()
     varying = [key for key in RunConfig.model_fields if len({getattr(run, key) for run in again.values()}) > 1]
-    return do_runs(Plan(again, again), rows["sweep"].iloc[0], varying, store, device, data_dir, executor)
+    return do_runs(Plan(again, again), rows["sweep"].iloc[0], varying, store, news, device, data_dir, executor)
 
 
 def do_runs(
@@ -94,12 +102,13 @@ def do_runs(
     sweep: str,
     varying: Sequence[str],
     store: Store,
+    news: News,
     device: str = "auto",
     data_dir: Path | None = None,
     executor: Executor | None = None,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
 ) -> bool:
-    """Do what is pending of a plan; as ``run_sweep``, which makes the plan."""
+    """Do what is pending of a plan that was made since ``news`` was; as ``run_sweep``."""
     console = Console()
     kind = pick_device(device).type
     for name in dict.fromkeys(run.dataset for run in planned.pending.values()):
@@ -114,7 +123,7 @@ def do_runs(
     )
     with Signals() as signals, Display(len(planned.pending), words, console) as display:
         with Claims(store.storage) as claims:
-            work = Work(planned.pending, sweep, store, claims, device, data_dir, limits, display.line)
+            work = Work(planned.pending, sweep, store, claims, device, data_dir, limits, news, display.line)
             try:
                 _work_through(work, executor or Here(), store, display, _Watch(display, signals, work))
             except KeyboardInterrupt:
@@ -136,7 +145,8 @@ def _work_through(work: Work, executor: Executor, store: Store, display: Display
     for outcome in executor.map(work, watch):
         for record in outcome.records:
             store.write(record)
-            Checkpoint(store.storage, record.run_id).discard()
+            if record.row["status"] != "failed":  # one that failed goes on from its state, if only memory ran out
+                Checkpoint(store.storage, record.run_id).discard()
             display.end(record.run_id, record.row)  # a run counts as done once it is kept
         work.claims.release(outcome.task.runs)
         work.stopped = work.stopped or not outcome.records

@@ -1,9 +1,11 @@
 """Runs in this process, one after the other."""
 
 import time
+import traceback
 from collections.abc import Iterator
 
-from rdbench.execute.task import Outcome, Queue, Task, Watch, perform
+from rdbench.errors import UserError, reason
+from rdbench.execute.task import Outcome, Queue, Task, Watch, failed, perform
 from rdbench.host import StoppedError
 from rdbench.stopping import Deadline
 
@@ -28,6 +30,11 @@ class Here:
                 yield Outcome(task, perform(task, _Host(task, watch)))
             except StoppedError:
                 yield Outcome(task, [])
+            except UserError:
+                raise
+            except Exception as error:  # as it would be in a process of its own
+                traceback.print_exc()
+                yield Outcome(task, failed(task, f"{type(error).__name__}: {reason(error)}"))
 
 
 class _Host:

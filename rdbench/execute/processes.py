@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -69,18 +70,26 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, threads), daemon=True)
-        self.process.start()
+        resource_tracker.ensure_running()  # which would not leave them blocked
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # and so in the child, until it ignores them
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.task: Task | None = None
         self.lives = True
 
     def give(self, task: Task) -> None:
         self.task = task
-        self.connection.send(task)
+        self._send(task)
 
     def stop(self) -> None:
-        with suppress(ConnectionError):  # it is no more, as will be heard
-            self.connection.send("stop")
+        self._send("stop")
+
+    def _send(self, message: Any) -> None:
+        with suppress(OSError):  # it is no more, as will be heard
+            self.connection.send(message)
 
     def heard(self, watch: Watch) -> Outcome | None:
         """Take one message; the outcome if it is one, or if the process is no more."""
@@ -89,7 +98,7 @@ class _Worker:
             raise RuntimeError("a process without a task has nothing to say")
         try:
             kind, *values = self.connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # plain where it ends in the middle of a message
             self.process.join()
             self.lives, self.task = False, None
             return Outcome(task, failed(task, _death(self.process.exitcode)))
@@ -139,14 +148,14 @@ class _Host:
         try:
             if self.connection.poll():
                 self.told = self.connection.recv() == "stop"
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             os._exit(1)  # nobody is left to take what this run would give
         return self.told or self.deadline.near()
 
     def _send(self, *message: Any) -> None:
         try:
             self.connection.send(message)
-        except (BrokenPipeError, ConnectionError):
+        except OSError:
             os._exit(1)
 
 
@@ -154,11 +163,12 @@ def _work(connection: Connection, threads: int) -> None:
     """Do tasks until the pipe closes."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the parent process says when to stop
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     torch.set_num_threads(threads)
     while True:
         try:
             task = connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             return
         if task == "stop":  # it came when there was nothing to stop any more
             continue
@@ -173,5 +183,5 @@ def _work(connection: Connection, threads: int) -> None:
             message = ("failed", f"{type(error).__name__}: {error}".splitlines()[0], traceback.format_exc())
         try:
             connection.send(message)
-        except (BrokenPipeError, ConnectionError):
+        except OSError:
             return

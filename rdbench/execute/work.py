@@ -40,6 +40,7 @@ class Work:
         device: str,
         data_dir: Path | None,
         limits: Limits,
+        news: News,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.pending = deque(_together(pending))
@@ -54,7 +55,7 @@ class Work:
         self.deadline = Deadline(limits.seconds)
         self.shortest_start = 0.0
         self.begun = 0
-        self.news = News(store)
+        self.news = news
         self.done_elsewhere: set[str] = set()
         self.stopped = False
 

@@ -50,7 +50,7 @@ class Drawing:
 
     @property
     def frontiers(self) -> list[np.ndarray]:
-        """The (n, 2) rates and distortions on the frontier of each set of test images, by ascending rate; longest first."""
+        """Of each set of test images the (n, 2) rates and distortions on its frontier, by rate; the longest first."""
         sets = (
             same[["rate", "distortion"]].to_numpy(float) for _, same in self.runs.groupby(SAME_IMAGES, dropna=False)
         )

@@ -1,13 +1,22 @@
 """Training as it went."""
 
+from collections import Counter
+
 from matplotlib.figure import Figure
 
-from rdbench.family import parse_family
+from rdbench.family import Family, parse_family
 from rdbench.plots.drawing import Drawing, NothingToDrawError
 from rdbench.plots.style import legend_outside, look
 from rdbench.rows import LARGEST
+from rdbench.tables import labels
 
 MOST_RUNS = 60
+MOST_LABELS = 18
+"""With more runs than this the legend names families alone."""
+
+DASHES = ("-", "--", ":", "-.")
+"""Of a family's runs, one after the other."""
+
 MOST_MARKERS = 20
 COLLAPSED = 0.1
 """Nats: where a rate falls below this, its axis turns logarithmic beyond a linear start."""
@@ -34,23 +43,23 @@ def history(drawing: Drawing) -> Figure:
     epochs = epochs[epochs["epoch"] >= 1].astype({"epoch": int})
     if epochs.empty:
         raise NothingToDrawError("the history of the runs has no epoch")
+    if epochs["epoch"].max() < 2:
+        raise NothingToDrawError("one epoch makes no line")
     numbers = epochs[["rate", "distortion", "beta"]]
     epochs = epochs.assign(**numbers.where(numbers.abs() < LARGEST))
     epochs["neg_elbo"] = epochs["rate"] + epochs["distortion"]
     figure = Figure(figsize=(7.6, 6.4))
     panels = dict(zip(PANELS, figure.subplots(2, 2, sharex=True).flat, strict=True))
-    labelled = set()
+    lines: Counter[Family] = Counter()
     every = max(1, epochs["epoch"].max() // MOST_MARKERS)
-    for run in runs.to_dict("records"):
+    for run, words in zip(runs.to_dict("records"), labels(runs), strict=True):
         mine = epochs[epochs["run_id"] == run["run_id"]].sort_values("epoch")
         family = parse_family(run["family"])
-        label = None if family in labelled else f"{family.signs}  {family.words}"
-        labelled.add(family)
+        style = look(family) | {"linestyle": DASHES[lines[family] % len(DASHES)], "markersize": 4, "markevery": every}
+        label = words if len(runs) <= MOST_LABELS else None if lines[family] else f"{family.signs}  {family.words}"
+        lines[family] += 1
         for name, axes in panels.items():
-            axes.plot(
-                mine["epoch"], mine[name], **look(family), markersize=4, markevery=every,
-                label=label if name == "rate" else None,
-            )  # fmt: skip
+            axes.plot(mine["epoch"], mine[name], **style, label=label if name == "rate" else None)
     for name, axes in panels.items():
         axes.set_ylabel(PANELS[name])
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -64,9 +64,15 @@ def _no_numbers(table: toy.Table) -> bool:
 def _chosen(runs: pd.DataFrame) -> dict[str, dict]:
     elbo = runs[(runs["objective"] == "beta-vae") & (runs["beta"] == 1)]
     target = runs[runs["objective"] == "target-rate"]
-    target = target[(target["rate"] - target["target_rate"]).abs() < TOLERANCE]
     if elbo.empty or target.empty:
-        raise NothingToDrawError("it shows runs of β = 1 beside runs at their target rate; make them with: rdbench toy")
+        raise NothingToDrawError("it shows runs of β = 1 beside runs at a target rate; make them with: rdbench toy")
+    off = (target["rate"] - target["target_rate"]).abs()
+    if off.min() >= TOLERANCE:
+        raise NothingToDrawError(
+            f"the nearest run is {off.min():.3g} nats off its target rate, where {TOLERANCE:g} is the most that is "
+            "drawn; train longer, with --epochs"
+        )
+    target = target[off < TOLERANCE]
     best = target.sort_values("distortion").iloc[0].to_dict()
     return {"ELBO": elbo.sort_values("elbo").iloc[-1].to_dict(), f"target rate {best['target_rate']:g}": best}
 

@@ -8,13 +8,13 @@ import pandas as pd
 from rdbench.announced import announced
 from rdbench.checkpoint import unfinished
 from rdbench.claims import owners
-from rdbench.config import aim
 from rdbench.errors import UserError, plain
 from rdbench.report.cells import Cells
 from rdbench.store import EmptyTableError, Store
-from rdbench.tables import sort_runs
+from rdbench.tables import labels, sort_runs
 
-HEADERS = ["run_id", "family", "aim", "dataset", "seed", "status", "train s", "eval s", "what"]
+HEADERS = ["run_id", "run", "dataset", "status", "train s", "eval s", "what"]
+STATUSES = ("ok", "diverged", "failed", "running", "unfinished", "missing")
 
 
 def rows_of(store: Store) -> pd.DataFrame:
@@ -53,7 +53,11 @@ def choose(store: Store, run_ids: Collection[str], status: str | None) -> pd.Dat
 
 
 def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
-    """A table of all runs, also of those that are being done or are missing; and what they cost in a line."""
+    """A table of all runs, also of those that are being done or are missing; and what they cost in a line.
+
+    Raises:
+        UserError: there are none.
+    """
     rows = rows_of(store)
     cells = []
     counts: dict[str, int] = {}
@@ -64,12 +68,12 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
         if status in (None, state):
             cells.append(row)
 
-    for row in sort_runs(rows).to_dict("records") if len(rows) else []:
+    rows = sort_runs(rows.assign(label=labels(rows))) if len(rows) else rows
+    for row in rows.to_dict("records"):
         seconds = [float(row.get(name, 0)) for name in ("train_seconds", "eval_seconds")]
         seconds = [value if value == value else 0.0 for value in seconds]
         trained, evaluated = trained + seconds[0], evaluated + seconds[1]
-        config = json.loads(row["config"])
-        words = [row["run_id"], row["family"], aim(row), config["dataset"], str(config["seed"]), row["status"]]
+        words = [row["run_id"], row["label"], json.loads(row["config"])["dataset"], row["status"]]
         add(
             row["status"],
             [
@@ -89,9 +93,10 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
         if state == "missing" and run_id in set(rows["run_id"]):
             continue
         what = f"by process {owner.pid} on {owner.host} since {owner.since}" if owner else ""
-        told = f"{planned.get(run_id, '')}  {what}".strip()
-        add(state, [run_id, "", "", "", "", state, "", "", plain(told)])
+        add(state, [run_id, plain(planned.get(run_id, "")), "", state, "", "", plain(what)])
+    if not counts:
+        raise UserError(f"{store} holds no runs; fill it with: rdbench sweep NAME --store {store}")
     title = f"{sum(counts.values())} runs: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     cost = f"{trained:,.0f} s of training and {evaluated:,.0f} s of evaluation"
-    left = frozenset({"run_id", "family", "aim", "dataset", "status", "what"})
+    left = frozenset({"run_id", "run", "dataset", "status", "what"})
     return Cells(plain(f"{store}: {title}"), HEADERS, cells, left=left), cost

@@ -106,7 +106,8 @@ def test_a_list_shows_what_is_done_running_unfinished_and_missing(store):
     }
     assert table.loc[["r", "u", "m"], "status"].tolist() == ["running", "unfinished", "missing"]
     assert "its process was killed" in table.loc[row["run_id"], "what"]
-    assert "a run  by process" in table.loc["r", "what"]
+    assert table.loc[["r", "u", "m"], "run"].tolist() == ["a run", "another", "a third"]
+    assert "by process" in table.loc["r", "what"]
     assert "s of training" in cost
     assert [cell[0] for cell in listing(store, "failed")[0].rows] == [row["run_id"]]
 

@@ -8,9 +8,12 @@ import time
 import pandas as pd
 import pytest
 
+from rdbench.checkpoint import unfinished
 from rdbench.errors import InterruptedSweepError, UserError
-from rdbench.execute import Limits, make_executor, run_sweep
-from rdbench.execute.processes import Processes
+from rdbench.execute import Limits, make_executor, run_sweep, task
+from rdbench.execute.processes import Processes, _Worker
+from rdbench.execute.task import Outcome, Task, failed, perform
+from rdbench.host import QuietHost, StoppedError
 from rdbench.plan import Shard
 from rdbench.progress import Display
 from rdbench.store import Store
@@ -19,6 +22,83 @@ from rdbench.store import Store
 @pytest.mark.slow
 def test_runs_at_once_have_the_numbers_of_runs_one_by_one(sweep, assert_same, tmp_path):
     assert not run_sweep(sweep, tmp_path, executor=Processes(2))
+    assert_same(tmp_path)
+
+
+def test_a_signal_while_a_worker_starts_does_not_end_it():
+    """As Ctrl-C gives it to every process of a terminal, also to one that still imports."""
+    worker = _Worker(1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(worker.process.pid, number)
+    worker.connection.close()
+    worker.process.join(60)
+    assert worker.process.exitcode == 0
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_message_is_a_failed_run(sweep):
+    ours, theirs = multiprocessing.Pipe()
+    os.write(theirs.fileno(), (1000).to_bytes(4, "big") + b"the beginning of a record")
+    theirs.close()
+    dead = multiprocessing.get_context("fork").Process(target=os._exit, args=(9,))
+    dead.start()
+    worker = object.__new__(_Worker)
+    run = sweep.runs()[0]
+    task = Task({run.run_id("d"): run}, "demo", "store", "cpu", None, None, 60.0)
+    vars(worker).update(connection=ours, process=dead, task=task, lives=True)
+    outcome = worker.heard(None)
+    assert outcome.records[0].row["error"] == "its process ended with exit code 9" and not worker.lives
+
+
+def test_a_failed_run_keeps_its_state_and_goes_on_from_it(sweep, assert_same, tmp_path):
+    """Only memory may have run out."""
+    with pytest.raises(InterruptedSweepError):
+        run_sweep(sweep, tmp_path, executor=Impatient())
+    (begun,) = unfinished(Store(tmp_path).storage)
+
+    class Failing:
+        def map(self, queue, watch):
+            task = queue.take()
+            yield Outcome(task, failed(task, "out of memory"))
+
+    with pytest.raises(InterruptedSweepError):
+        run_sweep(sweep, tmp_path, executor=Failing())
+    assert unfinished(Store(tmp_path).storage) == {begun}
+    assert not run_sweep(sweep, tmp_path)
+    assert_same(tmp_path)
+
+
+class Impatient:
+    """Stops a run in the middle of its training."""
+
+    def map(self, queue, watch):
+        task, asked = queue.take(), []
+
+        class Host(QuietHost):
+            def stop_asked(self):
+                asked.append(1)
+                return len(asked) > 5
+
+        with pytest.raises(StoppedError):
+            perform(task, Host())
+        yield Outcome(task, [])
+
+
+def test_a_run_that_raises_is_a_failed_row_and_the_others_go_on(sweep, assert_same, tmp_path, monkeypatch):
+    """In this process as in another."""
+    execute, tried = task.execute, []
+
+    def raise_at_first(config, *arguments):
+        tried.append(config)
+        if len(tried) == 1:
+            raise RuntimeError("out of everything")
+        return execute(config, *arguments)
+
+    monkeypatch.setattr(task, "execute", raise_at_first)
+    assert run_sweep(sweep, tmp_path)
+    runs = Store(tmp_path).read("runs").frame
+    assert sorted(runs["status"]) == ["failed", "ok", "ok", "ok"]
+    assert list(runs["error"].dropna()) == ["RuntimeError: out of everything"]
+    assert not run_sweep(sweep, tmp_path)
     assert_same(tmp_path)
 
 
