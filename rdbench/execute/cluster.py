@@ -46,6 +46,7 @@ class Cluster:
         switchboard = ray.remote(num_cpus=0, scheduling_strategy=here)(_Switchboard).remote()
         remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)(_perform)
         running: dict[Any, Task] = {}
+        begun: set[str] = set()
         told, more = False, True
 
         def start(task: Task) -> None:
@@ -57,10 +58,14 @@ class Cluster:
                 if watch.stop_asked() and not told:
                     told = True
                     switchboard.stop.remote()
+                    for reference, task in running.items():
+                        if task.name not in begun:  # it waits for resources, and would hear nothing
+                            ray.cancel(reference)
                 if not running:
                     time.sleep(WAIT_SECONDS)  # other sweeps have what is left
                 done, _ = ray.wait(list(running), timeout=WAIT_SECONDS) if running else ([], [])
                 for name, kind, *values in ray.get(switchboard.heard.remote()):
+                    begun.add(name)
                     for task in running.values():
                         if task.name == name:
                             getattr(watch, kind)(task, *values)
@@ -81,6 +86,8 @@ class Cluster:
     def _outcome(self, reference: Any, task: Task) -> Outcome:
         try:
             kind, value = self.ray.get(reference)
+        except self.ray.exceptions.TaskCancelledError:
+            return Outcome(task, [])
         except self.ray.exceptions.RayError as error:
             return Outcome(task, failed(task, f"{type(error).__name__}: {error}".splitlines()[0]))
         if kind == "user error":

@@ -1,8 +1,13 @@
 """Runs on a real Ray cluster of two nodes, each of several processes, on this machine."""
 
+import os
+import signal
+import time
+
 import pandas as pd
 import pytest
 
+from rdbench.errors import InterruptedSweepError
 from rdbench.execute import Limits, make_executor, run_sweep
 from rdbench.progress import Display
 
@@ -44,3 +49,20 @@ def test_a_node_is_lost_and_its_run_goes_on_elsewhere(sweep, read_tables, cluste
     ours, theirs = read_tables(tmp_path / "store"), read_tables(tmp_path / "undisturbed")
     for table in ours:
         pd.testing.assert_frame_equal(ours[table], theirs[table], check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_stop_also_ends_what_waits_for_resources(sweep, cluster, tmp_path, monkeypatch):
+    """As where another job has the cluster."""
+    executor = make_executor("ray", 1, cluster.address, 1, 0)
+    taken = ray.remote(num_cpus=1)(lambda: time.sleep(600)).remote()
+    begin = Display.begin
+
+    def interrupted(display, name):
+        begin(display, name)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Display, "begin", interrupted)
+    with pytest.raises(InterruptedSweepError, match="interrupted; 0 of 4 runs are whole"):
+        run_sweep(sweep, tmp_path, executor=executor)
+    ray.cancel(taken, force=True)
