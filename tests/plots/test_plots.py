@@ -83,7 +83,7 @@ def test_the_gap_is_to_the_largest_k_that_a_run_was_asked_for(store):
 
 def test_only_runs_of_the_same_images_are_ranked(store):
     """A lucky run on few images takes no place on the frontier of others, and bounds H for none."""
-    lucky = {"rate": 1.0, "distortion": 1.0, "elbo": -2.0, "test_images": 10}
+    lucky = {"rate": 1.0, "distortion": 1.0, "elbo": -2.0, "elbo_se": 40.0, "test_images": 10}
     many = invented()
     runs = pd.concat([many, invented(1).assign(**lucky)])
     drawing = Drawing(store, runs)
