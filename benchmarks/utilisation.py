@@ -5,6 +5,7 @@ modules, whatever is computed to get them. The peak is measured beside every tur
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def main() -> None:
     rows = []
     for signs in options.family or [family.signs for family in FAMILIES]:
         flop = flop_an_image(signs, options.batch, options.width)
-        here = Contender("rdbench", "train", signs, options.batch, options.width)
+        here = Contender(sys.executable, "rdbench", "train", signs, options.batch, options.width)
         here.turn(2)  # the first of anything is slow
         for repeat in range(options.repeats):
             speed, most = here.turn(options.steps), peak()
