@@ -1,5 +1,6 @@
 """What z knows of x, and x of z: mutual informations, their bounds, and the dimensions that carry them."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
@@ -9,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
-from rdbench.distributions.mixture import mixture, together
+from rdbench.distributions.mixture import mixture
 from rdbench.evaluate import Arrays, Piece, at_once, mean_and_error, measure, measuring
 from rdbench.images import Images
 from rdbench.models import VAE
 
-IMAGES_AT_ONCE = 20
-"""Each is scored under every image's encoder: (20, N, latent_dim) numbers are in memory at once."""
+IMAGES_AT_ONCE = 100
+"""Each is scored under every image's encoder, by as many of these at a time: 100 × 100 × latent_dim numbers."""
 
 GENERATED_AT_ONCE = 100
 MEAN_DRAWS = 128
@@ -32,13 +33,21 @@ def mutual_information(
     lower bound. "ELBO surgery" (Hoffman & Johnson, 2016, http://approximateinference.org/2016).
     """
     encoders = list(_encoded(model, images))
-    aggregated = mixture(torch.zeros(len(images), device=images[:1].device), together(encoders))
-    ratios = []
+    ratios: list[Tensor] = []
     for encoder in encoders:
         z = encoder.sample()
-        ratios.append((encoder.log_prob(z) - aggregated.log_prob(z)).double().cpu())
+        log_encoder = encoder.log_prob(z)
+        log_sums = [_log_sum(other, z) for other in encoders]
+        log_aggregated = torch.stack(log_sums).logsumexp(0) - math.log(len(images))
+        ratios.append((log_encoder - log_aggregated).double().cpu())
         progress(sum(map(len, ratios)), len(images))
     return torch.cat(ratios).numpy()
+
+
+def _log_sum(encoder: Distribution, z: Tensor) -> Tensor:
+    """log Σⱼ e(z|xⱼ) over a batch of xⱼ."""
+    (count,) = encoder.batch_shape
+    return mixture(torch.zeros(count, device=z.device), encoder).log_prob(z) + math.log(count)
 
 
 @measuring()

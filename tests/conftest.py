@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for models as small as these threads only wait
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from rdbench.data import load
 from rdbench.family import FAMILIES, Family
 from rdbench.models import VAE, Size, build
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is told to ignore it
 settings.register_profile("untimed", deadline=None)  # what else a machine does is no reason to fail
 settings.load_profile("untimed")
 

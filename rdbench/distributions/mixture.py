@@ -1,18 +1,7 @@
-"""Batches of the distributions that encoders give, as one batch and as mixtures."""
+"""Mixtures of the distributions that encoders give."""
 
-from collections.abc import Sequence
-from typing import Any
-
-import torch
 from torch import Tensor
-from torch.distributions import (
-    Categorical,
-    Distribution,
-    Independent,
-    MixtureSameFamily,
-    Normal,
-    TransformedDistribution,
-)
+from torch.distributions import Categorical, Distribution, MixtureSameFamily, TransformedDistribution
 
 
 def mixture(logits: Tensor, components: Distribution) -> Distribution:
@@ -25,13 +14,3 @@ def mixture(logits: Tensor, components: Distribution) -> Distribution:
         return TransformedDistribution(base, components.transforms, validate_args=False)
     weights = Categorical(logits=logits, validate_args=False)
     return MixtureSameFamily(weights, components, validate_args=False)
-
-
-def together(parts: Sequence[Any]) -> Distribution:
-    """Several batches of diagonal Gaussians, or of one flow of such, as one batch."""
-    first = parts[0]
-    if isinstance(first, TransformedDistribution):
-        base = together([part.base_dist for part in parts])
-        return TransformedDistribution(base, first.transforms, validate_args=False)
-    location, scale = (torch.cat([getattr(part.base_dist, name) for part in parts]) for name in ("loc", "scale"))
-    return Independent(Normal(location, scale, validate_args=False), 1, validate_args=False)
