@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
@@ -25,7 +24,6 @@ from rdbench.schema import (
     ALWAYS,
     KEYS,
     OTHERS,
-    REQUIRED,
     RUN_ID,
     SCHEMAS,
     TABLES,
@@ -35,17 +33,13 @@ from rdbench.schema import (
     dated,
     serialized,
     to_parquet,
-    typed,
 )
 from rdbench.storage import CHECKPOINTS, CLAIMS, PLANS, cannot_write, open_storage
+from rdbench.table_files import COMPACTED, UNREADABLE, files, load, read_checked
 
 if TYPE_CHECKING:
     import pandas as pd
 
-UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
-"""What reading a file raises that is no table of ours."""
-
-COMPACTED = "compacted-"
 WRITING = ("run_id", "status", "created_at")
 RUNS_A_FILE = 1000
 
@@ -123,7 +117,7 @@ class Store:
         Raises:
             EmptyTableError: the store is not there, or holds no row of that table.
         """
-        tables, skipped = self._load(table, run_ids, columns)
+        tables, skipped = load(self.storage, table, run_ids, columns)
         if not any(len(found) for found in tables):
             raise self._empty(table, skipped)
         frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
@@ -140,58 +134,6 @@ class Store:
             frame = frame[_newest(table, frame)].reset_index(drop=True)
         return Rows(frame, skipped)
 
-    def _load(
-        self, table: Table, run_ids: Collection[str] | None, columns: Sequence[str] | None
-    ) -> tuple[list[pa.Table], list[str]]:
-        """The tables of all files, and a line for each that is none; again where a file went away meanwhile."""
-        while True:
-            tables, skipped = [], []
-            names = self._files(table, run_ids)
-            try:
-                for name in names:
-                    try:
-                        tables.append(self._read_checked(name, table, run_ids, columns))
-                    except FileNotFoundError:
-                        raise
-                    except UNREADABLE as error:
-                        why = f"{error.args[0] if error.args else error}".partition("\n")[0]
-                        skipped.append(plain(f"{self.storage}/{name}: not a table of {table} ({why})"))
-            except FileNotFoundError:
-                continue  # another process merged it into a larger file
-            if not any(COMPACTED in name for name in {*self._files(table, run_ids)} - {*names}):
-                return (
-                    tables,
-                    skipped,
-                )  # else a listing may have missed both what was merged and what it was merged into
-
-    def _read_checked(
-        self, name: str, table: Table, run_ids: Collection[str] | None, columns: Sequence[str] | None
-    ) -> pa.Table:
-        """The rows of one file.
-
-        Raises:
-            KeyError: it lacks a column that every such file has, or names a run as none can be named.
-            ArrowException, OSError, ValueError: it is no such table in another way.
-        """
-        with self.storage.open(name) as file:
-            parquet = pq.ParquetFile(file)
-            present = parquet.schema_arrow.names
-            missing = [column for column in REQUIRED[table] if column not in present]
-            if missing and not parquet.metadata.num_rows:  # as a run leaves it that came to nothing
-                return pa.schema([(name, SCHEMAS[table][name]) for name in REQUIRED[table]]).empty_table()
-            if missing:
-                raise KeyError(f"no column {missing[0]}")
-            wanted = columns and [column for column in columns if column in present]
-            if run_ids is None:
-                found = parquet.read(wanted)
-            else:
-                found = pq.read_table(file, columns=wanted, filters=[("run_id", "in", set(run_ids))])
-            found = typed(table, found)
-        for run_id in found["run_id"].unique().to_pylist():
-            if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
-                raise KeyError(f"{run_id!r} is no run_id")
-        return found
-
     def _empty(self, table: Table, skipped: list[str]) -> EmptyTableError:
         if skipped:
             return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}; delete and sweep again", skipped)
@@ -205,12 +147,12 @@ class Store:
 
     def newest(self) -> dict[str, Writing]:
         """When each run that has a row was last written, and its status then."""
-        return _newest_writings(self._load("runs", None, WRITING)[0])
+        return _newest_writings(load(self.storage, "runs", None, WRITING)[0])
 
     def newest_in(self, name: str) -> dict[str, Writing]:
         """The same of the runs in one file of ``runs``, none if it is no such file."""
         try:
-            return _newest_writings([self._read_checked(name, "runs", None, WRITING)])
+            return _newest_writings([read_checked(self.storage, name, "runs", None, WRITING)])
         except UNREADABLE:
             return {}
 
@@ -222,7 +164,7 @@ class Store:
         """
         try:
             for table in TABLES:
-                single = [name for name in self._files(table) if COMPACTED not in name]
+                single = [name for name in files(self.storage, table) if COMPACTED not in name]
                 for start in range(0, len(single), RUNS_A_FILE):
                     self._merge(table, single[start : start + RUNS_A_FILE])
         except OSError as error:
@@ -233,7 +175,7 @@ class Store:
         before = {name: self.storage.stamp(name) for name in names}
         for name in names:
             try:
-                tables.append(self._read_checked(name, table, None, None))
+                tables.append(read_checked(self.storage, name, table, None, None))
             except UNREADABLE:
                 continue  # left where it is, for a reader to name
             merged.append(name)
@@ -256,7 +198,7 @@ class Store:
         Raises:
             UserError: a file cannot be read.
         """
-        tables, skipped = self._load(table, run_ids, None)
+        tables, skipped = load(self.storage, table, run_ids, None)
         if skipped:
             raise UserError(f"{skipped[0]}; delete it or mend it first")
         whole = pa.concat_tables(tables, promote_options="permissive") if tables else None
@@ -299,10 +241,10 @@ class Store:
         gone = list(run_ids)
         try:
             for table in TABLES:
-                for name in self._files(table, gone):
+                for name in files(self.storage, table, gone):
                     if COMPACTED in name:
                         try:
-                            rows = self._read_checked(name, table, None, None)
+                            rows = read_checked(self.storage, name, table, None, None)
                         except UNREADABLE:
                             continue  # left where it is, for a reader to name
                         kept = rows.filter(pc.invert(pc.is_in(rows["run_id"], pa.array(gone))))
@@ -341,14 +283,6 @@ class Store:
             raise UserError(f"there is no checkpoint {self}/{name}; do the run again") from None
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise UserError(f"cannot read the checkpoint {self}/{name}: {reason(error)}; do the run again") from None
-
-    def _files(self, table: Table, run_ids: Collection[str] | None = None) -> list[str]:
-        """The files of a table, less those of one run that is not asked for."""
-        names = self.storage.names(table, ".parquet")
-        if run_ids is None:
-            return names
-        wanted = {f"{table}/{run_id}.parquet" for run_id in run_ids}
-        return [name for name in names if COMPACTED in name or name in wanted]
 
 
 def _newest_writings(tables: Sequence[pa.Table]) -> dict[str, Writing]:

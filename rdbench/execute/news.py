@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from rdbench.store import COMPACTED, Store
+from rdbench.store import Store
+from rdbench.table_files import COMPACTED
 
 
 class News:
