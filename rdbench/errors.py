@@ -1,6 +1,6 @@
 """What a user, rather than a programmer, can get wrong."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 MOST_SHOWN = 20
@@ -38,6 +38,26 @@ def reason(error: Exception) -> str:
     """
     lines = str(error).splitlines()
     return plain(lines[0])[:200] if lines else type(error).__name__
+
+
+def named(error: Exception) -> str:
+    r"""The kind of an exception, and what it says, in one line.
+
+    >>> named(ValueError("one\ntwo"))
+    'ValueError: one'
+    """
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def one_of(option: str, found: str, expected: Sequence[str]) -> str:
+    """``found``, the value of an option, if it is one of those expected.
+
+    Raises:
+        UserError: it is not.
+    """
+    if found not in expected:
+        raise UserError(f"{option}: found {found!r}; expected {', '.join(expected[:-1])} or {expected[-1]}")
+    return found
 
 
 def unknown(kind: str, found: str, known: Iterable[str]) -> UserError:

@@ -127,11 +127,12 @@ def measure(
             return _measure_in_parts(model, images[start : start + count], iwae, rate_samples, drawn)
 
         chunks.append(piece(str(start), compute))
-    whole = _joined(chunks)
+    whole = joined(chunks)
     return Measures(whole["rate"], whole["distortion"], {k: whole[f"iwae_{k}"] for k in iwae})
 
 
-def _joined(parts: Sequence[Arrays]) -> Arrays:
+def joined(parts: Sequence[Arrays]) -> Arrays:
+    """The arrays of several pieces as those of one."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -145,7 +146,7 @@ def _measure_in_parts(
         if len(images) == 1:
             raise
     halves = images.tensor_split(2)  # here, where what the first try held is free
-    return _joined([_measure_in_parts(model, half, iwae, rate_samples, progress) for half in halves])
+    return joined([_measure_in_parts(model, half, iwae, rate_samples, progress) for half in halves])
 
 
 def _measure_chunk(

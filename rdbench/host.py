@@ -3,6 +3,8 @@
 import logging
 from typing import Protocol
 
+DEVICES = ("auto", "cpu", "cuda")
+
 log = logging.getLogger("rdbench")
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
 from rdbench.distributions.mixture import mixture
-from rdbench.evaluate import Arrays, Piece, at_once, mean_and_error, measure, measuring
+from rdbench.evaluate import Arrays, Piece, at_once, joined, mean_and_error, measure, measuring
 from rdbench.images import Images
 from rdbench.models import VAE
 
@@ -118,10 +118,9 @@ def generative_bounds(
             return _generated(model, count, k, lambda done, total: progress(start + done, images))
 
         pieces.append(piece(str(start), compute))
-    row = {}
+    whole, row = joined(pieces), {}
     for letter in "egsu":
-        values = np.concatenate([piece[letter] for piece in pieces])
-        row[f"generative_{letter}"], row[f"generative_{letter}_se"] = mean_and_error(values)
+        row[f"generative_{letter}"], row[f"generative_{letter}_se"] = mean_and_error(whole[letter])
     return row
 
 

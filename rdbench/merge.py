@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from rdbench.checkpoint import states_of
 from rdbench.errors import UserError
-from rdbench.schema import TABLES, known
+from rdbench.schema import TABLES, known, with_column
 from rdbench.storage import PLANS, cannot_write
 from rdbench.store import Store
 
@@ -100,10 +100,8 @@ def _copy(store: Store, into: Store, run_ids: Sequence[str], finished: set[str])
 
 def _dated(rows: pa.Table, run_ids: pa.Array, now: str) -> pa.Table:
     """Rows that are written now as far as they are of ``run_ids``: what they are to replace is older then."""
-    if "created_at" not in rows.column_names:
-        rows = rows.append_column("created_at", pa.nulls(len(rows), pa.string()))
-    dates = pc.if_else(pc.is_in(rows["run_id"], run_ids), now, rows["created_at"])
-    return rows.set_column(rows.column_names.index("created_at"), "created_at", dates)
+    dates = rows["created_at"] if "created_at" in rows.column_names else pa.nulls(len(rows), pa.string())
+    return with_column(rows, "created_at", pc.if_else(pc.is_in(rows["run_id"], run_ids), now, dates))
 
 
 def _words(value: Any) -> str:

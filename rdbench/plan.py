@@ -1,6 +1,6 @@
 """From a sweep to the runs still to do."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,12 +9,11 @@ from typing import NamedTuple
 from rdbench import data
 from rdbench.config import RunConfig
 from rdbench.errors import UserError
-from rdbench.store import Store
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep by id, in order: all of them, and those among them that the store has no row of."""
+    """The runs of a sweep by id, in order: all of them, and those among them that are not finished."""
 
     runs: dict[str, RunConfig]
     pending: dict[str, RunConfig]
@@ -46,18 +45,17 @@ def parse_shard(text: str) -> Shard:
     return Shard(int(part), int(of))
 
 
-def plan(runs: Iterable[RunConfig], store: Store, data_dir: Path | None, shard: Shard = WHOLE) -> Plan:
+def plan(runs: Iterable[RunConfig], finished: Collection[str], data_dir: Path | None, shard: Shard = WHOLE) -> Plan:
     """What is still to do of a shard, which has every ``of``-th run in the order of the sweep.
 
     Raises:
-        UserError: a dataset cannot be had, or the store cannot be read.
+        UserError: a dataset cannot be had.
     """
     runs = list(runs)
     _check_targets(runs)
     checksums = {name: data.checksum(name, data_dir) for name in dict.fromkeys(run.dataset for run in runs)}
     named = {run.run_id(checksums[run.dataset]): run for run in runs}
     named = dict(islice(named.items(), shard.part - 1, None, shard.of))
-    finished = store.finished()
     return Plan(named, {run_id: run for run_id, run in named.items() if run_id not in finished})
 
 

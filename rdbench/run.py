@@ -15,9 +15,9 @@ from rdbench.checkpoint import Checkpoint
 from rdbench.config import RunConfig
 from rdbench.data import Dataset
 from rdbench.data.dataset import Bits
-from rdbench.errors import UserError
+from rdbench.errors import UserError, one_of
 from rdbench.evaluate import Arrays, Measures, Piece, mean_and_error, measure
-from rdbench.host import Host, QuietHost, StoppedError
+from rdbench.host import DEVICES, Host, QuietHost, StoppedError
 from rdbench.images import Images
 from rdbench.information import active_units, generative_bounds, mutual_information, rate_by_dimension
 from rdbench.models import VAE, Size, build, count_parameters
@@ -227,8 +227,7 @@ def pick_device(name: str) -> torch.device:
         UserError: there is no such device here.
     """
     available = torch.cuda.is_available()
-    if name not in ("auto", "cpu", "cuda"):
-        raise UserError(f"--device: found {name!r}; expected auto, cpu or cuda")
+    one_of("--device", name, DEVICES)
     if name == "cuda" and not available:
         raise UserError("--device cuda: this torch sees no CUDA device; use --device cpu")
     return torch.device("cuda" if available and name != "cpu" else "cpu")

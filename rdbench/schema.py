@@ -103,6 +103,13 @@ def known(value: Any) -> bool:
     return value is not None and not (isinstance(value, float | np.floating) and np.isnan(value))
 
 
+def with_column(rows: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """Rows with a column of that name, in the place of the one they have or after the last."""
+    if name in rows.column_names:
+        return rows.set_column(rows.column_names.index(name), name, column)
+    return rows.append_column(name, column)
+
+
 def to_parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:
     """Columns as a Parquet file of that table."""
     fields = [pa.field(name, SCHEMAS[table].get(name, OTHERS[table])) for name in columns]

@@ -33,6 +33,7 @@ from rdbench.schema import (
     dated,
     serialized,
     to_parquet,
+    with_column,
 )
 from rdbench.storage import CHECKPOINTS, CLAIMS, PLANS, cannot_write, open_storage
 from rdbench.table_files import COMPACTED, UNREADABLE, files, load, read_checked
@@ -119,7 +120,7 @@ class Store:
         """
         tables, skipped = load(self.storage, table, run_ids, columns)
         if not any(len(found) for found in tables):
-            raise self._empty(table, skipped)
+            raise self.empty(table, skipped)
         frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
         absent = [name for name in ALWAYS.get(table, ()) if columns is None and name not in frame]
         frame = frame.assign(**dict.fromkeys(absent, math.nan))
@@ -129,12 +130,13 @@ class Store:
             frame, refused = check_rows(frame)
             skipped += map(plain, refused)
             if frame.empty:
-                raise self._empty(table, skipped)
+                raise self.empty(table, skipped)
         if frame.duplicated(list(KEYS[table])).any():
             frame = frame[_newest(table, frame)].reset_index(drop=True)
         return Rows(frame, skipped)
 
-    def _empty(self, table: Table, skipped: list[str]) -> EmptyTableError:
+    def empty(self, table: Table, skipped: list[str]) -> EmptyTableError:
+        """The error for a table without a row; ``skipped`` has a line for each file that could not be read."""
         if skipped:
             return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}; delete and sweep again", skipped)
         if not self.storage.is_there():
@@ -143,7 +145,7 @@ class Store:
 
     def finished(self) -> set[str]:
         """The ids of the runs that have a row, less those that failed: these are worth another try."""
-        return {run_id for run_id, (_, status) in self.newest().items() if status != "failed"}
+        return finished(self.newest())
 
     def newest(self) -> dict[str, Writing]:
         """When each run that has a row was last written, and its status then."""
@@ -222,11 +224,7 @@ class Store:
                 continue
             for name, value in {**values, "created_at": [now] * len(rows)}.items():
                 kind = SCHEMAS[table].get(name, OTHERS[table])
-                column = pa.array(value, kind)
-                if name in rows.column_names:
-                    rows = rows.set_column(rows.column_names.index(name), name, column)
-                else:
-                    rows = rows.append_column(name, column)
+                rows = with_column(rows, name, pa.array(value, kind))
             try:
                 self.storage.write(f"{table}/{run_id}.parquet", serialized(rows))
             except OSError as error:
@@ -283,6 +281,11 @@ class Store:
             raise UserError(f"there is no checkpoint {self}/{name}; do the run again") from None
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise UserError(f"cannot read the checkpoint {self}/{name}: {reason(error)}; do the run again") from None
+
+
+def finished(newest: Mapping[str, Writing]) -> set[str]:
+    """The ids of the runs that did not fail."""
+    return {run_id for run_id, (_, status) in newest.items() if status != "failed"}
 
 
 def _newest_writings(tables: Sequence[pa.Table]) -> dict[str, Writing]:

@@ -85,12 +85,17 @@ def frontier(rate: np.ndarray, distortion: np.ndarray) -> np.ndarray:
     return order[distortion[order] < best_before]
 
 
+def frontiers(runs: pd.DataFrame) -> list[pd.DataFrame]:
+    """Of each set of runs measured on the same images those on its frontier, by ascending rate."""
+    sets = (same for _, same in runs.groupby(SAME_IMAGES, dropna=False))
+    return [same.iloc[frontier(same["rate"].to_numpy(), same["distortion"].to_numpy())] for same in sets]
+
+
 def mark_frontier(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs with a column ``frontier``: whether a run is on the frontier of those measured on the same images."""
     on_frontier = pd.Series(False, index=runs.index)
-    for _, same in measured(runs).groupby(SAME_IMAGES, dropna=False):
-        best = frontier(same["rate"].to_numpy(), same["distortion"].to_numpy())
-        on_frontier[same.index[best]] = True
+    for best in frontiers(measured(runs)):
+        on_frontier[best.index] = True
     return runs.assign(frontier=on_frontier)
 
 

@@ -37,7 +37,7 @@ BELOW = {  # a room and what it may import, besides itself
     "schema": {"config"},
     "table_files": {"errors", "schema", "storage"},
     "store": {"errors", "rows", "schema", "storage", "table_files"},
-    "plan": {"config", "data", "errors", "store"},
+    "plan": {"config", "data", "errors"},
     "reference": {"family"},
     "tables": {"config", "family"},
     "plots": {"config", "data", "errors", "family", "reference", "rows", "samples", "store", "tables", "toy"},

@@ -6,17 +6,15 @@ from typing import Annotated
 
 import typer
 
-from rdbench.errors import UserError
+from rdbench.errors import one_of
+from rdbench.host import DEVICES
 
 
-def one_of(*names: str) -> Callable[[typer.CallbackParam, str], str]:
-    """A check that refuses another value of an option."""
+def among(*names: str) -> Callable[[typer.CallbackParam, str], str]:
+    """A check that refuses another value of an option, before anything heavy is loaded."""
 
-    def check(option: typer.CallbackParam, value: str) -> str:
-        if value not in names:
-            expected = f"{', '.join(names[:-1])} or {names[-1]}"
-            raise UserError(f"{option.opts[0]}: found {value!r}; expected {expected}")
-        return value
+    def check(option: typer.CallbackParam, value: str) -> str:  # by these types Typer knows what to pass
+        return one_of(option.opts[0], value, names)
 
     return check
 
@@ -31,5 +29,5 @@ DatasetArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name fro
 StoreArgument = Annotated[
     str, typer.Argument(metavar="STORE", help="Folder of a sweep's tables, such as outputs/demo, or its URL.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.", callback=one_of("auto", "cpu", "cuda"))]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.", callback=among(*DEVICES))]
 JobsOption = Annotated[int, typer.Option(min=1, help="Runs at once, in processes of their own.")]

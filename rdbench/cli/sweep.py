@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, one_of
+from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, among
 
 if TYPE_CHECKING:
     from rdbench.plan import Shard
@@ -37,7 +37,7 @@ def sweep(
     max_runs: Annotated[int | None, typer.Option(min=1, help="Begin no more than so many runs.")] = None,
     shard: Annotated[str, typer.Option(metavar="PART/OF", help="Only this part of the sweep, such as 3/16.")] = "1/1",
     executor: Annotated[
-        str, typer.Option(help=r"local, or ray (needs rdbench\[ray]).", callback=one_of("local", "ray"))
+        str, typer.Option(help=r"local, or ray (needs rdbench\[ray]).", callback=among("local", "ray"))
     ] = "local",
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster.", show_default="the one that this machine is in, or a new one")
@@ -121,7 +121,7 @@ def _print_plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Sh
 
     gc.freeze()  # what is imported is no garbage, and looking through it takes a tenth of the time of a large plan
     store = Store(location)
-    planned = plan(sweep.runs(), store, data_dir, shard)
+    planned = plan(sweep.runs(), store.finished(), data_dir, shard)
     varying = sweep.varying
     lines = [
         f"{run_id}  {plain(run.dataset)}  {run.family.words}  {run.label(varying)}"

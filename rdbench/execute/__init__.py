@@ -26,7 +26,7 @@ from rdbench.report.formats import aligned
 from rdbench.rows import read_config
 from rdbench.run import pick_device
 from rdbench.stopping import Signals
-from rdbench.store import Store
+from rdbench.store import Store, finished
 from rdbench.sweep import Sweep
 from rdbench.tables import join_seeds, mark_frontier, sort_runs
 
@@ -71,7 +71,7 @@ def run_sweep(
     """
     store = Store(location)
     news = News(store)
-    planned = plan(sweep.runs(), store, data_dir, shard)
+    planned = plan(sweep.runs(), finished(news.known), data_dir, shard)
     return do_runs(planned, sweep.name, sweep.varying, store, news, device, data_dir, executor, limits)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from rdbench.errors import UserError
+from rdbench.errors import UserError, named
 from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks, failed, perform
 from rdbench.host import StoppedError
 from rdbench.stopping import Deadline
@@ -89,7 +89,7 @@ class Cluster:
         except self.ray.exceptions.TaskCancelledError:
             return Outcome(task, [])
         except self.ray.exceptions.RayError as error:
-            return Outcome(task, failed(task, f"{type(error).__name__}: {error}".splitlines()[0]))
+            return Outcome(task, failed(task, named(error)))
         if kind == "user error":
             raise UserError(value)
         return Outcome(task, value)

@@ -4,7 +4,7 @@ import time
 import traceback
 from collections.abc import Iterator
 
-from rdbench.errors import UserError, reason
+from rdbench.errors import UserError, named
 from rdbench.execute.task import Outcome, Queue, Task, Watch, failed, perform
 from rdbench.host import StoppedError
 from rdbench.stopping import Deadline
@@ -34,7 +34,7 @@ class Here:
                 raise
             except Exception as error:  # as it would be in a process of its own
                 traceback.print_exc()
-                yield Outcome(task, failed(task, f"{type(error).__name__}: {reason(error)}"))
+                yield Outcome(task, failed(task, named(error)))
 
 
 class _Host:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from rdbench.errors import UserError
+from rdbench.errors import UserError, named
 from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks, failed, perform
 from rdbench.host import StoppedError
 from rdbench.stopping import SIGNALS, Deadline
@@ -180,7 +180,7 @@ def _work(connection: Connection, threads: int) -> None:
         except UserError as error:
             message = ("user error", str(error))
         except Exception as error:
-            message = ("failed", f"{type(error).__name__}: {error}".splitlines()[0], traceback.format_exc())
+            message = ("failed", named(error), traceback.format_exc())
         try:
             connection.send(message)
         except OSError:

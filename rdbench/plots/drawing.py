@@ -8,7 +8,7 @@ import pandas as pd
 from rdbench.errors import plain
 from rdbench.family import TOY_DATASET
 from rdbench.store import Store
-from rdbench.tables import SAME_IMAGES, frontier
+from rdbench.tables import frontiers
 
 MOST_LETTERS = 60
 
@@ -51,10 +51,8 @@ class Drawing:
     @property
     def frontiers(self) -> list[np.ndarray]:
         """Of each set of test images the (n, 2) rates and distortions on its frontier, by rate; the longest first."""
-        sets = (
-            same[["rate", "distortion"]].to_numpy(float) for _, same in self.runs.groupby(SAME_IMAGES, dropna=False)
-        )
-        return sorted((points[frontier(points[:, 0], points[:, 1])] for points in sets), key=len, reverse=True)
+        points = (best[["rate", "distortion"]].to_numpy(float) for best in frontiers(self.runs))
+        return sorted(points, key=len, reverse=True)
 
     @property
     def best_neg_elbo(self) -> float:

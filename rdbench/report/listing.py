@@ -56,7 +56,7 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
     """A table of all runs, also of those that are being done or are missing; and what they cost in a line.
 
     Raises:
-        UserError: there are none.
+        EmptyTableError: there are none.
     """
     rows = rows_of(store)
     cells = []
@@ -95,7 +95,7 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
         what = f"by process {owner.pid} on {owner.host} since {owner.since}" if owner else ""
         add(state, [run_id, plain(planned.get(run_id, "")), "", state, "", "", plain(what)])
     if not counts:
-        raise UserError(f"{store} holds no runs; fill it with: rdbench sweep NAME --store {store}")
+        raise store.empty("runs", [])
     title = f"{sum(counts.values())} runs: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     cost = f"{trained:,.0f} s of training and {evaluated:,.0f} s of evaluation"
     left = frozenset({"run_id", "run", "dataset", "status", "what"})

@@ -5,6 +5,7 @@ import shutil
 from rdbench import data
 from rdbench.execute import run_sweep, task
 from rdbench.execute.news import News
+from rdbench.schema import serialized
 from rdbench.store import Store
 
 
@@ -34,15 +35,9 @@ def test_an_old_failure_that_another_sweep_merges_is_no_news(undisturbed, tmp_pa
     store.write_compacted("runs", rows.filter([run_id == new for run_id in rows["run_id"].to_pylist()]))
     for run_id in (failed, again):
         one = rows.filter([run_id == other for other in rows["run_id"].to_pylist()])
-        store.storage.write(f"runs/{run_id}.parquet", _parquet(one))
+        store.storage.write(f"runs/{run_id}.parquet", serialized(one))
         store.extend(run_id, {"status": "failed", "error": "out of memory"}, {})
     news = News(store)
     store.extend(again, {"status": "ok"}, {})
     store.compact()
     assert news.finished([failed, again, new]) == {again}
-
-
-def _parquet(rows):
-    from rdbench.schema import serialized
-
-    return serialized(rows)
