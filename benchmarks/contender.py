@@ -25,13 +25,13 @@ def bits() -> np.ndarray:
 
 def rdbench(task: str, signs: str, batch: int, width: float):
     """The training loop of rdbench, in pieces of an endless epoch; its evaluation."""
-    from rdbench.config import make_run
+    from rdbench.config.family import parse_family
+    from rdbench.config.run_config import make_run
     from rdbench.data.dataset import pack
-    from rdbench.evaluate import measure
-    from rdbench.family import parse_family
-    from rdbench.images import Images
-    from rdbench.run import make_model
-    from rdbench.train import Training
+    from rdbench.data.images import Images
+    from rdbench.measures.bounds import measure
+    from rdbench.models import make_model
+    from rdbench.runs.training import Training
 
     config = make_run(parse_family(signs)._asdict() | {"batch_size": batch, "width": width, "epochs": 1000})
     images = Images.on(DEVICE, pack(bits()))
@@ -62,7 +62,7 @@ def plain(task: str, signs: str, batch: int, width: float):
     """What one writes first: a DataLoader, Adam, a progress that reads the loss; the whole model once for each draw."""
     from torch.utils.data import DataLoader, TensorDataset
 
-    from rdbench.family import parse_family
+    from rdbench.config.family import parse_family
     from rdbench.models import Size, build
 
     model = build(parse_family(signs), Size(width)).to(DEVICE)
@@ -101,7 +101,7 @@ def pythae(task: str, signs: str, batch: int, width: float):
     from pythae.models.nn import BaseDecoder, BaseEncoder
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
-    from rdbench.family import parse_family
+    from rdbench.config.family import parse_family
     from rdbench.models import Size, build
 
     model = build(parse_family(signs), Size(width))

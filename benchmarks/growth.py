@@ -50,7 +50,7 @@ def evaluate(family: str, k: int) -> Callable[[], None]:
 def invent(folder: Path, runs: int) -> None:
     from planning import fill, write_sweep
 
-    from rdbench.store import Store
+    from rdbench.store.store import Store
 
     store = Store(folder / "store")
     store.prepare()
@@ -58,8 +58,8 @@ def invent(folder: Path, runs: int) -> None:
 
 
 def report(runs: int) -> Callable[[], None]:
-    from rdbench.report import FORMATS, assemble
-    from rdbench.store import Store
+    from rdbench.analysis.report import FORMATS, assemble
+    from rdbench.store.store import Store
 
     folder = Path(tempfile.mkdtemp())
     inventor = get_context("spawn").Process(target=invent, args=(folder, runs))  # whose memory must not count
@@ -71,9 +71,9 @@ def report(runs: int) -> Callable[[], None]:
 
 def measure(axis: str, family: str, value: float) -> dict[str, float]:
     """The median seconds of a few turns, and the peak of memory above that of the imports."""
-    import rdbench.evaluate
-    import rdbench.report
-    import rdbench.train  # noqa: F401
+    import rdbench.analysis.report
+    import rdbench.measures.bounds
+    import rdbench.runs.training  # noqa: F401
 
     before = held("VmRSS")
     turn = {
@@ -112,7 +112,7 @@ def draw(frame: pd.DataFrame, slopes: pd.DataFrame, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    from rdbench.plots.style import STYLE
+    from rdbench.analysis.plots.style import STYLE
 
     with rc_context(STYLE):
         figure = Figure((11, 5.4))

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from rdbench.config import RunConfig
-from rdbench.family import FAMILIES
-from rdbench.schema import Record
+from rdbench.config.family import FAMILIES
+from rdbench.config.run_config import RunConfig
+from rdbench.store.schema import Record
 
 SHA256 = "d" * 64
 

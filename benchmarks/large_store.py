@@ -14,7 +14,7 @@ import numpy as np
 from invented import record
 from machine import table_and_parquet
 
-from rdbench.store import Store
+from rdbench.store.store import Store
 
 IMAGES = 100
 

@@ -16,11 +16,11 @@ import pandas as pd
 import pyarrow as pa
 from machine import table_and_parquet
 
-from rdbench.family import FAMILIES
-from rdbench.plan import plan
-from rdbench.schema import OTHERS, SCHEMAS
-from rdbench.store import RUNS_A_FILE, Store
-from rdbench.sweep import Sweep, load_sweep
+from rdbench.config.family import FAMILIES
+from rdbench.config.sweep import Sweep, load_sweep
+from rdbench.execute.plan import plan
+from rdbench.store.schema import OTHERS, SCHEMAS
+from rdbench.store.store import RUNS_A_FILE, Store
 
 SEEDS = 10
 A_BETA = 10 * SEEDS

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 from machine import describe
 
-from rdbench.execute import make_executor, run_sweep
-from rdbench.store import Store
-from rdbench.sweep import load_sweep
+from rdbench.config.sweep import load_sweep
+from rdbench.execute.runner import make_executor, run_sweep
+from rdbench.store.store import Store
 
 COLUMNS = ["family", "seed", "precision", "rate", "elbo", "train_seconds"]
 

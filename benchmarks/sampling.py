@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from machine import describe
 
-from rdbench.distributions.image import AutoregressivePixels
-from rdbench.nn.pixelcnn import PixelCNN
+from rdbench.models.distributions.image import AutoregressivePixels
+from rdbench.models.nn.pixelcnn import PixelCNN
 
 
 def main() -> None:

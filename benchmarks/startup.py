@@ -15,7 +15,7 @@ import numpy as np
 from invented import record
 from machine import table_and_parquet
 
-from rdbench.store import Store
+from rdbench.store.store import Store
 
 RUNS = 100
 IMAGES = 10_000

@@ -15,10 +15,10 @@ from contest import Contender
 from machine import describe
 from torch.utils.flop_counter import FlopCounterMode
 
-from rdbench.config import make_run
-from rdbench.family import FAMILIES, parse_family
-from rdbench.run import make_model, pick_device
-from rdbench.train import fast_precision
+from rdbench.config.family import FAMILIES, parse_family
+from rdbench.config.run_config import make_run
+from rdbench.models import make_model
+from rdbench.runs.device import fast_precision, pick_device
 
 SIDE = {"cpu": 4096, "cuda": 16384}
 PRODUCTS = {"cpu": 3, "cuda": 50}

@@ -11,8 +11,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from rdbench.config.family import FAMILIES, Family
 from rdbench.data import load
-from rdbench.family import FAMILIES, Family
 from rdbench.models import VAE, Size, build
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is told to ignore it

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from rdbench.analysis.report import assemble
 from rdbench.cli import app
-from rdbench.report import assemble
-from rdbench.store import Store
+from rdbench.store.store import Store
 
 RESULTS = Path(__file__).parent.parent / "results"
 COMMANDS = re.findall(r"^    (rdbench sweep (?:.*\\\n)*.*)", (RESULTS / "README.md").read_text(), re.MULTILINE)

@@ -24,29 +24,30 @@ from rich.console import Console
 from safetensors.numpy import save as save_weights
 
 import rdbench
-from rdbench import table_files
 from rdbench.__main__ import main
-from rdbench.announced import announce, missing
-from rdbench.checkpoint import Checkpoint
-from rdbench.claims import Claims, owners
-from rdbench.config import RunConfig, make_run
+from rdbench.analysis.plots import draw
+from rdbench.analysis.report import FORMATS, assemble
+from rdbench.config.run_config import RunConfig, make_run
+from rdbench.config.sweep import load_sweep
 from rdbench.data import load
 from rdbench.data.dataset import pack
 from rdbench.data.files import cache_folder, load_packed
+from rdbench.data.images import Images
 from rdbench.errors import UserError
-from rdbench.execute.news import News
-from rdbench.host import StoppedError
-from rdbench.images import Images
-from rdbench.plots import draw
-from rdbench.progress import Display
-from rdbench.report import FORMATS, assemble
-from rdbench.run import make_model, peak_memory
-from rdbench.samples import load_model
-from rdbench.state import State, UnreadableStateError, _digest
-from rdbench.store import Store
-from rdbench.sweep import load_sweep
-from rdbench.toy.tables import optimal
-from rdbench.train import Epoch, Training
+from rdbench.execute.display import Display
+from rdbench.execute.finished_elsewhere import News
+from rdbench.measures.exact import optimal
+from rdbench.models import make_model
+from rdbench.runs.checkpoint import Checkpoint
+from rdbench.runs.device import peak_memory
+from rdbench.runs.host import StoppedError
+from rdbench.runs.state import State, UnreadableStateError, _digest
+from rdbench.runs.trained import load_model
+from rdbench.runs.training import Epoch, Training
+from rdbench.store import parquet
+from rdbench.store.claims import Claims, owners
+from rdbench.store.plans import announce, missing
+from rdbench.store.store import Store
 
 SHA256 = "d" * 64
 EVIL_IDS = ["../../evil", "/tmp/evil", "a\nb", "a/b", "..", "", "a" * 65]
@@ -690,7 +691,7 @@ def test_a_table_of_odd_construction_is_skipped_or_read_as_numbers(store, table)
     text = pa.array([b"\xff\xfe"]).view(pa.string())  # bytes that are no UTF-8
     pq.write_table(pa.table({**{key: [value] for key, value in columns.items()}, "error": text}), folder / "u.parquet")
     rows = store.read(table) if table == "runs" else None
-    skipped = rows.skipped if rows else table_files.load(store.storage, table, None, None)[1]
+    skipped = rows.skipped if rows else parquet.load(store.storage, table, None, None)[1]
     assert ["twice.parquet" in line or "u.parquet" in line for line in skipped] == [True, True]
 
 

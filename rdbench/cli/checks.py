@@ -13,9 +13,9 @@ def selftest(
 
     Exit codes: 0 all passed; 1 one failed; 2 wrong usage.
     """
-    from rdbench.family import parse_family
-    from rdbench.report.cells import Cells
-    from rdbench.report.formats import aligned
+    from rdbench.analysis.report.cells import Cells
+    from rdbench.analysis.report.formats import aligned
+    from rdbench.config.family import parse_family
     from rdbench.selftest import check_estimators, check_family
 
     checks = []
@@ -43,9 +43,9 @@ def selftest(
 
 def families(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the twelve families with their parts and numbers of parameters, at full width."""
+    from rdbench.analysis.report.cells import Cells
+    from rdbench.analysis.report.formats import aligned
     from rdbench.models import parameter_counts
-    from rdbench.report.cells import Cells
-    from rdbench.report.formats import aligned
 
     counts = parameter_counts()
     if as_json:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rdbench.errors import one_of
-from rdbench.host import DEVICES
+from rdbench.runs.host import DEVICES
 
 
 def among(*names: str) -> Callable[[typer.CallbackParam, str], str]:

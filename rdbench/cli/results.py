@@ -21,9 +21,9 @@ def plot(
     reference: Annotated[bool, typer.Option(help="Show the points that the paper prints.")] = False,
 ) -> None:
     """Draw figures of a store's runs: of every kind that it has the numbers for, or of those asked for."""
-    from rdbench.plots import draw
-    from rdbench.report import select
-    from rdbench.store import Store
+    from rdbench.analysis.plots import draw
+    from rdbench.analysis.report import select
+    from rdbench.store.store import Store
 
     source = Store(store)
     rows = source.read("runs")
@@ -62,9 +62,9 @@ def report(
 
     Without it: 0, 2 on wrong usage, 3 if a file in the store cannot be read.
     """
+    from rdbench.analysis.report import COLUMNS, FORMATS, assemble
     from rdbench.errors import UserError, unknown
-    from rdbench.report import COLUMNS, FORMATS, assemble
-    from rdbench.store import Store
+    from rdbench.store.store import Store
 
     if format_name not in FORMATS:
         raise unknown("format", format_name, FORMATS)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rdbench.cli.ended import print_runs
 from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, StoreArgument
 
 ACTIONS = ("list", "show", "rm", "retry")
@@ -28,11 +29,11 @@ def runs(
     """
     import numpy as np
 
+    from rdbench.analysis.report.formats import aligned
+    from rdbench.analysis.report.listing import STATUSES, choose, listing
     from rdbench.errors import UserError, plain, unknown
-    from rdbench.report.formats import aligned
-    from rdbench.report.listing import STATUSES, choose, listing
-    from rdbench.schema import known
-    from rdbench.store import Store
+    from rdbench.store.schema import known
+    from rdbench.store.store import Store
 
     if action not in ACTIONS:
         raise unknown("action", action, ACTIONS)
@@ -57,10 +58,11 @@ def runs(
         source.remove(list(chosen["run_id"]))
         typer.echo(f"removed {len(chosen)} runs from {source}")
     else:
-        from rdbench.execute import do_again, make_executor
+        from rdbench.execute.runner import do_again, make_executor
 
-        failed = do_again(source, chosen, device, data_dir, make_executor("local", jobs, None, 1, 0))
-        raise typer.Exit(1 if failed else 0)
+        ended = do_again(source, chosen, device, data_dir, make_executor("local", jobs, None, 1, 0))
+        print_runs(ended.runs, store)
+        raise typer.Exit(1 if ended.failed else 0)
 
 
 def merge(
@@ -71,8 +73,8 @@ def merge(
 
     What was begun and is not finished comes along, with its checkpoints.
     """
-    from rdbench.merge import merge as merge_stores
-    from rdbench.store import Store
+    from rdbench.store.merge import merge as merge_stores
+    from rdbench.store.store import Store
 
     came, holds = merge_stores([Store(location) for location in stores], Store(into))
     typer.echo(f"{came} runs came into {Store(into)}, which holds {holds}")
@@ -93,14 +95,14 @@ def evaluate(
     """
     from rich.console import Console
 
+    from rdbench.analysis.frame import measured
+    from rdbench.analysis.report import select
+    from rdbench.config.family import TOY_DATASET
     from rdbench.errors import UserError
-    from rdbench.family import TOY_DATASET
-    from rdbench.progress import Display
-    from rdbench.reevaluate import is_measured, reevaluate
-    from rdbench.report import select
-    from rdbench.run import pick_device
-    from rdbench.store import Store
-    from rdbench.tables import measured
+    from rdbench.execute.display import Display
+    from rdbench.runs.device import pick_device
+    from rdbench.runs.remeasuring import is_measured, reevaluate
+    from rdbench.store.store import Store
 
     source = Store(store)
     rows = measured(select(source.read("runs").frame, family, beta, None))

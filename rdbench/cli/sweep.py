@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rdbench.cli.ended import print_runs
 from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, among
 
 if TYPE_CHECKING:
-    from rdbench.plan import Shard
-    from rdbench.sweep import Sweep
+    from rdbench.config.sweep import Sweep
+    from rdbench.execute.plan import Shard
 
 STARTED = time.monotonic()
 
@@ -56,9 +57,9 @@ def sweep(
     Exit codes: 0 all runs ended well; 1 a run diverged or failed; 2 wrong usage; 3 ended at --time-budget or --max-runs
     with runs left; 130 interrupted.
     """
-    from rdbench.plan import parse_shard
-    from rdbench.stopping import parse_duration
-    from rdbench.sweep import load_sweep, parse_assignments
+    from rdbench.config.sweep import load_sweep, parse_assignments
+    from rdbench.execute.plan import parse_shard
+    from rdbench.execute.stopping import parse_duration
 
     given = {"family": family, "beta": beta, "seed": seed, "epochs": epochs}
     given["family"] = [name for names in family for name in names.split(",")]
@@ -72,11 +73,13 @@ def sweep(
     if dry_run:
         _print_plan(chosen, location, data_dir, part)
         return
-    from rdbench.execute import Limits, make_executor, run_sweep
+    from rdbench.execute.queue import Limits
+    from rdbench.execute.runner import make_executor, run_sweep
 
     chosen_executor = make_executor(executor, jobs, address, cpus_per_run, gpus_per_run)
-    failed = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(*limits), part)
-    raise typer.Exit(1 if failed else 0)
+    ended = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(*limits), part)
+    print_runs(ended.runs, location)
+    raise typer.Exit(1 if ended.failed else 0)
 
 
 def toy(
@@ -90,34 +93,30 @@ def toy(
 
     Exit codes as for `rdbench sweep`.
     """
-    from rdbench.data import checksum
-    from rdbench.execute import run_sweep
-    from rdbench.family import TOY_DATASET
-    from rdbench.plots import draw
-    from rdbench.report.formats import aligned
-    from rdbench.report.toy import toy_table
-    from rdbench.store import Store
-    from rdbench.sweep import load_sweep
+    from rdbench.analysis.plots import draw
+    from rdbench.analysis.report.formats import aligned
+    from rdbench.analysis.report.toy import toy_table
+    from rdbench.config.sweep import load_sweep
+    from rdbench.execute.runner import run_sweep
+    from rdbench.store.store import Store
 
     values = {"seed": list(range(seeds)), "target_rate": target_rate, "anneal_epochs": anneal_epochs, "epochs": epochs}
     chosen = load_sweep("toy").with_values(values)
-    failed = run_sweep(chosen, store, "cpu", None)
-    ids = [run.run_id(checksum(TOY_DATASET)) for run in chosen.runs()]
-    runs = Store(store).read("runs").frame
-    runs = runs[runs["run_id"].isin(ids)]
-    typer.echo("\n" + aligned(toy_table(runs)))
-    paths, left_out = draw(Store(store), runs, ["toy"], ["png", "svg"], store / "figures", reference=False)
+    ended = run_sweep(chosen, store, "cpu", None)
+    print_runs(ended.runs, str(store))
+    typer.echo("\n" + aligned(toy_table(ended.runs)))
+    paths, left_out = draw(Store(store), ended.runs, ["toy"], ["png", "svg"], store / "figures", reference=False)
     for line in (*paths, *left_out):
         typer.echo(line)
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(1 if ended.failed else 0)
 
 
 def _print_plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Shard") -> None:
     import gc
 
     from rdbench.errors import plain
-    from rdbench.plan import plan
-    from rdbench.store import Store
+    from rdbench.execute.plan import plan
+    from rdbench.store.store import Store
 
     gc.freeze()  # what is imported is no garbage, and looking through it takes a tenth of the time of a large plan
     store = Store(location)

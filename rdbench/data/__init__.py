@@ -6,11 +6,11 @@ from functools import cache
 from math import log
 from pathlib import Path
 
+from rdbench.config.family import TOY_DATASET
 from rdbench.data import custom, mnist, omniglot, omniglot_small, sprites, toy
 from rdbench.data.dataset import SIDE, Dataset
 from rdbench.data.files import data_folder, find, load_packed, save_packed
 from rdbench.errors import UserError, unknown
-from rdbench.family import TOY_DATASET
 
 __all__ = ["DATASETS", "Dataset", "NamedDataset", "checksum", "largest_rate", "load", "make_ready", "present", "verify"]
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from rdbench.errors import UserError, named
+from rdbench.execute.stopping import SIGNALS, Deadline
 from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks, failed, perform
-from rdbench.host import StoppedError
-from rdbench.stopping import SIGNALS, Deadline
+from rdbench.runs.host import StoppedError
 
 WAIT_SECONDS = 0.2
 

@@ -8,15 +8,16 @@ from typing import Protocol
 import numpy as np
 
 from rdbench import data
-from rdbench.checkpoint import Checkpoint
-from rdbench.config import RunConfig
-from rdbench.family import TOY_DATASET
-from rdbench.host import Host
-from rdbench.provenance import describe
-from rdbench.run import execute, pick_device
-from rdbench.schema import Record
-from rdbench.storage import open_storage
-from rdbench.toy import train as toy
+from rdbench.config.family import TOY_DATASET
+from rdbench.config.run_config import RunConfig
+from rdbench.runs import toy
+from rdbench.runs.checkpoint import Checkpoint
+from rdbench.runs.device import pick_device
+from rdbench.runs.host import Host
+from rdbench.runs.provenance import describe
+from rdbench.runs.run import execute
+from rdbench.store.files import open_storage
+from rdbench.store.schema import Record
 
 
 @dataclass(frozen=True)

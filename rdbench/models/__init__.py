@@ -3,16 +3,27 @@
 from typing import Any
 
 import torch
-from torch import nn
 
-from rdbench.family import FAMILIES, Family
+from rdbench.config.family import FAMILIES, Family
+from rdbench.config.run_config import RunConfig
 from rdbench.models.decoders import DeconvDecoder, PixelCNNDecoder
 from rdbench.models.encoders import GaussianEncoder, IAFEncoder
 from rdbench.models.marginals import GaussianMarginal, MAFMarginal, VampMarginal
 from rdbench.models.size import Size
 from rdbench.models.vae import VAE, Terms
 
-__all__ = ["DECODERS", "ENCODERS", "MARGINALS", "VAE", "Size", "Terms", "build", "count_parameters", "parameter_counts"]
+__all__ = [
+    "DECODERS",
+    "ENCODERS",
+    "MARGINALS",
+    "VAE",
+    "Size",
+    "Terms",
+    "build",
+    "count_parameters",
+    "make_model",
+    "parameter_counts",
+]
 
 ENCODERS = {"gaussian": GaussianEncoder, "iaf": IAFEncoder}
 DECODERS = {"deconv": DeconvDecoder, "pixelcnn": PixelCNNDecoder}
@@ -30,7 +41,14 @@ def build(family: Family, size: Size) -> VAE:
     return VAE(encoder, decoder, MARGINALS[family.marginal](size, encoder))
 
 
-def count_parameters(module: nn.Module) -> int:
+def make_model(config: RunConfig) -> VAE:
+    """The model that a run describes, its weights drawn from torch's global generator."""
+    model = build(config.family, Size(config.width, config.latent_dim, config.pseudo_inputs))
+    # the layout in which convolutions are fastest
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def count_parameters(module: torch.nn.Module) -> int:
     """The number of trainable numbers in a module."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 

@@ -3,10 +3,10 @@
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from rdbench.distributions.image import AutoregressivePixels, independent_pixels
+from rdbench.models.distributions.image import AutoregressivePixels, independent_pixels
+from rdbench.models.nn.gated import GatedDeconv, GatedLinear, GatedUpsampling
+from rdbench.models.nn.pixelcnn import PixelCNN
 from rdbench.models.size import Size
-from rdbench.nn.gated import GatedDeconv, GatedLinear, GatedUpsampling
-from rdbench.nn.pixelcnn import PixelCNN
 
 
 class DeconvDecoder(nn.Module):

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from rdbench.distributions.flow import inverse_autoregressive, shifts
+from rdbench.models.distributions.flow import inverse_autoregressive, shifts
 from rdbench.models.flows import alternating_mades
+from rdbench.models.nn.gated import GatedConv
 from rdbench.models.size import Size
-from rdbench.nn.gated import GatedConv
 
 SMALLEST_VARIANCE = 1e-6
 """Far below what any useful rate asks for; keeps log e(z|x) finite where softplus underflows."""

@@ -2,8 +2,8 @@
 
 from torch import nn
 
+from rdbench.models.nn.made import MADE
 from rdbench.models.size import Size
-from rdbench.nn.made import MADE
 
 FLOW_STEPS = 4
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from rdbench.distributions.flow import masked_autoregressive, shifts
-from rdbench.distributions.mixture import mixture
+from rdbench.models.distributions.flow import masked_autoregressive, shifts
+from rdbench.models.distributions.mixture import mixture
 from rdbench.models.flows import alternating_mades
 from rdbench.models.size import Size
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from rdbench.config.family import TOY, Family
 from rdbench.errors import UserError
-from rdbench.evaluate import mean_and_error, measure
-from rdbench.family import TOY, Family
+from rdbench.measures.bounds import mean_and_error, measure
 from rdbench.models import VAE, Size, build
 from rdbench.selftest.check import Check
 

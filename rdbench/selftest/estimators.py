@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
 
 from rdbench.data import sprites, toy
-from rdbench.evaluate import Measures, mean_and_error, measure
-from rdbench.information import generative_bounds, mutual_information
+from rdbench.measures.bounds import Measures, mean_and_error, measure
+from rdbench.measures.exact import Tables, account
+from rdbench.measures.information import generative_bounds, mutual_information
 from rdbench.models import VAE
 from rdbench.models.toy import DiscreteVAE
 from rdbench.selftest.check import Check
-from rdbench.toy.tables import Tables, account
 
 IMAGES = 1000
 GENERATED = 2000

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from rdbench.execute import run_sweep
-from rdbench.schema import TABLES
-from rdbench.store import Store
-from rdbench.sweep import Sweep, load_sweep
+from rdbench.config.sweep import Sweep, load_sweep
+from rdbench.execute.runner import run_sweep
+from rdbench.store.schema import TABLES
+from rdbench.store.store import Store
 
 CLOCKS = ["created_at", "train_seconds", "eval_seconds", "images_per_second", "peak_memory_bytes", "seconds",
           "command", "git_commit", "threads"]  # fmt: skip
@@ -57,7 +57,7 @@ def _tables(location):
 def undisturbed(sweep, tmp_path_factory):
     """The tables of the sweep when nothing disturbs it, and its folder."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert not run_sweep(sweep, folder)
+    assert not run_sweep(sweep, folder).failed
     return _tables(folder), folder
 
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from rdbench.announced import announce
-from rdbench.claims import Claims
+from rdbench.analysis.report.listing import choose, listing
 from rdbench.errors import UserError
-from rdbench.execute import do_again
-from rdbench.reevaluate import is_measured, reevaluate
-from rdbench.report.listing import choose, listing
-from rdbench.store import Store
+from rdbench.execute.runner import do_again
+from rdbench.runs.remeasuring import is_measured, reevaluate
+from rdbench.store.claims import Claims
+from rdbench.store.plans import announce
+from rdbench.store.store import Store
 
 CPU = torch.device("cpu")
 KEPT = ("rate", "elbo", "iwae_3")
@@ -81,7 +81,7 @@ def test_runs_that_failed_are_done_again(store, assert_same, tmp_path):
     row = row_of(store)
     store.extend(row["run_id"], {"status": "failed", "error": "its process was killed"}, {})
     assert list(choose(store, [], "failed")["run_id"]) == [row["run_id"]]
-    assert not do_again(store, choose(store, [], "failed"), "auto", None)
+    assert not do_again(store, choose(store, [], "failed"), "auto", None).failed
     with pytest.raises(UserError, match=r"no run in .* is failed"):
         choose(store, [], "failed")
     ours = row_of(store)

@@ -8,20 +8,22 @@ import time
 import pandas as pd
 import pytest
 
-from rdbench.checkpoint import unfinished
 from rdbench.errors import InterruptedSweepError, UserError
-from rdbench.execute import Limits, make_executor, run_sweep, task
+from rdbench.execute import task
+from rdbench.execute.display import Display
+from rdbench.execute.plan import Shard
 from rdbench.execute.processes import Processes, _Worker
+from rdbench.execute.queue import Limits
+from rdbench.execute.runner import make_executor, run_sweep
 from rdbench.execute.task import Outcome, Task, failed, perform
-from rdbench.host import QuietHost, StoppedError
-from rdbench.plan import Shard
-from rdbench.progress import Display
-from rdbench.store import Store
+from rdbench.runs.host import QuietHost, StoppedError
+from rdbench.store.store import Store
+from rdbench.store.unfinished import unfinished
 
 
 @pytest.mark.slow
 def test_runs_at_once_have_the_numbers_of_runs_one_by_one(sweep, assert_same, tmp_path):
-    assert not run_sweep(sweep, tmp_path, executor=Processes(2))
+    assert not run_sweep(sweep, tmp_path, executor=Processes(2)).failed
     assert_same(tmp_path)
 
 
@@ -63,7 +65,7 @@ def test_a_failed_run_keeps_its_state_and_goes_on_from_it(sweep, assert_same, tm
     with pytest.raises(InterruptedSweepError):
         run_sweep(sweep, tmp_path, executor=Failing())
     assert unfinished(Store(tmp_path).storage) == {begun}
-    assert not run_sweep(sweep, tmp_path)
+    assert not run_sweep(sweep, tmp_path).failed
     assert_same(tmp_path)
 
 
@@ -94,11 +96,11 @@ def test_a_run_that_raises_is_a_failed_row_and_the_others_go_on(sweep, assert_sa
         return execute(config, *arguments)
 
     monkeypatch.setattr(task, "execute", raise_at_first)
-    assert run_sweep(sweep, tmp_path)
+    assert run_sweep(sweep, tmp_path).failed
     runs = Store(tmp_path).read("runs").frame
     assert sorted(runs["status"]) == ["failed", "ok", "ok", "ok"]
     assert list(runs["error"].dropna()) == ["RuntimeError: out of everything"]
-    assert not run_sweep(sweep, tmp_path)
+    assert not run_sweep(sweep, tmp_path).failed
     assert_same(tmp_path)
 
 
@@ -112,12 +114,12 @@ def test_a_crash_is_a_failed_row_and_the_others_go_on(sweep, assert_same, tmp_pa
             os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
 
     monkeypatch.setattr(Display, "show", kill_the_first)
-    assert run_sweep(sweep, tmp_path, executor=Processes(2))
+    assert run_sweep(sweep, tmp_path, executor=Processes(2)).failed
     runs = Store(tmp_path).read("runs").frame
     assert sorted(runs["status"]) == ["failed", "ok", "ok", "ok"]
     (error,) = runs.loc[runs["status"] == "failed", "error"]
     assert error == "its process was killed by SIGKILL, as happens where memory runs out"
-    assert not run_sweep(sweep, tmp_path, executor=Processes(2))
+    assert not run_sweep(sweep, tmp_path, executor=Processes(2)).failed
     assert_same(tmp_path)
 
 
@@ -125,7 +127,9 @@ def attempt(sweep, folder, jobs, budget):
     """The exit code of a sweep with a time budget, which is kept."""
     started = time.monotonic()
     try:
-        code = int(run_sweep(sweep, folder, executor=make_executor("local", jobs, None, 1, 0), limits=Limits(budget)))
+        code = int(
+            run_sweep(sweep, folder, executor=make_executor("local", jobs, None, 1, 0), limits=Limits(budget)).failed
+        )
     except InterruptedSweepError as ended:
         code = ended.exit_code
     assert budget is None or time.monotonic() - started < budget
@@ -155,13 +159,13 @@ def test_a_number_of_runs_is_kept(sweep, assert_same, tmp_path):
         with pytest.raises(InterruptedSweepError, match=f"{done} of 4 runs are whole") as ended:
             run_sweep(sweep, tmp_path, limits=Limits(runs=1))
         assert ended.value.exit_code == 3
-    assert not run_sweep(sweep, tmp_path, limits=Limits(runs=1))
+    assert not run_sweep(sweep, tmp_path, limits=Limits(runs=1)).failed
     assert_same(tmp_path)
 
 
 def test_shards_are_disjoint_and_make_up_the_sweep(sweep, assert_same, tmp_path):
     for part in (1, 2, 3):
-        assert not run_sweep(sweep, tmp_path, shard=Shard(part, 3))
+        assert not run_sweep(sweep, tmp_path, shard=Shard(part, 3)).failed
     assert_same(tmp_path)
 
 
@@ -175,7 +179,7 @@ def test_a_store_that_goes_away_is_told(sweep, tmp_path, monkeypatch):
         begun.append(True)
         shutil.rmtree(folder, ignore_errors=True)
 
-    monkeypatch.setattr("rdbench.progress.Display.begin", leave)
+    monkeypatch.setattr("rdbench.execute.display.Display.begin", leave)
     with pytest.raises(UserError, match=r"cannot write to the store .*: .*No such file"):
         run_sweep(sweep, folder)
     assert begun

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from rdbench.checkpoint import Checkpoint, unfinished
-from rdbench.claims import Claims
 from rdbench.errors import UserError
-from rdbench.execute import Limits, run_sweep, task
-from rdbench.state import State
-from rdbench.store import Store
+from rdbench.execute import task
+from rdbench.execute.queue import Limits
+from rdbench.execute.runner import run_sweep
+from rdbench.runs.checkpoint import Checkpoint
+from rdbench.runs.state import State
+from rdbench.store.claims import Claims
+from rdbench.store.store import Store
+from rdbench.store.unfinished import unfinished
 
 KILLS = 50
 
@@ -81,9 +84,9 @@ def test_a_state_left_beside_a_finished_run_is_cleared_away_unless_the_run_is_be
         Checkpoint(store.storage, run_id).save(State({}, {}))
     with Claims(store.storage) as claims:
         assert claims.take([done_again])
-        assert not run_sweep(sweep, folder)
+        assert not run_sweep(sweep, folder).failed
         assert unfinished(store.storage) == {done_again}
-    assert not run_sweep(sweep, folder)
+    assert not run_sweep(sweep, folder).failed
     assert_same(folder)
 
 
@@ -128,7 +131,7 @@ def test_the_first_signal_keeps_what_is_done_and_the_second_quits(sweep, assert_
         if signals == 1:
             assert list(Path(folder / "checkpoints").iterdir())
         assert not list((folder / "claims").iterdir())
-        assert not run_sweep(sweep, folder)
+        assert not run_sweep(sweep, folder).failed
         assert_same(folder)
 
 
@@ -142,5 +145,5 @@ def test_a_disk_that_takes_no_more_is_told_and_what_is_there_is_whole(sweep, ass
 
     assert ended(forked(run_until_full), 60) == 0
     assert not list(tmp_path.rglob("*.partial")) and not list((tmp_path / "runs").iterdir())
-    assert not run_sweep(sweep, tmp_path)
+    assert not run_sweep(sweep, tmp_path).failed
     assert_same(tmp_path)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from rdbench.distributions.flow import Shift
-from rdbench.evaluate import measure
-from rdbench.family import FAMILIES, Family
+from rdbench.config.family import FAMILIES, Family
+from rdbench.measures.bounds import measure
 from rdbench.models import Size, build, parameter_counts
+from rdbench.models.distributions.flow import Shift
 
 IMAGES = (torch.rand(6, 28, 28, generator=torch.Generator().manual_seed(1)) < 0.2).float()
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal
 
-from rdbench.family import parse_family
+from rdbench.config.family import parse_family
 from rdbench.models import build
 from rdbench.selftest import Check, check_estimators, check_family, densities
 

@@ -1,0 +1,1 @@
+"""A store, read: frames, figures, reports; no torch except for samples."""

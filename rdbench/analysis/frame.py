@@ -1,0 +1,127 @@
+"""Runs in order, the frontier among them, and the seeds of one description as one row."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_float_dtype
+
+from rdbench.config.family import FAMILIES, TOY, parse_family
+from rdbench.config.run_config import ADDED_LATER, AIMS, aim
+
+FAMILY_ORDER = {family.words: index for index, family in enumerate((*FAMILIES, TOY))}
+SAME_IMAGES = ["dataset_sha256", "test_images"]
+"""Runs that agree in these were measured on the same images, and only such are ranked among each other."""
+
+
+VARYING = ("objective", "target_rate", "free_nats", "train_samples", "anneal_from", "width", "latent_dim",
+           "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "test_images",
+           "seed")  # fmt: skip
+"""Settings that are shown where runs differ in them."""
+
+
+def varying(runs: pd.DataFrame) -> list[str]:
+    """The settings in which runs differ, besides family and β."""
+    return [name for name in VARYING if name in runs and runs[name].nunique(dropna=False) > 1]
+
+
+def labels(runs: pd.DataFrame) -> pd.Series:
+    """Each run in words: the signs of its family, β, and the settings in which the runs differ."""
+    differing = [name for name in varying(runs) if name not in AIMS]
+    words = []
+    for run in runs.to_dict("records"):
+        settings = [f"{name} {setting(run[name])}" for name in differing]
+        words.append("  ".join([parse_family(run["family"]).signs, aim(run), *settings]))
+    return pd.Series(words, index=runs.index, dtype=object)
+
+
+def setting(value: Any) -> str:
+    """A setting in few letters."""
+    if isinstance(value, str):
+        return value
+    return "–" if pd.isna(value) else f"{value:g}"
+
+
+def measured(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that ended well and whose rate, distortion and ELBO are numbers."""
+    finite = np.isfinite(runs["rate"]) & np.isfinite(runs["distortion"]) & np.isfinite(runs["elbo"])
+    return runs[(runs["status"] == "ok") & finite]
+
+
+def asked_bounds(run: Mapping[Any, Any]) -> list[int]:
+    """The k of the IWAE-k that a run was asked for, ascending."""
+    return json.loads(run["config"])["iwae"]
+
+
+def iwae_columns(runs: pd.DataFrame) -> list[int]:
+    """The k of every IWAE-k column, ascending."""
+    found = (re.fullmatch(r"iwae_([1-9][0-9]{0,17})", str(column)) for column in runs.columns)
+    return sorted(int(match[1]) for match in found if match)
+
+
+def measures(runs: pd.DataFrame) -> list[str]:
+    """The measured columns that runs have: numbers with a standard error beside them."""
+    return [name for name in runs.columns if f"{name}_se" in runs.columns and is_float_dtype(runs[name])]
+
+
+def sort_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs by dataset, family in the order of the tables, objective, what it aims at, annealing and seed."""
+    order = runs.assign(_family=runs["family"].map(FAMILY_ORDER))
+    keys = ["dataset", "_family", "objective", *AIMS, "anneal_epochs", "seed", "run_id"]
+    return order.sort_values([key for key in keys if key in order], ignore_index=True).drop(columns="_family")
+
+
+def frontier(rate: np.ndarray, distortion: np.ndarray) -> np.ndarray:
+    """The indices of runs that no other beats in both rate and distortion, by ascending rate.
+
+    >>> frontier(np.array([0.0, 5.0, 6.0]), np.array([80.0, 70.0, 75.0]))
+    array([0, 1])
+    """
+    order = np.lexsort((distortion, rate))
+    best_before = np.minimum.accumulate(np.concatenate([[np.inf], distortion[order]]))[:-1]
+    return order[distortion[order] < best_before]
+
+
+def frontiers(runs: pd.DataFrame) -> list[pd.DataFrame]:
+    """Of each set of runs measured on the same images those on its frontier, by ascending rate."""
+    sets = (same for _, same in runs.groupby(SAME_IMAGES, dropna=False))
+    return [same.iloc[frontier(same["rate"].to_numpy(), same["distortion"].to_numpy())] for same in sets]
+
+
+def mark_frontier(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with a column ``frontier``: whether a run is on the frontier of those measured on the same images."""
+    on_frontier = pd.Series(False, index=runs.index)
+    for best in frontiers(measured(runs)):
+        on_frontier[best.index] = True
+    return runs.assign(frontier=on_frontier)
+
+
+MEANS = ("train_seconds", "active_units", "effective_beta")
+"""Columns without an error of which several seeds show the mean."""
+
+
+def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a description: several seeds become their mean, with their standard deviation in place of the error.
+
+    The column ``seeds`` says how many there are; a single run keeps its own standard errors.
+    """
+    keys = [runs["config"].map(_but_for_seed), runs["dataset_sha256"], runs["status"]]
+    counts = runs.groupby(keys)["seed"].transform("nunique")
+    single = runs[counts == 1].assign(seeds=1)
+    rows = []
+    for _, same in runs[counts > 1].groupby([key[counts > 1] for key in keys]):
+        row = same.iloc[0].to_dict() | {"seeds": len(same), "frontier": bool(same["frontier"].any())}
+        for name in measures(runs):
+            row |= {name: same[name].mean(), f"{name}_se": same[name].std()}
+        row |= {name: same[name].mean() for name in MEANS if name in same}
+        if "rate_by_dimension" in same and same["rate_by_dimension"].notna().all():
+            row["rate_by_dimension"] = np.mean(np.stack(list(same["rate_by_dimension"])), axis=0)
+        rows.append(row)
+    return sort_runs(pd.concat([single, pd.DataFrame(rows)]) if rows else single)
+
+
+def _but_for_seed(config: str) -> str:
+    return json.dumps(ADDED_LATER | json.loads(config) | {"seed": None, "dataset": None}, sort_keys=True)

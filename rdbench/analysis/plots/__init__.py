@@ -1,0 +1,105 @@
+"""Tables to figures; no torch, but for samples."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rdbench.analysis.frame import measured, sort_runs
+from rdbench.analysis.plots.attribution import attribution
+from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
+from rdbench.analysis.plots.history import history
+from rdbench.analysis.plots.phase import phase
+from rdbench.analysis.plots.plane import plane
+from rdbench.analysis.plots.samples import samples
+from rdbench.analysis.plots.skew import skew
+from rdbench.analysis.plots.style import STYLE
+from rdbench.analysis.plots.toy import toy_figure
+from rdbench.config.family import TOY_DATASET
+from rdbench.errors import UserError, plain, unknown
+from rdbench.store.store import Store
+
+__all__ = ["FORMATS", "KINDS", "draw", "page_figures"]
+
+KINDS: dict[str, Callable[[Drawing], Figure]] = {
+    "plane": plane,
+    "skew": skew,
+    "history": history,
+    "phase": phase,
+    "samples": samples,
+    "attribution": attribution,
+    "toy": toy_figure,
+}
+NOT_FOR_IMAGES, NOT_FOR_THE_TOY = ("toy",), ("samples",)
+FORMATS = ("png", "svg", "pdf")
+UNDATED: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""The same runs give the same bytes: what each format would write the time into."""
+
+
+def draw(
+    store: Store, runs: pd.DataFrame, kinds: Sequence[str], formats: Sequence[str], out: Path, *, reference: bool
+) -> tuple[list[Path], list[str]]:
+    """Draw figures of the runs that ended well into ``out``; the paths written, and a line for each figure left out.
+
+    With no ``kinds``, every kind that the store has the numbers for.
+
+    Raises:
+        UserError: a kind or format is unknown, no run ended well, or ``out`` cannot be written.
+    """
+    _check("kind", kinds, tuple(KINDS))
+    _check("format", formats, FORMATS)
+    ended = sort_runs(measured(runs))
+    if ended.empty:
+        raise UserError(f"{store} holds no run that ended well; nothing to draw")
+    paths, left_out = [], []
+    names = ended.groupby("dataset_sha256")["dataset"].first()
+    stems = {sha256: re.sub(r"[^\w.-]", "_", Path(str(name)).stem)[:100] for sha256, name in names.items()}
+    for sha256, mine in ended.groupby("dataset_sha256"):
+        stem = stems[sha256] if list(stems.values()).count(stems[sha256]) == 1 else f"{stems[sha256]}-{str(sha256)[:8]}"
+        unfit = NOT_FOR_THE_TOY if mine["dataset"].iloc[0] == TOY_DATASET else NOT_FOR_IMAGES
+        for kind in kinds or [kind for kind in KINDS if kind not in unfit]:
+            try:
+                if kind in unfit:
+                    raise NothingToDrawError(f"it is no figure of {mine['dataset'].iloc[0]}")
+                figure = _figure(kind, Drawing(store, mine, reference))
+            except (NothingToDrawError, UserError) as error:
+                left_out.append(plain(f"{kind} left out: {error}"))
+                continue
+            paths += _save(figure, out, kind if len(stems) == 1 else f"{kind}-{stem}", formats)
+    return paths, left_out
+
+
+def page_figures(store: Store, runs: pd.DataFrame) -> dict[str, Figure]:
+    """The figures that a report's page shows, by what they are."""
+    ended = measured(runs)
+    return {
+        f"{kind} of {dataset}": _figure(kind, Drawing(store, mine))
+        for (_, dataset), mine in ended.groupby(["dataset_sha256", "dataset"])
+        for kind in ("plane", "skew")
+    }
+
+
+def _figure(kind: str, drawing: Drawing) -> Figure:
+    with mpl.rc_context(STYLE):
+        return KINDS[kind](drawing)
+
+
+def _save(figure: Figure, out: Path, name: str, formats: Sequence[str]) -> list[Path]:
+    paths = [out / f"{name}.{suffix}" for suffix in formats]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            with mpl.rc_context(STYLE):
+                figure.savefig(path, metadata=UNDATED[path.suffix])
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; name another folder with --out") from None
+    return paths
+
+
+def _check(what: str, found: Sequence[str], known: Sequence[str]) -> None:
+    for name in found:
+        if name not in known:
+            raise unknown(what, name, known)

@@ -1,0 +1,104 @@
+"""The paper's Figure 2: what a best model, the ELBO and a target rate make of the toy."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
+from rdbench.data import toy
+from rdbench.measures.exact import Tables, account, optimal
+from rdbench.store.store import Store
+
+TOLERANCE = 1e-3
+"""Nats by which a run may miss its target rate and still be drawn for it."""
+
+DATA, MODEL, RECONSTRUCTION = "0.6", "#0072B2", "#E69F00"
+CLASSES = ("#CC79A7", "#009E73")
+
+
+def toy_figure(drawing: Drawing) -> Figure:
+    """Three columns: a best model built by hand, the best run of the ELBO, the one of lowest D at the target rate.
+
+    Rows: distributions over x; over z, by class; and the maps e(z|x), d(x|z) and x to x'. Reads the checkpoints.
+    """
+    columns = {"built by hand": optimal()}
+    for name, run in _chosen(drawing.runs).items():
+        columns[name] = _tables(drawing.store, run["run_id"])
+    figure = Figure(figsize=(9.6, 10.4))
+    grid = figure.subplots(5, 3)
+    for axes, (name, tables) in zip(grid.T, columns.items(), strict=True):
+        numbers = account(tables)
+        of_class = numbers["class_information"]
+        axes[0].set_title(
+            f"{name}\nR {numbers['rate']:.4f}  D {numbers['distortion']:.4f}\nI(Z; z*) {of_class:.3f}", fontsize=9.5
+        )
+        _over_data(axes[0], tables)
+        _over_latents(axes[1], tables)
+        _map(axes[2], tables.encoder, "e(z|x)", "latent z", "x")
+        _map(axes[3], tables.decoder, "d(x|z)", "x", "latent z")
+        _map(axes[4], tables.reconstructed(), "x to x'", "x'", "x")
+    for axes in grid[:, 1:].flat:
+        axes.set_ylabel("")
+    grid[0, 0].legend(fontsize=7.5, loc="upper left")
+    grid[1, 1].legend(fontsize=7.5, loc="upper left")  # where the ELBO leaves room
+    for row in grid[:2]:
+        for axes in row:
+            axes.set_ylim(0, 1.15 * max(other.dataLim.y1 for other in row))
+    figure.suptitle(f"The toy: H = {toy.entropy():.4f} nats, I(x; z*) = 0.5", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _tables(store: Store, run_id: str) -> Tables:
+    found = store.load_weights(run_id)
+    shapes = {name: table.shape for name, table in optimal()._asdict().items()}
+    if {name: table.shape for name, table in found.items()} != shapes or any(map(_no_numbers, found.values())):
+        raise NothingToDrawError(f"{store}/{store.checkpoint(run_id)} does not hold this run's tables")
+    return Tables(**found)
+
+
+def _no_numbers(table: toy.Table) -> bool:
+    return table.dtype.kind != "f" or bool(np.isnan(table).any())
+
+
+def _chosen(runs: pd.DataFrame) -> dict[str, dict]:
+    elbo = runs[(runs["objective"] == "beta-vae") & (runs["beta"] == 1)]
+    target = runs[runs["objective"] == "target-rate"]
+    if elbo.empty or target.empty:
+        raise NothingToDrawError("it shows runs of β = 1 beside runs at a target rate; make them with: rdbench toy")
+    off = (target["rate"] - target["target_rate"]).abs()
+    if off.min() >= TOLERANCE:
+        raise NothingToDrawError(
+            f"the nearest run is {off.min():.3g} nats off its target rate, where {TOLERANCE:g} is the most that is "
+            "drawn; train longer, with --epochs"
+        )
+    target = target[off < TOLERANCE]
+    best = target.sort_values("distortion").iloc[0].to_dict()
+    return {"ELBO": elbo.sort_values("elbo").iloc[-1].to_dict(), f"target rate {best['target_rate']:g}": best}
+
+
+def _over_data(axes: Axes, tables: Tables) -> None:
+    x = toy.positions()
+    axes.bar(x, toy.density(), width=1.8 / len(x), color=DATA, alpha=0.5, label="data p*(x)")
+    axes.plot(x, tables.generated(), color=MODEL, marker=".", markersize=4, label="drawn Σ m(z) d(x|z)")
+    axes.plot(x, toy.density() @ tables.reconstructed(), color=RECONSTRUCTION, linestyle="--", label="reconstructed")
+    axes.set_xlabel("x")
+    axes.set_ylabel("probability")
+
+
+def _over_latents(axes: Axes, tables: Tables) -> None:
+    z, of_class = toy.positions(), tables.of_class()
+    axes.bar(z, of_class.sum(0), width=1.8 / len(z), color=DATA, alpha=0.5, label="e(z), all data")
+    axes.plot(z, tables.marginal, color=MODEL, marker=".", markersize=4, label="m(z)")
+    for name, (joint, colour) in enumerate(zip(of_class, CLASSES, strict=True)):
+        axes.plot(z, joint / joint.sum(), color=colour, label=f"e(z), z* = {name}")
+    axes.set_xlabel("latent z")
+    axes.set_ylabel("probability")
+
+
+def _map(axes: Axes, table: toy.Table, name: str, to: str, given: str) -> None:
+    axes.imshow(table, cmap="gray_r", vmin=0, aspect="auto", extent=(-1, 1, 1, -1), interpolation="nearest")
+    axes.grid(False)
+    axes.set_title(name, fontsize=9)
+    axes.set_xlabel(to)
+    axes.set_ylabel(given)

@@ -1,0 +1,102 @@
+"""Everything a report says, before it is written in any format."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rdbench.analysis.frame import join_seeds, mark_frontier, sort_runs
+from rdbench.analysis.report.differences import against_baseline, paired_differences
+from rdbench.analysis.report.paper import against_paper
+from rdbench.analysis.report.verdicts import Verdict, verdicts
+from rdbench.analysis.where import select
+from rdbench.config.run_config import aim
+from rdbench.store import plans
+from rdbench.store.store import Store
+
+OK, BROKEN, INCOMPLETE = 0, 1, 3
+
+
+@dataclass(frozen=True)
+class Report:
+    """The runs of a store and what may be said of them.
+
+    ``runs`` has a row a run, ``rows`` a row a description; ``skipped`` has a line for each file that
+    cannot be read, ``missing`` one for each run that a sweep announced and the store does not hold.
+    """
+
+    store: str
+    runs: pd.DataFrame
+    rows: pd.DataFrame
+    verdicts: list[Verdict]
+    paper: pd.DataFrame
+    differences: pd.DataFrame
+    baseline: pd.DataFrame | None
+    skipped: list[str]
+    missing: list[str]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is missing, failed or unreadable, a line each."""
+        lines = [*self.skipped, *self.missing]
+        for run in self.runs[self.runs["status"] != "ok"].to_dict("records"):
+            lines.append(f"run {run['run_id']} ({run['family']} {aim(run)}) {run['status']}: {run['error']}")
+        if not (self.runs["status"] == "ok").any():
+            lines.append("no run was measured")
+        if self.baseline is not None:
+            missing = self.baseline[self.baseline["finding"] == "missing here"]
+            lines += [f"run {run['run_id']} of the baseline is missing here" for run in missing.to_dict("records")]
+            incomparable = self.baseline[self.baseline["finding"] == "no error known"]
+            lines += [f"run {run_id} cannot be compared: no standard error" for run_id in incomparable["run_id"]]
+        return lines
+
+    @property
+    def regressions(self) -> list[str]:
+        """What broke, a line each: a bound, a judged printed point, a run of the baseline."""
+        lines = [
+            f"broken: {verdict.claim} ({', '.join(verdict.broken)})" for verdict in self.verdicts if verdict.broken
+        ]
+        for row in self.paper[self.paper["judgement"].isin(["worse", "implausible"])].to_dict("records"):
+            lines.append(f"{row['judgement']} beside the paper: run {row['run_id']}")
+        if self.baseline is not None:
+            worse = self.baseline[self.baseline["finding"] == "regression"]
+            lines += [f"worse than the baseline: run {run_id}" for run_id in worse["run_id"]]
+        return lines
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all holds and something was measured; 1 on a regression or broken bound; 3 on problems alone."""
+        if self.regressions:
+            return BROKEN
+        return INCOMPLETE if self.problems else OK
+
+
+def assemble(
+    store: Store, families: list[str], betas: list[float], condition: str | None, baseline: Store | None
+) -> Report:
+    """Read a store, choose runs, and judge them.
+
+    Raises:
+        UserError: the store or the baseline holds no runs, or the choice is refused or leaves none.
+    """
+    rows = store.read("runs")
+    runs = mark_frontier(sort_runs(select(rows.frame, families, betas, condition)))
+    compared, skipped = None, list(rows.skipped)
+    missing, unread = plans.missing(store.storage, set(rows.frame["run_id"]))
+    skipped += unread
+    if baseline is not None:
+        other = baseline.read("runs")
+        skipped += other.skipped
+        compared = against_baseline(runs, select(other.frame, families, betas, condition))
+    differences, unread = paired_differences(store, runs)
+    skipped += unread
+    return Report(
+        str(store),
+        runs,
+        join_seeds(runs),
+        verdicts(runs),
+        against_paper(runs),
+        differences,
+        compared,
+        skipped,
+        missing,
+    )

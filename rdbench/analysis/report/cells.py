@@ -1,0 +1,215 @@
+"""Tables of a report as cells of text, for every format alike."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from rdbench.analysis.frame import SAME_IMAGES, iwae_columns, setting, varying
+from rdbench.analysis.report.assemble import Report
+from rdbench.config.family import TOY_DATASET, parse_family
+
+Row = Mapping[Any, Any]
+BEST, FRONTIER = "*", "•"
+SMALL_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A titled table: headers and rows of text; columns whose header is in ``left`` are words, the rest numbers."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: frozenset[str] = frozenset(
+        {
+            "family",
+            "status",
+            "runs",
+            "claim",
+            "verdict",
+            "protocol",
+            "judgement",
+            "best",
+            "other",
+            "finding",
+            "run",
+            "broken by",
+        }
+    )
+
+
+def all_tables(report: Report, columns: str = "measures") -> list[Cells]:
+    """Every table of a report that has a row; ``columns`` says which of a run's numbers are shown."""
+    tables = [COLUMNS[columns](report.rows), paper_table(report), verdicts_table(report), differences_table(report)]
+    if report.baseline is not None:
+        tables.append(baseline_table(report.baseline))
+    return [table for table in tables if table.rows]
+
+
+def runs_table(rows: pd.DataFrame) -> Cells:
+    """The runs, a row a description; the best of a column is marked *, the members of the frontier •."""
+    bounds = iwae_columns(rows)
+    lower_is_better = {"D": "distortion", "−ELBO": "elbo", **{f"−IWAE-{k}": f"iwae_{k}" for k in bounds}}
+    best = {header: _best_rows(rows, name) for header, name in lower_is_better.items()}
+    measured = {"R": "rate", **lower_is_better}
+
+    def numbers(index: Any, row: Row) -> list[str]:
+        cells = []
+        for header, name in measured.items():
+            sign = -1 if name.startswith(("elbo", "iwae")) else 1
+            cells.append(with_error(row, name, sign) + (BEST if index in best.get(header, ()) else ""))
+        return [*cells, "–" if pd.isna(row["train_seconds"]) else f"{row['train_seconds']:.0f}", row["status"]]
+
+    headers, lines = _described(rows, numbers)
+    title = f"Runs: nats per image on the test split ± {_spread(rows)}; {BEST} best, {FRONTIER} on the frontier"
+    return Cells(title, [*headers, *measured, "s", "status"], lines)
+
+
+INFORMATION = {
+    "I(X;Z)": "mutual_information",
+    "I(Z;z*)": "class_information",
+    "marginal KL ≤": "marginal_kl",
+    "E": "generative_e",
+    "G": "generative_g",
+    "S": "generative_s",
+    "U": "generative_u",
+    "encoder's gap": "encoder_gap",
+    "log p* − ELBO": "elbo_gap",
+}
+
+
+def information_table(rows: pd.DataFrame) -> Cells:
+    """Where the nats of each run's rate and distortion go, as far as a store knows."""
+    shown = {header: name for header, name in INFORMATION.items() if name in rows and rows[name].notna().any()}
+
+    def numbers(index: Any, row: Row) -> list[str]:
+        return [
+            with_error(row, "rate"),
+            *(with_error(row, name) for name in shown.values()),
+            setting(row.get("active_units")),
+            _carriers(row.get("rate_by_dimension")),
+        ]
+
+    headers, lines = _described(rows, numbers)
+    images = rows.loc[rows["dataset"] != TOY_DATASET, "test_images"].dropna().unique()
+    ceilings = ", ".join(sorted(f"{math.log(count):.2f}" for count in images))
+    limit = f"; I(X;Z) is estimated from below by all N images, never above log N = {ceilings}" if ceilings else ""
+    title = f"Information: nats per image on the test split ± {_spread(rows)}{limit}"
+    return Cells(title, [*headers, "R", *shown, "active", "Rᵢ > 0.01"], lines)
+
+
+COLUMNS: dict[str, Callable[[pd.DataFrame], Cells]] = {"measures": runs_table, "information": information_table}
+
+
+def _described(rows: pd.DataFrame, numbers: Callable[[Any, Row], list[str]]) -> tuple[list[str], list[list[str]]]:
+    """The headers and cells that tell what each row describes, followed by its ``numbers``."""
+    several = (rows["seeds"] > 1).any()
+    differing = [name for name in varying(rows) if not (several and name == "seed")]
+    headers = ["family", "β", *differing, *(["seeds"] if several else [])]
+    if rows["dataset"].nunique() > 1:
+        headers.insert(0, "dataset")
+    lines = []
+    for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
+        cells = [str(row["dataset"])] if headers[0] == "dataset" else []
+        cells += [f"{parse_family(row['family']).signs}{FRONTIER if row['frontier'] else ''}", setting(row["beta"])]
+        cells += [setting(row[name]) for name in differing] + ([str(row["seeds"])] if several else [])
+        lines.append([*cells, *numbers(index, row)])
+    return headers, lines
+
+
+def _spread(rows: pd.DataFrame) -> str:
+    several = (rows["seeds"] > 1).any()
+    return "standard error, over several seeds the mean ± standard deviation" if several else "standard error"
+
+
+def _carriers(rates: Any) -> str:
+    """How many dimensions have a rate worth naming."""
+    return "–" if not isinstance(rates, Iterable) else str(sum(rate > SMALL_RATE for rate in rates))
+
+
+def paper_table(report: Report) -> Cells:
+    """The runs that answer a printed point."""
+    rows = [
+        [
+            parse_family(row["family"]).signs,
+            f"{row['beta']:g}",
+            "yes" if row["annealed"] else "no",
+            *(f"{row[name]:.2f} ({row[f'{name}_paper']:g}, {row[f'{name}_difference']:+.2f})"
+              for name in ("rate", "distortion", "neg_elbo")),
+            row["protocol"],
+            row["judgement"],
+        ]
+        for row in report.paper.to_dict("records")
+    ]  # fmt: skip
+    headers = ["family", "β", "annealed", "R", "D", "−ELBO", "protocol", "judgement"]
+    return Cells("Against the paper: ours (printed, difference), nats per image", headers, rows)
+
+
+def verdicts_table(report: Report) -> Cells:
+    """The claims."""
+    rows = [
+        [verdict.claim, verdict.status, str(verdict.runs), ", ".join(verdict.broken[:5])] for verdict in report.verdicts
+    ]
+    return Cells("Verdicts", ["claim", "verdict", "on runs", "broken by"], rows)
+
+
+def differences_table(report: Report) -> Cells:
+    """The best run of each family behind the best of all."""
+    rows = [
+        [
+            row["best"],
+            row["other"],
+            f"{row['difference']:.2f}",
+            f"[{row['low']:.2f}, {row['high']:.2f}]",
+            row["finding"],
+        ]
+        for row in report.differences.to_dict("records")
+    ]
+    title = "Paired differences in −ELBO: the best run of each family less the best of all, chosen on these same images"
+    return Cells(title, ["best", "other", "nats per image", "95% jointly", "finding"], rows)
+
+
+def baseline_table(baseline: pd.DataFrame) -> Cells:
+    """The runs beside those of another store."""
+    rows = [
+        [
+            row["label"],
+            number(row["neg_elbo"]),
+            number(row["neg_elbo_baseline"]),
+            f"{number(row['difference'])} [{number(row['low'])}, {number(row['high'])}]",
+            row["finding"],
+        ]
+        for row in baseline.to_dict("records")
+    ]
+    headers = ["run", "−ELBO", "baseline", "difference [95%]", "finding"]
+    return Cells("Against the baseline, nats per image", headers, rows)
+
+
+def with_error(row: Row, name: str, sign: int = 1) -> str:
+    """A number and its standard error, to digits that the error leaves meaning.
+
+    >>> with_error({"rate": 25.4321, "rate_se": 0.0567}, "rate"), with_error({"rate": 4.1e-4, "rate_se": 2e-5}, "rate")
+    ('25.43±0.06', '0.00041±0.00002')
+    """
+    value, error = row.get(name), row.get(f"{name}_se")
+    if value is None or not math.isfinite(value):
+        return "–"
+    if error is None or not math.isfinite(error):
+        return number(sign * value)
+    digits = max(2, min(6, -math.floor(math.log10(error)))) if error > 0 else 2
+    return f"{sign * value:.{digits}f}±{error:.{digits}f}"
+
+
+def number(value: float) -> str:
+    """A number to two decimals, or a dash."""
+    return f"{value:.2f}" if math.isfinite(value) else "–"
+
+
+def _best_rows(rows: pd.DataFrame, name: str) -> set[Any]:
+    """The rows with the lowest distortion, or the highest bound, among those measured on the same images."""
+    signed = rows[name] if name == "distortion" else -rows[name]
+    signed = signed[(rows["status"] == "ok") & signed.notna()]
+    return set(signed.groupby([rows.loc[signed.index, key] for key in SAME_IMAGES]).idxmin())

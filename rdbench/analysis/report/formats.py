@@ -1,0 +1,128 @@
+"""A report as text, Markdown, JSON or one HTML page."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rdbench.analysis.report.assemble import Report
+from rdbench.analysis.report.cells import Cells, all_tables
+from rdbench.analysis.report.html import page
+from rdbench.errors import plain
+from rdbench.store.store import Store
+
+JSON_SCHEMA = 1
+"""Raised when a key of the JSON format changes its meaning or goes."""
+
+
+def text(report: Report, columns: str = "measures") -> str:
+    """Aligned columns for a terminal."""
+    parts = [aligned(table) for table in all_tables(report, columns)]
+    return "\n\n".join([*parts, *_closing(report)])
+
+
+def markdown(report: Report, columns: str = "measures") -> str:
+    """Tables that a CI job's summary shows."""
+    parts = [f"# rdbench report: {_escaped(report.store)}", _headline(report)]
+    parts += [f"## {_escaped(table.title)}\n\n{_piped(table)}" for table in all_tables(report, columns)]
+    lines = [f"- {_escaped(line)}" for line in (*report.regressions, *report.problems)]
+    if lines:
+        parts.append("## Regressions and problems\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def as_json(report: Report, columns: str = "measures") -> str:
+    """One object; its keys are documented in the README. It has every column, whichever are asked for."""
+    content = {
+        "schema": JSON_SCHEMA,
+        "store": report.store,
+        "exit_code": report.exit_code,
+        "regressions": report.regressions,
+        "problems": report.problems,
+        "verdicts": [vars(verdict) for verdict in report.verdicts],
+        "runs": _records(report.runs),
+        "paper": _records(report.paper),
+        "differences": _records(report.differences),
+        "baseline": None if report.baseline is None else _records(report.baseline),
+    }
+    lines = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).split("\n")
+    return "\n".join(line if line.isprintable() else _ascii(line) for line in lines)
+
+
+def _ascii(line: str) -> str:
+    """A line of JSON that says the same without letters that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line)
+
+
+def html(report: Report, columns: str = "measures") -> str:
+    """One page that needs nothing else."""
+    from rdbench.analysis.plots import page_figures  # here, for no other format needs matplotlib
+
+    figures = page_figures(Store(report.store), report.runs)
+    return page(report, all_tables(report, columns), _headline(report), figures)
+
+
+FORMATS: dict[str, Callable[..., str]] = {"table": text, "markdown": markdown, "json": as_json, "html": html}
+
+
+def _headline(report: Report) -> str:
+    measured = int((report.runs["status"] == "ok").sum())
+    counts = Counter(verdict.status for verdict in report.verdicts)
+    state = {0: "nothing broke", 1: "something broke", 3: "something is missing, failed or unreadable"}[
+        report.exit_code
+    ]
+    expected = len(report.runs) + len(report.missing)
+    claims = f"{counts['holds']} hold, {counts['broken']} broken, {counts['not measured']} not measured"
+    return f"{measured} of {expected} runs measured; verdicts: {claims}; {state}."
+
+
+def _closing(report: Report) -> list[str]:
+    return ["\n".join(map(plain, [*report.regressions, *report.problems, _headline(report)]))]
+
+
+def aligned(table: Cells) -> str:
+    """A table in columns of equal width."""
+    rows = [[plain(cell) for cell in row] for row in table.rows]
+    columns = list(zip(table.headers, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    left = [header in table.left for header in table.headers]
+
+    def line(cells: Any) -> str:
+        padded = (
+            cell.ljust(width) if is_left else cell.rjust(width)
+            for cell, width, is_left in zip(cells, widths, left, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([table.title, "", line(table.headers), line("─" * width for width in widths), *map(line, rows)])
+
+
+def _piped(table: Cells) -> str:
+    rules = [":--" if header in table.left else "--:" for header in table.headers]
+    rows = [table.headers, rules, *([_escaped(cell) for cell in row] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _escaped(words: str) -> str:
+    """Words that Markdown shows as they are: a family's signs are no list, a file's name no markup."""
+    special = "\\`*_{}[]<>()#+-!|~&"
+    return "".join(f"\\{letter}" if letter in special else letter for letter in plain(words))
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has: NaN is null."""
+    if isinstance(value, list | np.ndarray):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is pd.NA or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value

@@ -1,0 +1,65 @@
+"""Runs beside the numbers that Alemi et al. print."""
+
+import json
+
+import pandas as pd
+
+from rdbench.analysis.frame import measured
+from rdbench.analysis.paper import printed_points
+from rdbench.config.run_config import ADDED_LATER
+
+TOLERANCE = 1.0
+"""Nats by which a run under the paper's protocol may differ: its numbers are of one seed, to one decimal."""
+
+IMPLAUSIBLE = 5.0
+"""Nats that no retraining of the same model gains: more likely a decoder that sees the pixel it predicts."""
+
+PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "anneal_from": None,
+            "train_images": None, "evaluation_images": None}  # fmt: skip
+
+ANSWER = ["run_id", "dataset", "family", "beta", "annealed", "seed", "config", "rate", "distortion", "neg_elbo",
+          "elbo_se"]  # fmt: skip
+
+
+def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for every run that answers a printed point: both sets of numbers, their differences, and a judgement.
+
+    ``judgement`` is of −ELBO: "agrees", "better", "worse", "implausible", or why it is not
+    judged. The paper's numbers are of the whole test split.
+    """
+    answers = measured(runs).assign(annealed=runs["anneal_epochs"] > 0, neg_elbo=-runs["elbo"])[ANSWER]
+    joined = answers.merge(printed_points(), on=["dataset", "family", "beta", "annealed"], suffixes=("", "_paper"))
+    for name in ("rate", "distortion", "neg_elbo"):
+        joined[f"{name}_difference"] = joined[name] - joined[f"{name}_paper"]
+    joined["protocol"] = [_departures(row) for row in joined.to_dict("records")]
+    joined["judgement"] = [_judge(row) for row in joined.to_dict("records")]
+    columns = ["run_id", "family", "beta", "annealed", "seed", "rate", "rate_paper", "rate_difference", "distortion",
+               "distortion_paper", "distortion_difference", "neg_elbo", "neg_elbo_paper", "neg_elbo_difference",
+               "protocol", "judgement", "note", "printed_in"]  # fmt: skip
+    return joined[columns]
+
+
+def _departures(row: dict) -> str:
+    """How a run departs from the paper's protocol."""
+    settings = ADDED_LATER | json.loads(row["config"])
+    departures = [
+        f"{name} {'all' if settings[name] is None else format(settings[name], 'g')}"
+        for name, value in PROTOCOL.items()
+        if settings[name] != value
+    ]
+    return ", ".join(departures) or "the paper's"
+
+
+def _judge(row: dict) -> str:
+    if "do not gate" in row["note"]:
+        return "not judged: the sources differ on β"
+    if row["protocol"] != "the paper's":
+        return "not judged: another protocol"
+    allowed = TOLERANCE + 3 * row["elbo_se"]
+    difference = row["neg_elbo_difference"]
+    if difference > allowed:
+        return "worse"
+    if difference < -allowed - IMPLAUSIBLE:
+        return "implausible"
+    found = "better" if difference < -allowed else "agrees"
+    return found if abs(row["rate_difference"]) <= IMPLAUSIBLE else f"{found}, at another rate"

@@ -1,0 +1,1 @@
+"""What a run is: families, settings, grids of runs; imports no torch."""

@@ -1,0 +1,148 @@
+"""Sweeps: named grids of runs."""
+
+import math
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from rdbench.config.family import FAMILIES, parse_family
+from rdbench.config.run_config import GRID_KEYS, OBJECTIVES, RunConfig, make_run
+from rdbench.errors import UserError, unknown
+
+MOST_RUNS = 1_000_000
+"""Lists multiply: what asks for more than this, at 2 kB and some 20 µs each, is taken for a slip."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A named grid of runs: every key of a run with the values it takes, ``family`` standing for its three parts."""
+
+    name: str
+    description: str
+    grid: Mapping[str, tuple[Any, ...]]
+
+    @property
+    def varying(self) -> list[str]:
+        """The keys that take several values."""
+        return [key for key, values in self.grid.items() if len(values) > 1]
+
+    def with_values(self, values: Mapping[str, Any]) -> "Sweep":
+        """This sweep with some values replaced, less its own settings of objectives that it then no longer has."""
+        given = _grid(values)
+        grid = {**self.grid, **given}
+        lost = _taken(_objectives(self.grid)) - _taken(_objectives(grid)) - set(given)
+        return replace(self, grid={key: values for key, values in grid.items() if key not in lost})
+
+    def runs(self) -> list[RunConfig]:
+        """Every run of the grid once, in the order of its keys; of several objectives each takes its own settings.
+
+        Raises:
+            UserError: a value is refused, or there are too many.
+        """
+        count = math.prod(map(len, self.grid.values()))
+        if count > MOST_RUNS:
+            raise UserError(f"sweep {self.name}: found {count:,} runs; expected at most {MOST_RUNS:,}; shorten a list")
+        families = [parse_family(family)._asdict() for family in self.grid["family"]]
+        keys = [key for key in self.grid if key not in ("family", "seed")]
+        others = [[(key, value) for value in self.grid[key]] for key in keys]
+        objectives = _objectives(self.grid)
+        points = (dict(_own(point, objectives)) for point in product(*others))
+        given = self.grid.get("seed", (RunConfig.model_fields["seed"].default,))
+        seeds = [make_run({"seed": seed}).seed for seed in given]
+        described = [[make_run(point | {"seed": seeds[0]} | family) for family in families] for point in points]
+        return list(dict.fromkeys(_with_seed(run, seed) for runs in described for seed in seeds for run in runs))
+
+
+def _with_seed(run: RunConfig, seed: int) -> RunConfig:
+    """The run with another seed, which need not be validated again: every seed goes with all else."""
+    return run if run.seed == seed else run.model_copy(update={"seed": seed})
+
+
+def _objectives(grid: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:
+    return grid.get("objective", (RunConfig.model_fields["objective"].default,))
+
+
+def _taken(objectives: Iterable[str]) -> set[str]:
+    return {key for objective in objectives for key in OBJECTIVES.get(objective, ())}
+
+
+def _own(point: Sequence[tuple[str, Any]], objectives: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+    """A point of a grid less the settings that not its own, but another of the grid's objectives takes."""
+    mine = OBJECTIVES.get(dict(point).get("objective", objectives[0]), ())
+    others = _taken(objectives) - set(mine)
+    return ((key, value) for key, value in point if key not in others)
+
+
+def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Each key with the tuple of its values; one value makes a tuple of one."""
+    grid = {}
+    for key, value in values.items():
+        if key not in GRID_KEYS:
+            raise unknown("key", key, GRID_KEYS)
+        if key == "iwae":  # its value is itself a list
+            value = (value,)
+        grid[key] = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if key == "objective" and not all(isinstance(name, str) for name in grid[key]):
+            raise UserError(f"objective: found {value!r}; expected one of {', '.join(OBJECTIVES)}, or a list of them")
+        if not grid[key]:
+            raise UserError(f"{key}: found an empty list; expected at least one value")
+    if "all" in grid.get("family", ()):
+        grid["family"] = tuple(family.words for family in FAMILIES)
+    return grid
+
+
+def packaged_sweeps() -> list[str]:
+    """The names of the sweeps that ship with rdbench."""
+    return sorted(entry.name.removesuffix(".toml") for entry in files("rdbench.config.sweeps").iterdir()
+                  if entry.name.endswith(".toml"))  # fmt: skip
+
+
+def load_sweep(name: str) -> Sweep:
+    """The sweep of that name, or of that TOML file.
+
+    Raises:
+        UserError: there is none, it is not TOML, or a key of it is unknown.
+    """
+    if name.endswith(".toml"):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise UserError(f"cannot read the sweep {name}: {why}; packaged: {', '.join(packaged_sweeps())}") from None
+    elif name in packaged_sweeps():
+        text = (files("rdbench.config.sweeps") / f"{name}.toml").read_text(encoding="utf-8")
+    else:
+        raise unknown("sweep", name, packaged_sweeps())
+    try:
+        values = tomllib.loads(text)
+        repr(values)  # as errors show them: of a number in hexadecimal, TOML limits no digits, but Python does
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name} is not valid TOML: {error}") from None
+    stem = Path(name).stem
+    if not stem.strip("."):
+        raise UserError(f"the sweep {name} has no name of its own, by which its store is called; rename the file")
+    description = str(values.pop("description", ""))
+    defaults = {"family": "all"}
+    return Sweep(stem, description, _grid(defaults | values))
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """``key=value`` texts as values; commas separate the values of a list.
+
+    >>> parse_assignments(["width=0.5", "beta=0.1,1"])
+    {'width': '0.5', 'beta': ['0.1', '1']}
+
+    Raises:
+        UserError: a text has no ``=``.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise UserError(f"--set: found {assignment!r}; expected key=value")
+        values[key] = [part.strip() for part in value.split(",")] if "," in value else value
+    return values

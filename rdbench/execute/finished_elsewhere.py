@@ -1,0 +1,28 @@
+"""Which runs other processes have done meanwhile."""
+
+from collections.abc import Collection
+
+from rdbench.store.parquet import COMPACTED
+from rdbench.store.store import Store
+
+
+class News:
+    """Which runs have got a row, or a newer one, since it was made; that is to be before the runs are planned."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.before = store.storage.modified("runs")
+        self.known = store.newest()
+        self.compacted: set[str] = set()
+
+    def finished(self, run_ids: Collection[str]) -> set[str]:
+        """Those of ``run_ids`` that have."""
+        now = self.store.storage.modified("runs")
+        for name in now:
+            if COMPACTED in name and name not in self.before:
+                rows = self.store.newest_in(name)  # old ones too, that another process merged
+                self.compacted |= {run_id for run_id, row in rows.items() if row != self.known.get(run_id)}
+                self.before[name] = now[name]
+        names = {run_id: f"runs/{run_id}.parquet" for run_id in run_ids}
+        written = {run_id for run_id, name in names.items() if now.get(name) not in (None, self.before.get(name))}
+        return written | self.compacted & set(run_ids)

@@ -1,0 +1,66 @@
+"""From a sweep to the runs still to do."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from rdbench import data
+from rdbench.config.run_config import RunConfig
+from rdbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a sweep by id, in order: all of them, and those among them that are not finished."""
+
+    runs: dict[str, RunConfig]
+    pending: dict[str, RunConfig]
+
+
+class Shard(NamedTuple):
+    """One of ``of`` equal parts of a sweep, counted from 1."""
+
+    part: int
+    of: int
+
+
+WHOLE = Shard(1, 1)
+
+
+def parse_shard(text: str) -> Shard:
+    """A shard as one types it.
+
+    >>> parse_shard("3/16")
+    Shard(part=3, of=16)
+
+    Raises:
+        UserError: it is not of that form, or there is no such part.
+    """
+    part, slash, of = text.partition("/")
+    whole = slash and part.isdecimal() and of.isdecimal() and len(of) < 10
+    if not (whole and 1 <= int(part) <= int(of)):
+        raise UserError(f"--shard: found {text!r}; expected a part and how many there are, from 1/16 to 16/16")
+    return Shard(int(part), int(of))
+
+
+def plan(runs: Iterable[RunConfig], finished: Collection[str], data_dir: Path | None, shard: Shard = WHOLE) -> Plan:
+    """What is still to do of a shard, which has every ``of``-th run in the order of the sweep.
+
+    Raises:
+        UserError: a dataset cannot be had.
+    """
+    runs = list(runs)
+    _check_targets(runs)
+    checksums = {name: data.checksum(name, data_dir) for name in dict.fromkeys(run.dataset for run in runs)}
+    named = {run.run_id(checksums[run.dataset]): run for run in runs}
+    named = dict(islice(named.items(), shard.part - 1, None, shard.of))
+    return Plan(named, {run_id: run for run_id, run in named.items() if run_id not in finished})
+
+
+def _check_targets(runs: Iterable[RunConfig]) -> None:
+    targets = dict.fromkeys((run.dataset, run.target_rate) for run in runs if run.target_rate is not None)
+    for dataset, target in targets:
+        if target > (ceiling := data.largest_rate(dataset)):
+            raise UserError(f"target_rate {target:g}: {dataset} carries at most {ceiling:.2f} nats; ask for less")

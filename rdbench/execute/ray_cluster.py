@@ -1,0 +1,156 @@
+"""Runs as tasks of a Ray cluster, on one machine or many that share a store."""
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from rdbench.errors import UserError, named
+from rdbench.execute.stopping import Deadline
+from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks, failed, perform
+from rdbench.runs.host import StoppedError
+
+WAIT_SECONDS = 0.5
+ASK_SECONDS = 1.0
+"""How often a run tells of itself, and hears whether to stop."""
+
+RETRIES = 5
+"""How often a run goes on elsewhere, from its checkpoint, when the process or the node that had it is lost."""
+
+
+class Cluster:
+    """Every run is a task that reserves ``cpus`` and ``gpus``; records come back here, where alone rows are written."""
+
+    def __init__(self, address: str | None, cpus: float, gpus: float) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise UserError('--executor ray: Ray is not installed; python -m pip install "rdbench[ray]"') from None
+        self.ray = ray
+        self.cpus = cpus
+        self.gpus = gpus
+        if not ray.is_initialized():
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise UserError(f"--address: no Ray cluster at {address!r}: {str(error).splitlines()[0]}") from None
+
+    def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
+        """The outcomes of all tasks."""
+        ray = self.ray
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        switchboard = ray.remote(num_cpus=0, scheduling_strategy=here)(_Switchboard).remote()
+        remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)(_perform)
+        running: dict[Any, Task] = {}
+        begun: set[str] = set()
+        told, more = False, True
+
+        def start(task: Task) -> None:
+            running[remote.remote(task, switchboard, self.cpus)] = task
+
+        try:
+            while more or running:
+                more = more and begin_tasks(queue, watch, lambda: len(running) < self._room(), start)
+                if watch.stop_asked() and not told:
+                    told = True
+                    switchboard.stop.remote()
+                    for reference, task in running.items():
+                        if task.name not in begun:  # it waits for resources, and would hear nothing
+                            ray.cancel(reference)
+                if not running:
+                    time.sleep(WAIT_SECONDS)  # other sweeps have what is left
+                done, _ = ray.wait(list(running), timeout=WAIT_SECONDS) if running else ([], [])
+                for name, kind, *values in ray.get(switchboard.heard.remote()):
+                    begun.add(name)
+                    for task in running.values():
+                        if task.name == name:
+                            getattr(watch, kind)(task, *values)
+                for reference in done:
+                    yield self._outcome(reference, running.pop(reference))
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
+            ray.kill(switchboard)
+
+    def _room(self) -> int:
+        """How many runs the cluster has room for, as it is now."""
+        resources = self.ray.cluster_resources()
+        wanted = {"CPU": self.cpus, "GPU": self.gpus}
+        rooms = [int(resources.get(name, 0) / each) for name, each in wanted.items() if each]
+        return max(1, min(rooms, default=1))
+
+    def _outcome(self, reference: Any, task: Task) -> Outcome:
+        try:
+            kind, value = self.ray.get(reference)
+        except self.ray.exceptions.TaskCancelledError:
+            return Outcome(task, [])
+        except self.ray.exceptions.RayError as error:
+            return Outcome(task, failed(task, named(error)))
+        if kind == "user error":
+            raise UserError(value)
+        return Outcome(task, value)
+
+
+class _Switchboard:
+    """Where runs tell of themselves, and hear whether to stop; it lives where the sweep was started."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple] = []
+        self.stopping = False
+
+    def tell(self, messages: list[tuple]) -> bool:
+        self.messages += messages
+        return self.stopping
+
+    def heard(self) -> list[tuple]:
+        messages, self.messages = self.messages, []
+        return messages
+
+    def stop(self) -> None:
+        self.stopping = True
+
+
+class _Host:
+    def __init__(self, task: Task, switchboard: Any) -> None:
+        self.name = task.name
+        self.switchboard = switchboard
+        self.deadline = Deadline.at(task.ends)
+        self.messages: dict[str, tuple] = {}
+        self.next = Deadline(ASK_SECONDS)
+        self.stopping = False
+
+    def progress(self, stage: str, done: int, total: int, numbers: str) -> None:
+        self.messages["progress"] = (self.name, "progress", stage, done, total, numbers)
+
+    def say(self, line: str) -> None:
+        self.messages[line] = (self.name, "say", line)
+
+    def stop_asked(self) -> bool:
+        if not self.stopping and (self.next.left or 0) <= 0:
+            self.tell()
+            self.next = Deadline(ASK_SECONDS)
+        return self.stopping or self.deadline.near()
+
+    def tell(self) -> None:
+        """Pass on what there is to tell, and hear whether to stop."""
+        import ray
+
+        self.stopping = ray.get(self.switchboard.tell.remote(list(self.messages.values())))
+        self.messages = {}
+
+
+def _perform(task: Task, switchboard: Any, cpus: float) -> tuple[str, Any]:
+    torch.set_num_threads(max(1, int(cpus)))
+    host = _Host(task, switchboard)
+    try:
+        records = perform(task, host)
+        host.tell()
+        return "records", records
+    except StoppedError:
+        return "stopped", []
+    except UserError as error:
+        return "user error", str(error)

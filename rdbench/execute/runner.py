@@ -1,0 +1,205 @@
+"""Sweeps: which runs are left to do, and doing them."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from rich.console import Console
+
+from rdbench import data
+from rdbench.config.run_config import RunConfig
+from rdbench.config.sweep import Sweep
+from rdbench.errors import InterruptedSweepError, UserError, unknown
+from rdbench.execute.display import Display
+from rdbench.execute.finished_elsewhere import News
+from rdbench.execute.local import Here
+from rdbench.execute.plan import WHOLE, Plan, Shard, plan
+from rdbench.execute.processes import Processes
+from rdbench.execute.queue import Limits, Work
+from rdbench.execute.stopping import Signals
+from rdbench.execute.task import Executor, Task
+from rdbench.runs.checkpoint import Checkpoint
+from rdbench.runs.device import pick_device
+from rdbench.runs.provenance import command
+from rdbench.store.claims import Claims
+from rdbench.store.plans import announce
+from rdbench.store.row_checks import read_config
+from rdbench.store.store import Store, finished
+from rdbench.store.unfinished import unfinished
+
+UNFINISHED = 3
+"""The exit code of a sweep that ended before all its runs were done, as its user wanted."""
+
+
+EXECUTORS = ("local", "ray")
+
+
+class Ended(NamedTuple):
+    """The rows of a sweep's runs, and whether one of them did not end well."""
+
+    runs: pd.DataFrame
+    failed: bool
+
+
+def make_executor(name: str, jobs: int, address: str | None, cpus_per_run: float, gpus_per_run: float) -> Executor:
+    """The executor called ``local`` or ``ray``.
+
+    Raises:
+        UserError: there is none of that name, or Ray is not installed.
+    """
+    if name not in EXECUTORS:
+        raise unknown("executor", name, EXECUTORS)
+    if name == "local":
+        return Here() if jobs == 1 else Processes(jobs)
+    from rdbench.execute.ray_cluster import Cluster
+
+    return Cluster(address, cpus_per_run, gpus_per_run)
+
+
+def run_sweep(
+    sweep: Sweep,
+    location: str | Path,
+    device: str = "auto",
+    data_dir: Path | None = None,
+    executor: Executor | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
+    shard: Shard = WHOLE,
+) -> Ended:
+    """Do the runs of a sweep that the store does not hold; give all of its runs.
+
+    Raises:
+        UserError: something asked for cannot be; raised before any training.
+        InterruptedSweepError: it was stopped, or ended at a limit.
+    """
+    store = Store(location)
+    news = News(store)
+    planned = plan(sweep.runs(), finished(news.known), data_dir, shard)
+    return do_runs(planned, sweep.name, sweep.varying, store, news, device, data_dir, executor, limits)
+
+
+def do_again(
+    store: Store, rows: pd.DataFrame, device: str, data_dir: Path | None, executor: Executor | None = None
+) -> Ended:
+    """Do runs of a store again, from their rows, and what they had begun from the start; as ``run_sweep``.
+
+    Raises:
+        UserError: the data is not what a run was described with.
+    """
+    news = News(store)
+    again = {row["run_id"]: read_config(row["config"]) for row in rows.to_dict("records")}
+    for run_id, run in again.items():
+        if run.run_id(data.checksum(run.dataset, data_dir)) != run_id:
+            raise UserError(f"run {run_id} was described with other data than what {run.dataset} is here")
+    with Claims(store.storage) as claims:
+        if not claims.take(again):
+            raise UserError(f"another process is doing one of these runs; see: rdbench runs {store}")
+        for run_id in again:
+            Checkpoint(store.storage, run_id).discard()
+    varying = [key for key in RunConfig.model_fields if len({getattr(run, key) for run in again.values()}) > 1]
+    return do_runs(Plan(again, again), rows["sweep"].iloc[0], varying, store, news, device, data_dir, executor)
+
+
+def do_runs(
+    planned: Plan,
+    sweep: str,
+    varying: Sequence[str],
+    store: Store,
+    news: News,
+    device: str = "auto",
+    data_dir: Path | None = None,
+    executor: Executor | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
+) -> Ended:
+    """Do what is pending of a plan that was made since ``news`` was; as ``run_sweep``."""
+    console = Console()
+    kind = pick_device(device).type
+    for name in dict.fromkeys(run.dataset for run in planned.pending.values()):
+        data.make_ready(name, data_dir)  # before any training
+    store.prepare()
+    words = {run_id: run.label(varying) for run_id, run in planned.runs.items()}
+    announce(store.storage, sweep, command(), words)
+    kept = len(planned.runs) - len(planned.pending)
+    note = f", {kept} of them already there" if kept else ""
+    console.print(
+        f"sweep {sweep}: {len(planned.runs)} runs{note}, on {kind}, into {store}", highlight=False, markup=False
+    )
+    with Signals() as signals, Display(len(planned.pending), words, console) as display:
+        with Claims(store.storage) as claims:
+            work = Work(planned.pending, sweep, store, claims, device, data_dir, limits, news, display.line)
+            try:
+                _work_through(work, executor or Here(), store, display, _Watch(display, signals, work))
+            except KeyboardInterrupt:
+                raise _interrupted("interrupted", display, work, planned, store, signals) from None
+        if signals.received or display.done + len(work.done_elsewhere) < len(planned.pending):
+            why = "interrupted" if signals.received else "ended at its limit"
+            raise _interrupted(why, display, work, planned, store, signals)
+    store.compact()
+    rows = store.read("runs")
+    mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
+    return Ended(mine, bool((mine["status"] != "ok").any()))
+
+
+def _work_through(work: Work, executor: Executor, store: Store, display: Display, watch: "_Watch") -> None:
+    for outcome in executor.map(work, watch):
+        for record in outcome.records:
+            store.write(record)
+            if record.row["status"] != "failed":  # one that failed goes on from its state, if only memory ran out
+                Checkpoint(store.storage, record.run_id).discard()
+            display.end(record.run_id, record.row)  # a run counts as done once it is kept
+        work.claims.release(outcome.task.runs)
+        work.stopped = work.stopped or not outcome.records
+    _clear_states(store, work.claims)
+
+
+def _clear_states(store: Store, claims: Claims) -> None:
+    """Delete the states of finished runs: a process may be killed between keeping a run and deleting its state."""
+    left = unfinished(store.storage)
+    for run_id in left & store.finished() if left else ():
+        if claims.take([run_id]):  # else it is being done again
+            Checkpoint(store.storage, run_id).discard()
+            claims.release([run_id])
+
+
+def _interrupted(
+    why: str, display: Display, work: Work, planned: Plan, store: Store, signals: Signals
+) -> InterruptedSweepError:
+    whole = len(planned.runs) - len(planned.pending) + display.done + len(work.done_elsewhere)
+    begun = sum(run_id in planned.pending for run_id in unfinished(store.storage))
+    part = f", {begun} more in part" if begun else ""
+    return InterruptedSweepError(
+        f"{why}; {whole} of {len(planned.runs)} runs are whole in {store}{part}; the same command does the rest",
+        UNFINISHED if signals.received is None else 128 + signals.received,
+    )
+
+
+class _Watch:
+    """Shows how tasks go, and passes on that they are to stop."""
+
+    def __init__(self, display: Display, signals: Signals, work: Work) -> None:
+        self.display = display
+        self.signals = signals
+        self.work = work
+        self.begun: dict[str, float] = {}
+        self.told = False
+
+    def begin(self, task: Task) -> None:
+        self.begun[task.name] = time.monotonic()
+        self.display.begin(task.name)
+
+    def progress(self, task: Task, stage: str, done: int, total: int, numbers: str) -> None:
+        if task.name in self.begun:
+            self.work.started(time.monotonic() - self.begun.pop(task.name))
+        self.display.show(task.name, stage, done, total, numbers)
+
+    def say(self, task: Task, line: str) -> None:
+        self.display.say(task.name, line)
+
+    def stop_asked(self) -> bool:
+        if self.signals.received is None:
+            return False
+        if not self.told:
+            self.told = self.work.stopped = True
+            self.display.line("stopping, what is done is being kept; once more to quit at once")
+        return True

@@ -1,0 +1,1 @@
+"""One run, from its description to its record."""

@@ -1,0 +1,68 @@
+"""The evaluation of a trained run: the columns of its row, and its numbers image by image."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdbench.config.run_config import RunConfig
+from rdbench.data import Dataset
+from rdbench.data.images import Images
+from rdbench.measures.bounds import Measures, Piece, mean_and_error, measure
+from rdbench.measures.information import active_units, generative_bounds, mutual_information, rate_by_dimension
+from rdbench.models import VAE
+from rdbench.runs.keeping import Keeper
+from rdbench.runs.splits import Splits, subset
+from rdbench.runs.totals import require_finite
+
+FINAL = ("rate", "distortion", "train_rate", "train_distortion")
+
+
+def evaluate(
+    model: VAE, images: Splits, dataset: Dataset, config: RunConfig, keeper: Keeper
+) -> tuple[dict[str, Any], Measures]:
+    """The columns that an evaluation gives, and the measures of the test split."""
+    keeper.pieces.begin()
+
+    def stage(name: str) -> dict[str, Any]:
+        return {"progress": keeper.progress(name), "piece": keeper.piece(name)}
+
+    test = measure(model, images.test, config.iwae, config.rate_samples, **stage("test split"))
+    again = measure(model, images.train_again, **stage("training split"))
+    row = test.summary() | {"train_rate": again.rate.mean(), "train_distortion": again.distortion.mean()}
+    require_finite("of rates and distortions after training", *(row[name] for name in FINAL))
+    row |= _gaps(test, dataset, config)
+    row |= _information(model, images.test, test.rate, **stage("information"))
+    if config.train_information:
+        information = _information(model, images.train_again, again.rate, **stage("information of training images"))
+        row |= {f"train_{name}": value for name, value in information.items()}
+    row |= generative_bounds(model, config.generated_images, config.iwae[-1], **stage("generated images"))
+    return row, test
+
+
+def _gaps(test: Measures, dataset: Dataset, config: RunConfig) -> dict[str, float]:
+    """What lies between the bounds, from per-image differences, whose errors are far smaller than those of the means.
+
+    ``encoder_gap`` is IWAE-k less ELBO at the largest k; where p* is known, ``<bound>_gap`` is log p*(x) less a bound.
+    """
+    gaps = {"encoder_gap": test.iwae[config.iwae[-1]] - test.elbo}
+    if dataset.log_prob is not None:
+        truth = dataset.log_prob(subset(dataset.test, config.evaluation_images))
+        gaps |= {"elbo_gap": truth - test.elbo} | {f"iwae_{k}_gap": truth - bound for k, bound in test.iwae.items()}
+    row = {}
+    for name, per_image in gaps.items():
+        row[name], row[f"{name}_se"] = mean_and_error(per_image)
+    return row
+
+
+def _information(
+    model: VAE, images: Images, rate: NDArray[np.float64], progress: Callable[[int, int], None], piece: Piece
+) -> dict[str, Any]:
+    """What z knows of a split whose rate, image by image, is given."""
+    information = piece("mutual", lambda: {"nats": mutual_information(model, images, progress)})["nats"]
+    active = piece("active", lambda: {"units": np.array([active_units(model, images)], np.float64)})["units"]
+    row: dict[str, Any] = {}
+    for name, per_image in {"mutual_information": information, "marginal_kl": rate - information}.items():
+        row[name], row[f"{name}_se"] = mean_and_error(per_image)
+    return row | {"active_units": int(active[0]), "rate_by_dimension": rate_by_dimension(model, images)}

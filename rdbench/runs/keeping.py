@@ -1,0 +1,66 @@
+"""When the state of a run is kept."""
+
+import time
+from collections.abc import Callable
+
+from rdbench.measures.bounds import Arrays, Piece
+from rdbench.runs.checkpoint import Checkpoint
+from rdbench.runs.host import Host, StoppedError
+from rdbench.runs.pieces import Pieces
+from rdbench.runs.state import State
+from rdbench.runs.training import Training
+
+CHECKPOINT_SECONDS = 60.0
+"""How often the state of a run is kept; what came after is done again when it is interrupted."""
+
+
+class Keeper:
+    """Keeps the state of a run every so many seconds, and once more when it is to stop."""
+
+    def __init__(
+        self, training: Training, pieces: Pieces, host: Host, checkpoint: Checkpoint | None, seconds: float
+    ) -> None:
+        self.training = training
+        self.pieces = pieces
+        self.host = host
+        self.checkpoint = checkpoint
+        self.seconds = seconds
+        self.kept = time.monotonic()
+
+    def between(self) -> None:
+        """Called where the state is whole: after a step, or after a piece of the evaluation.
+
+        Raises:
+            StoppedError: the host asked for it.
+        """
+        stopping = self.host.stop_asked()
+        if self.checkpoint and (stopping or time.monotonic() - self.kept > self.seconds):
+            self.checkpoint.save(self._state())
+            self.kept = time.monotonic()
+        if stopping:
+            raise StoppedError
+
+    def piece(self, stage: str) -> Piece:
+        """The pieces of a stage of the evaluation, each remembered when it is done."""
+
+        def remembered(name: str, compute: Callable[[], Arrays]) -> Arrays:
+            arrays, new = self.pieces.get(f"{stage}/{name}", compute)
+            if new:
+                self.between()
+            return arrays
+
+        return remembered
+
+    def progress(self, stage: str) -> Callable[[int, int], None]:
+        """Shows how far a stage is; within a piece, a stop gives that piece up."""
+
+        def show(done: int, total: int) -> None:
+            self.host.progress(stage, done, total, "")
+            if self.host.stop_asked():
+                self.between()
+
+        return show
+
+    def _state(self) -> State:
+        training, pieces = self.training.state(), self.pieces.state()
+        return State({**training.tensors, **pieces.tensors}, {**training.facts, **pieces.facts})

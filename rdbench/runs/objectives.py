@@ -1,0 +1,146 @@
+"""What training minimises: functions of terms and of the step."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from rdbench.config.run_config import RunConfig
+from rdbench.models import Terms
+
+LARGEST_INTEGRAL = 12.0
+"""The sum stays within ±12: a target that cannot be reached must not drive β out of float32."""
+
+
+class Objective(nn.Module):
+    """A loss in nats per example, and the β that weighs the rate in its gradient.
+
+    Terms of shape (..., samples, batch) give a loss of shape (...): models trained side by side have one each. ``beta``
+    is that of the latest loss. A module, so that what it adapts moves and is saved like weights.
+    """
+
+    beta: Tensor
+    samples = 1
+    """How many z the loss needs for each image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("beta", torch.tensor(1.0))
+
+
+class BetaVAE(Objective):
+    """D + βR, with β going linearly from ``start`` to ``final`` over the first ``anneal_steps`` steps.
+
+    "Fixing a broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464).
+    """
+
+    def __init__(self, final: float, start: float = 0.0, anneal_steps: int = 0) -> None:
+        super().__init__()
+        self.final = final
+        self.start = start
+        self.anneal_steps = anneal_steps
+
+    def forward(self, terms: Terms, step: int) -> Tensor:
+        self.beta.fill_(annealed(self.start, self.final, step, self.anneal_steps))
+        return terms.mean_distortion + self.beta * terms.mean_rate
+
+
+class TargetRate(Objective):
+    """Minimise D subject to R = R*, by a multiplier β that adapts to how far the rate is off.
+
+    The loss is D + βR with β = e^(i + 4p), where p = (R − R*) / max(R*, 1), no more than 1 in size, and i sums 0.05 p
+    over the steps: dual ascent on log β, with the damping of the modified differential method of multipliers. "Taming
+    VAEs" (Rezende & Viola, 2018, https://arxiv.org/abs/1810.00597); "Constrained differential optimization" (Platt &
+    Barr, 1987, https://proceedings.neurips.cc/paper/1987). R* rises linearly from 0 over the first ``anneal_steps``
+    steps.
+    """
+
+    integral: Tensor
+    GAIN = 0.05
+    DAMPING = 4.0
+
+    def __init__(self, target_rate: float, anneal_steps: int = 0) -> None:
+        super().__init__()
+        self.target_rate = target_rate
+        self.anneal_steps = anneal_steps
+        self.register_buffer("integral", torch.tensor(0.0))
+
+    def forward(self, terms: Terms, step: int) -> Tensor:
+        rate = terms.mean_rate
+        target = annealed(0.0, self.target_rate, step, self.anneal_steps)
+        excess = ((rate.detach() - target) / max(self.target_rate, 1.0)).clamp(-1, 1)
+        self.integral = (self.integral + self.GAIN * excess).clamp(-LARGEST_INTEGRAL, LARGEST_INTEGRAL)
+        self.beta = (self.integral + self.DAMPING * excess).exp()
+        return terms.mean_distortion + self.beta * rate
+
+
+class TargetRatePenalty(Objective):
+    """D + |R − R*|, the paper's own way to a rate; R* rises linearly from 0 over the first ``anneal_steps`` steps.
+
+    Above R* this is the ELBO, which is flat along D + R = H: a model that reaches the frontier may stop anywhere there.
+    """
+
+    def __init__(self, target_rate: float, anneal_steps: int = 0) -> None:
+        super().__init__()
+        self.target_rate = target_rate
+        self.anneal_steps = anneal_steps
+
+    def forward(self, terms: Terms, step: int) -> Tensor:
+        excess = terms.mean_rate - annealed(0.0, self.target_rate, step, self.anneal_steps)
+        self.beta = excess.detach().sign()
+        return terms.mean_distortion + excess.abs()
+
+
+class FreeBits(Objective):
+    """D + max(λ, R): the first λ nats of a batch's mean rate are free.
+
+    "Improving variational inference with inverse autoregressive flow" (Kingma et al., 2016,
+    https://arxiv.org/abs/1606.04934), with all of z as one group: rates by dimension are not defined for every family.
+    """
+
+    def __init__(self, free_nats: float) -> None:
+        super().__init__()
+        self.free_nats = free_nats
+
+    def forward(self, terms: Terms, step: int) -> Tensor:
+        rate = terms.mean_rate
+        self.beta = (rate.detach() > self.free_nats).to(rate.dtype)
+        return terms.mean_distortion + rate.clamp(min=self.free_nats)
+
+
+class IWAE(Objective):
+    """−log 1/k Σ d(x|z) m(z) / e(z|x) over k samples of z.
+
+    "Importance weighted autoencoders" (Burda et al., 2015, https://arxiv.org/abs/1509.00519).
+    """
+
+    def __init__(self, samples: int) -> None:
+        super().__init__()
+        self.samples = samples
+
+    def forward(self, terms: Terms, step: int) -> Tensor:
+        log_weights = -(terms.rate + terms.distortion)
+        return (math.log(self.samples) - log_weights.logsumexp(-2)).mean(-1)
+
+
+OBJECTIVES = {
+    "beta-vae": lambda run, anneal_steps: BetaVAE(run.beta, run.anneal_from or 0.0, anneal_steps),
+    "target-rate": lambda run, anneal_steps: TargetRate(run.target_rate, anneal_steps),
+    "target-rate-penalty": lambda run, anneal_steps: TargetRatePenalty(run.target_rate, anneal_steps),
+    "free-bits": lambda run, anneal_steps: FreeBits(run.free_nats),
+    "iwae": lambda run, anneal_steps: IWAE(run.train_samples),
+}
+
+
+def make_objective(run: RunConfig, steps_per_epoch: int) -> Objective:
+    """The objective that a run describes."""
+    return OBJECTIVES[run.objective](run, run.anneal_epochs * steps_per_epoch)
+
+
+def annealed(start: float, final: float, step: int, steps: int) -> float:
+    """From ``start`` to ``final`` in a straight line over the first ``steps`` steps, counted from 0.
+
+    >>> [annealed(0.0, 2.0, step, 10) for step in (0, 5, 10, 1000)], annealed(5.0, 1.0, 5, 10)
+    ([0.0, 1.0, 2.0, 2.0], 3.0)
+    """
+    return start + (final - start) * min(1.0, step / steps) if steps else final

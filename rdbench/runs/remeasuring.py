@@ -1,0 +1,70 @@
+"""Finished runs, measured again from their checkpoints."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rdbench import data
+from rdbench.config.family import TOY_DATASET
+from rdbench.data.images import Images
+from rdbench.errors import UserError, unknown
+from rdbench.measures.bounds import measure
+from rdbench.runs.provenance import command
+from rdbench.runs.splits import Splits
+from rdbench.runs.trained import load_model
+from rdbench.store.row_checks import read_config
+from rdbench.store.schema import Column, known
+from rdbench.store.store import Store
+
+SPLITS = ("test", "valid", "train")
+
+
+def reevaluate(
+    store: Store,
+    row: Mapping[str, Any],
+    iwae: Sequence[int],
+    split: str,
+    device: torch.device,
+    data_dir: Path | None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, float]:
+    """Measure a run on a split with other k, add what is new as columns of its row, and of its test images.
+
+    Columns of the validation and training splits begin with ``valid_`` and ``train_``. What the row says already stays.
+
+    Raises:
+        UserError: the data is not what the run was trained on, or the run has no weights.
+    """
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    run = read_config(row["config"])
+    if run.dataset == TOY_DATASET:
+        raise UserError(
+            f"run {row['run_id']} is of the toy, whose numbers are exact; there is nothing to measure again"
+        )
+    dataset = data.load(run.dataset, data_dir)
+    if dataset.sha256 != row["dataset_sha256"]:
+        raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")
+    model = load_model(store, row).to(device)
+    splits = Splits.of(dataset, run, device)
+    images: Images = {"test": splits.test, "valid": splits.valid, "train": splits.train_again}[split]
+    torch.manual_seed(run.seed)
+    measured = measure(model, images, iwae, run.rate_samples, progress)
+    prefix = "" if split == "test" else f"{split}_"
+    columns = {f"{prefix}{name}": value for name, value in measured.summary().items()}
+    new = {name: value for name, value in columns.items() if not known(row.get(name))}
+    per_image: dict[str, Column] = {}
+    if split == "test":
+        bounds = {f"iwae_{k}": bound.astype(np.float32) for k, bound in measured.iwae.items()}
+        per_image = {name: bound for name, bound in bounds.items() if name in new}
+    store.extend(row["run_id"], {**new, "evaluated_with": command()}, per_image)
+    return new
+
+
+def is_measured(row: Mapping[str, Any], iwae: Sequence[int], split: str) -> bool:
+    """Whether a row has all of these already."""
+    prefix = "" if split == "test" else f"{split}_"
+    return all(known(row.get(f"{prefix}iwae_{k}")) for k in iwae)

@@ -1,0 +1,128 @@
+"""One run, from description to record."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from rdbench.config.run_config import RunConfig
+from rdbench.data import Dataset
+from rdbench.measures.bounds import Measures
+from rdbench.models import count_parameters, make_model
+from rdbench.runs.checkpoint import Checkpoint
+from rdbench.runs.device import peak_memory
+from rdbench.runs.evaluation import evaluate
+from rdbench.runs.host import Host, QuietHost
+from rdbench.runs.keeping import CHECKPOINT_SECONDS, Keeper
+from rdbench.runs.pieces import Pieces
+from rdbench.runs.provenance import describe
+from rdbench.runs.splits import Splits
+from rdbench.runs.totals import DivergedError
+from rdbench.runs.training import Epoch, Step, Training
+from rdbench.store.schema import Column, Record
+
+
+def execute(
+    config: RunConfig,
+    sweep: str,
+    dataset: Dataset,
+    device: torch.device,
+    host: Host | None = None,
+    checkpoint: Checkpoint | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Record:
+    """Train and evaluate one run of the sweep called ``sweep``; on a CPU the same description gives the same numbers.
+
+    With a ``checkpoint`` it goes on from what is kept there, bit for bit, and keeps its own state there, every so many
+    seconds. A run whose loss stops being finite, or that needs more memory than the GPU has, becomes a record that
+    says so.
+
+    Raises:
+        StoppedError: the host asked for it; the state is kept.
+    """
+    host = host or QuietHost()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    images = Splits.of(dataset, config, device)
+    training, pieces = _begin(config, images, device, host, checkpoint)
+    keeper = Keeper(training, pieces, host, checkpoint, checkpoint_seconds)
+    row = describe(config, sweep, dataset.sha256, dataset.entropy, device) | {
+        "precision": training.precision,
+        "parameters": count_parameters(training.model),
+        "train_images": len(images.train),
+        "valid_images": len(images.valid),
+        "test_images": len(images.test),
+    }
+    examples: Mapping[str, Column] = {}
+    try:
+        training.run(lambda step: host.progress(*_training(step)), keeper.between, host.say)
+        measured, test = evaluate(training.model, images, dataset, config, keeper)
+        row |= measured | {"status": "ok", "eval_seconds": pieces.seconds}
+        examples = _per_image(row["run_id"], test)
+    except DivergedError as error:
+        row |= {"status": "diverged", "error": str(error)}
+    except torch.OutOfMemoryError as error:
+        row |= {"status": "failed", "error": str(error).splitlines()[0]}
+    history = training.history
+    seconds = sum(epoch.seconds for epoch in history)
+    row["train_seconds"] = seconds
+    row["effective_beta"] = history[-1].beta if history else None
+    row["images_per_second"] = history[-1].step * training.batch / seconds if history else None
+    row["skipped_steps"] = training.skipped_steps
+    row["micro_batch"] = training.micro_batch
+    row["peak_memory_bytes"] = peak_memory(device)
+    weights = {name: value.detach().cpu().contiguous().numpy() for name, value in training.model.state_dict().items()}
+    return Record(row["run_id"], row, _columns(row["run_id"], history), examples, weights)
+
+
+def _begin(
+    config: RunConfig, images: Splits, device: torch.device, host: Host, checkpoint: Checkpoint | None
+) -> tuple[Training, Pieces]:
+    """The training and evaluation of a run, as far as they are: from what was kept last, else before, else anew."""
+
+    def anew() -> tuple[Training, Pieces]:
+        torch.manual_seed(config.seed)
+        return Training(make_model(config).to(device), images.train, images.valid, config), Pieces(device, config.seed)
+
+    if checkpoint is None:
+        return anew()
+    states, refused = checkpoint.states()
+    for state in states:
+        training, pieces = anew()
+        try:
+            training.restore(state)
+            pieces.restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            refused.append(f"{checkpoint.storage}: a state of run {checkpoint.run_id} does not fit ({error})")
+            continue
+        for line in refused:
+            host.say(line)
+        host.say(f"going on from step {training.step} of {training.steps}")
+        return training, pieces
+    if refused:
+        for line in refused:
+            host.say(line)
+        host.say("beginning anew")
+        checkpoint.discard()
+    return anew()
+
+
+def _training(step: Step) -> tuple[str, int, int, str]:
+    numbers = f"R {step.rate:.2f}  D {step.distortion:.2f}  −ELBO {step.rate + step.distortion:.2f}  β {step.beta:g}"
+    return "training", step.step, step.steps, numbers
+
+
+def _columns(run_id: str, history: list[Epoch]) -> dict[str, list[Any]]:
+    """The epochs as columns."""
+    names = Epoch.__dataclass_fields__
+    rows = [asdict(epoch) for epoch in history]
+    return {"run_id": [run_id] * len(rows)} | {name: [row[name] for row in rows] for name in names}
+
+
+def _per_image(run_id: str, test: Measures) -> dict[str, Column]:
+    count = len(test.rate)
+    bounds = {f"iwae_{k}": bound.astype(np.float32) for k, bound in test.iwae.items()}
+    single = {"rate": test.rate.astype(np.float32), "distortion": test.distortion.astype(np.float32)}
+    return {"run_id": [run_id] * count, "index": np.arange(count), **single, **bounds}

@@ -1,0 +1,118 @@
+"""Toy runs, from descriptions to records."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from rdbench.config.run_config import RunConfig
+from rdbench.data import toy
+from rdbench.measures.exact import Tables, account
+from rdbench.models.toy import DiscreteVAE
+from rdbench.runs.host import Host, QuietHost, StoppedError
+from rdbench.runs.objectives import make_objective
+from rdbench.runs.provenance import describe
+from rdbench.runs.training import learning_rate
+from rdbench.store.schema import Column, Record
+
+STEPS_PER_EPOCH = 100
+"""Each is on the whole distribution."""
+
+
+def execute(runs: Sequence[RunConfig], sweep: str, host: Host | None = None) -> list[Record]:
+    """Train and account for runs of the sweep called ``sweep`` that differ in their seed only, all at once.
+
+    Raises:
+        StoppedError: the host asked for it; so short a training keeps nothing of what is not whole.
+    """
+    first = runs[0]
+    started = time.perf_counter()
+    model = DiscreteVAE(torch.from_numpy(toy.density()), [run.seed for run in runs])
+    epochs = _train(model, first, host or QuietHost())
+    seconds = (time.perf_counter() - started) / len(runs)
+    log_tables = [table.detach().numpy() for table in model.log_tables()]
+    records = []
+    for index, run in enumerate(runs):
+        tables = Tables(*(table[index] for table in log_tables))
+        row = describe(run, sweep, toy.sha256(), toy.entropy(), torch.device("cpu")) | _measured(tables)
+        row |= {"effective_beta": epochs[-1].beta[index], "train_seconds": seconds, "eval_seconds": 0.0}
+        row |= {"parameters": sum(parameter[..., index, :].numel() for parameter in model.parameters())}
+        history = _history(row["run_id"], epochs, index, seconds / len(epochs))
+        records.append(Record(row["run_id"], row, history, _per_value(row["run_id"], tables), tables._asdict()))
+    return records
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """The state of all models after an epoch, each value (seeds,)."""
+
+    beta: np.ndarray
+    rate: np.ndarray
+    distortion: np.ndarray
+    learning_rate: float
+
+
+def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
+    """Train in place by Adam, at a learning rate constant for half of training and then falling to 0."""
+    objective = make_objective(run, STEPS_PER_EPOCH).double()
+    optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, fused=True)
+    steps = run.epochs * STEPS_PER_EPOCH
+    epochs = []
+    for step in range(steps):
+        terms = model()
+        optimizer.zero_grad()
+        objective(terms, step).sum().backward()
+        optimizer.param_groups[0]["lr"] = rate_now = learning_rate(run.learning_rate, step, steps)
+        optimizer.step()
+        if (step + 1) % STEPS_PER_EPOCH == 0:
+            rate, distortion = (value.detach().numpy() for value in (terms.mean_rate, terms.mean_distortion))
+            beta = objective.beta.expand(len(rate)).numpy().copy()
+            epochs.append(_Epoch(beta, rate, distortion, rate_now))
+            numbers = f"R {rate.min():.3f} to {rate.max():.3f}, −ELBO ≤ {(rate + distortion).max():.4f}"
+            host.progress(f"training {len(rate)} starts", step + 1, steps, numbers)
+            if host.stop_asked():
+                raise StoppedError
+    return epochs
+
+
+def _measured(tables: Tables) -> dict[str, Any]:
+    """The account of a model; what is summed exactly has no standard error."""
+    numbers = account(tables)
+    status = "ok" if math.isfinite(numbers["elbo"]) else "diverged"
+    error = None if status == "ok" else "rate or distortion is not finite"
+    exact = {f"{name}_se": 0.0 for name in numbers}
+    same = {"train_rate": numbers["rate"], "train_distortion": numbers["distortion"]}
+    sizes = dict.fromkeys(("train_images", "valid_images", "test_images"), toy.VALUES)
+    return numbers | exact | same | sizes | {"status": status, "error": error}
+
+
+def _history(run_id: str, epochs: Sequence[_Epoch], index: int, seconds: float) -> dict[str, Column]:
+    rates, distortions = ([float(getattr(epoch, name)[index]) for epoch in epochs] for name in ("rate", "distortion"))
+    count = len(epochs)
+    return {
+        "run_id": [run_id] * count,
+        "epoch": list(range(1, count + 1)),
+        "step": [STEPS_PER_EPOCH * epoch for epoch in range(1, count + 1)],
+        "beta": [float(epoch.beta[index]) for epoch in epochs],
+        "learning_rate": [epoch.learning_rate for epoch in epochs],
+        "train_rate": rates,
+        "train_distortion": distortions,
+        "valid_rate": rates,  # there is one distribution, known whole
+        "valid_distortion": distortions,
+        "seconds": [seconds] * count,
+    }
+
+
+def _per_value(run_id: str, tables: Tables) -> dict[str, Column]:
+    """Rate and distortion of each x, with its probability: the means that they make are weighted."""
+    return {
+        "run_id": [run_id] * toy.VALUES,
+        "index": np.arange(toy.VALUES),
+        "probability": toy.density().astype(np.float32),
+        "rate": tables.rate().astype(np.float32),
+        "distortion": tables.distortion().astype(np.float32),
+    }

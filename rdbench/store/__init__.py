@@ -1,0 +1,1 @@
+"""A store: tables and checkpoints in a folder or behind a URL."""

@@ -1,0 +1,182 @@
+"""Who trains which run: several sweeps may share one store and never do a run twice."""
+
+import json
+import os
+import random
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from rdbench.store.files import CLAIMS, Storage, cannot_write
+
+HEARTBEAT_SECONDS = 10.0
+STALE_SECONDS = 60.0
+"""How long a claim lasts whose owner no longer renews it, by the clock of the place where it lies."""
+
+LONGEST_BACK_OFF = 0.1
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that trains, and since when."""
+
+    host: str
+    pid: int
+    since: str
+    machine: str
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the owner was on this machine and is no more."""
+        if self.machine != _machine():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
+
+
+class Claims:
+    """The claims of one process on the runs of a store; use as a context, in which they are renewed.
+
+    A claim is a file of its own. It holds if no other living claim on the run is there once it is written, so of two
+    that come at the same time neither does, and both try again. Only listing, writing and deleting are needed of a
+    store, none of them exclusive.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.owner = Owner(socket.gethostname(), os.getpid(), now, _machine())
+        self.token = uuid.uuid4().hex[:16]
+        self.held: set[str] = set()
+        self.lock = threading.Lock()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._renew, daemon=True)
+
+    def take(self, run_ids: Iterable[str]) -> bool:
+        """Claim all of these runs, or none.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        taken: list[str] = []
+        try:
+            for run_id in run_ids:
+                if not self._take(run_id):
+                    self.release(taken)
+                    return False
+                taken.append(run_id)
+        except OSError as error:
+            raise cannot_write(self.storage, error) from None
+        return True
+
+    def _take(self, run_id: str) -> bool:
+        mine = self._name(run_id)
+        self.storage.write(mine, self._content())
+        times = self.storage.modified(CLAIMS)
+        rivals = [name for name in times if name.startswith(f"{CLAIMS}/{run_id}.") and name != mine]
+        living = [
+            name
+            for name in rivals
+            if mine not in times or self._lives(name, (times[mine] - times[name]).total_seconds())
+        ]
+        if living:
+            self.storage.delete(mine)
+            time.sleep(random.uniform(0, LONGEST_BACK_OFF))
+            return False
+        for name in rivals:
+            self.storage.delete(name)
+        with self.lock:
+            self.held.add(run_id)
+        return True
+
+    def release(self, run_ids: Iterable[str]) -> None:
+        """Give runs back."""
+        for run_id in run_ids:
+            with self.lock:
+                self.held.discard(run_id)
+                self.storage.delete(self._name(run_id))
+
+    def _lives(self, name: str, age: float) -> bool:
+        if abs(age) > STALE_SECONDS:  # one from the future was not written here
+            return False
+        owner = _read(self.storage, name)
+        return owner is None or not owner.is_dead
+
+    def _renew(self) -> None:
+        while not self.ended.wait(HEARTBEAT_SECONDS):
+            for run_id in sorted(self.held):
+                with self.lock:
+                    if run_id not in self.held:
+                        continue
+                    try:
+                        self.storage.write(self._name(run_id), self._content())
+                    except OSError:
+                        break  # what cannot be written now will be told of when a run is
+
+    def _name(self, run_id: str) -> str:
+        return f"{CLAIMS}/{run_id}.{self.token}.json"
+
+    def _content(self) -> bytes:
+        return json.dumps(asdict(self.owner)).encode()
+
+    def __enter__(self) -> "Claims":
+        for name in self.storage.names(CLAIMS):
+            owner = _read(self.storage, name)
+            if owner and owner.is_dead:  # it died between keeping a run and giving it back
+                self.storage.delete(name)
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ended.set()
+        self.thread.join()
+        try:
+            self.release(list(self.held))
+        except OSError:
+            if kind is None:
+                raise
+
+
+def owners(storage: Storage) -> dict[str, Owner]:
+    """Who trains which run now, by run."""
+    found = {}
+    times = storage.modified(CLAIMS)
+    now = max([datetime.now(UTC), *times.values()])  # the clock of the place may be ahead
+    for name, written in times.items():
+        owner = _read(storage, name)
+        if owner and not owner.is_dead and (now - written).total_seconds() <= STALE_SECONDS:
+            found[name.removeprefix(f"{CLAIMS}/").partition(".")[0]] = owner
+    return found
+
+
+def _read(storage: Storage, name: str) -> Owner | None:
+    try:
+        owner = Owner(**json.loads(storage.read(name)))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    words = (owner.host, owner.since, owner.machine)
+    whole = isinstance(owner.pid, int) and 0 < owner.pid < 2**31 and all(isinstance(word, str) for word in words)
+    return owner if whole else None
+
+
+def _machine() -> str:
+    """The machine, and the space of process numbers in it."""
+    parts = [socket.gethostname()]
+    try:
+        parts += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
+    except OSError:  # not Linux
+        parts.append(str(uuid.getnode()))
+    return " ".join(parts)

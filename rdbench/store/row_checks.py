@@ -1,0 +1,86 @@
+"""What a row of ``runs`` must be: a store may be a stranger's, and what it says of a run is shown, drawn and built."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rdbench.config.run_config import DESCRIPTION, RunConfig, make_run
+from rdbench.errors import UserError
+
+STATUSES = ("ok", "failed", "diverged")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+LARGEST = 1e100
+"""No number that was measured is as large; sums and figures of larger ones overflow."""
+
+LEAST = {"test_images": 1, "entropy": 0}
+TOLD = ("run_id", "status", "config", "dataset_sha256", "rate_by_dimension", *LEAST, *DESCRIPTION)
+
+
+def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows that are a run's, all its settings filled in, and a line for each other row."""
+    numbers = runs.select_dtypes("number")
+    too_large = (numbers.abs().gt(LARGEST) & np.isfinite(numbers)).any(axis=1)
+    negative = numbers.filter(regex="_se$").lt(0).any(axis=1)
+    configs, lines = {}, []
+    told = runs[[name for name in TOLD if name in runs]].to_dict("records")
+    for index, row in zip(runs.index, told, strict=True):
+        try:
+            if too_large[index]:
+                raise UserError(f"a number is beyond {LARGEST:g}")
+            if negative[index]:
+                raise UserError("a standard error is below 0")
+            configs[index] = _check(row)
+        except UserError as error:
+            lines.append(f"run {row['run_id']}: not the row of a run ({error})")
+    kept = runs.loc[list(configs)]
+    kept = kept.assign(config=[json.dumps(config.model_dump(mode="json")) for config in configs.values()])
+    for name in DESCRIPTION:
+        if kept[name].isna().any():
+            values = pd.Series([_setting(config, name) for config in configs.values()], kept.index)
+            kept = kept.assign(**{name: values}) if values.notna().any() else kept
+    return kept, lines
+
+
+def read_config(text: Any) -> RunConfig:
+    """The run that the column ``config`` of a row describes.
+
+    Raises:
+        UserError: it describes none.
+    """
+    try:
+        values = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        raise UserError("its config is not JSON") from None
+    return make_run(values)
+
+
+def _setting(config: RunConfig, name: str) -> Any:
+    return config.family.words if name == "family" else getattr(config, name)
+
+
+def _check(row: Mapping[Any, Any]) -> RunConfig:
+    """The run that a row describes.
+
+    Raises:
+        UserError: none, or another than its columns say.
+    """
+    config = read_config(row["config"])
+    for name in DESCRIPTION:
+        value = _setting(config, name)
+        if row[name] != value and not pd.isna(row[name]):
+            raise UserError(f"{name} is {row[name]} in its column and {value} in its config")
+    if row["status"] not in STATUSES:
+        raise UserError(f"status: found {row['status']!r}; expected one of {', '.join(STATUSES)}")
+    if not SHA256.fullmatch(str(row["dataset_sha256"])):
+        raise UserError(f"dataset_sha256: found {row['dataset_sha256']!r}; expected 64 hexadecimal digits")
+    for name, least in LEAST.items():
+        if not pd.isna(found := row.get(name)) and not least <= found < np.inf:
+            raise UserError(f"{name}: found {found:g}; expected at least {least}")
+    rates = row.get("rate_by_dimension")
+    if isinstance(rates, np.ndarray) and len(rates) != config.latent_dim:
+        raise UserError(f"rate_by_dimension: found {len(rates)} rates; expected {config.latent_dim}")
+    return config

@@ -1,0 +1,123 @@
+"""What the tables of a store hold: their columns, their types, and a run's record before it is written."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rdbench.config.run_config import DESCRIPTION
+
+Table = Literal["runs", "history", "examples"]
+Column = Sequence[Any] | NDArray[Any]
+TABLES: tuple[Table, ...] = ("runs", "history", "examples")
+
+TEXT = ("run_id", "sweep", "status", "error", "created_at", "dataset", "family", "encoder", "decoder", "marginal",
+        "objective", "precision", "config", "command", "evaluated_with", "device", "rdbench_version",
+        "torch_version", "git_commit", "dataset_sha256")  # fmt: skip
+WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
+         "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
+         "threads", "skipped_steps", "micro_batch", "train_images", "valid_images", "test_images", "parameters",
+         "peak_memory_bytes")  # fmt: skip
+LISTS = ("rate_by_dimension", "train_rate_by_dimension")
+SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
+    "runs": {
+        **dict.fromkeys(TEXT, pa.string()),
+        **dict.fromkeys(WHOLE, pa.int64()),
+        **dict.fromkeys(LISTS, pa.list_(pa.float64())),
+        "train_information": pa.bool_(),
+    },
+    "history": {"run_id": pa.string(), "created_at": pa.string(), "epoch": pa.int64(), "step": pa.int64()},
+    "examples": {"run_id": pa.string(), "created_at": pa.string(), "index": pa.int64()},
+}
+"""The columns that are not numbers of double precision, or of single precision in ``examples``."""
+OTHERS: Mapping[Table, pa.DataType] = {"runs": pa.float64(), "history": pa.float64(), "examples": pa.float32()}
+
+KEYS: Mapping[Table, Sequence[str]] = {
+    "runs": ("run_id",),
+    "history": ("run_id", "epoch"),
+    "examples": ("run_id", "index"),
+}
+"""What names a row."""
+
+REQUIRED: Mapping[Table, Sequence[str]] = {**KEYS, "runs": ("run_id", "status")}
+"""The columns by which a file is known to be one of ours."""
+
+RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What a run can be called: a stranger's tables must not lead to files elsewhere."""
+
+MEASURES = ("rate", "distortion", "elbo")
+ALWAYS: Mapping[Table, Sequence[str]] = {
+    "runs": ("error", "config", "dataset_sha256", "test_images", "train_seconds", *DESCRIPTION, *MEASURES,
+             *(f"{name}_se" for name in MEASURES)),
+    "history": ("valid_rate", "valid_distortion", "beta"),
+    "examples": ("rate", "distortion"),
+}  # fmt: skip
+"""Columns that readers find even where no run got as far as to measure them."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run leaves behind: its row, its epochs, its test images, and the model's weights by name."""
+
+    run_id: str
+    row: Mapping[str, Any]
+    history: Mapping[str, Column]
+    examples: Mapping[str, Column]
+    weights: Mapping[str, NDArray[np.floating]]
+
+
+def typed(table: Table, found: pa.Table) -> pa.Table:
+    """The same in the types that we write, without what others noted beside them.
+
+    Raises:
+        KeyError: it cannot be.
+    """
+    names = found.column_names
+    if len(set(names)) < len(names):
+        raise KeyError("two columns have one name")
+    columns = {}
+    for name, column in zip(names, found.columns, strict=True):
+        wanted = SCHEMAS[table].get(name, OTHERS[table])
+        try:
+            columns[name] = column if column.type == wanted else column.cast(wanted)
+            columns[name].validate(full=True)
+        except pa.ArrowException:
+            raise KeyError(f"column {name}: found {column.type}, expected {wanted}") from None
+    return pa.table(columns)
+
+
+def dated(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Mapping[str, Column]:
+    """Columns with the time of writing, by which the newest rows of a run are known in every table."""
+    if "created_at" not in row or not columns:
+        return columns
+    return {**columns, "created_at": [row["created_at"]] * len(columns["run_id"])}
+
+
+def known(value: Any) -> bool:
+    """Whether a cell holds something: neither nothing nor NaN."""
+    return value is not None and not (isinstance(value, float | np.floating) and np.isnan(value))
+
+
+def with_column(rows: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """Rows with a column of that name, in the place of the one they have or after the last."""
+    if name in rows.column_names:
+        return rows.set_column(rows.column_names.index(name), name, column)
+    return rows.append_column(name, column)
+
+
+def to_parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:
+    """Columns as a Parquet file of that table."""
+    fields = [pa.field(name, SCHEMAS[table].get(name, OTHERS[table])) for name in columns]
+    return serialized(pa.table(dict(columns), schema=pa.schema(fields)))
+
+
+def serialized(table: pa.Table) -> memoryview:
+    """A table as a Parquet file, compressed by zstd."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    return memoryview(buffer.getvalue())

@@ -1,1 +1,0 @@
-"""The discrete toy: all of it finite sums, so that every number is exact."""

@@ -1,0 +1,46 @@
+import pandas as pd
+import pytest
+
+from rdbench.analysis.where import where
+from rdbench.errors import UserError
+
+RUNS = pd.DataFrame(
+    {
+        "rate": [1.0, 20.0, 5.0],
+        "family": ["gaussian-deconv-maf", "gaussian-deconv-maf", "iaf-deconv-maf"],
+        "epochs": [1, 2, 3],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        ("rate < 10", [0, 2]),
+        ("rate<10 and epochs>=3", [2]),
+        ("family == gaussian-deconv-maf", [0, 1]),
+        ("family == +-+", [2]),
+        ("family != 'gaussian-deconv-maf' and rate = 5", [2]),
+        ("rate > 1e3", []),
+    ],
+)
+def test_conditions_choose_rows(condition, kept):
+    assert list(where(RUNS, condition).index) == kept
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ("rat < 10", "unknown column 'rat'; did you mean 'rate'"),
+        ("rate", "expected conditions such as"),
+        ("rate < ten", "expected a number for rate"),
+        ("family < 3", "family is text"),
+        ("family == a-b-c", "unknown family"),
+        ("rate < 10 or epochs > 1", "expected conditions such as"),
+        ("__import__('os').system('true')", "expected conditions such as"),
+        ("rate < __import__('os').getpid()", "expected a number"),
+    ],
+)
+def test_anything_else_is_refused_and_never_run(condition, told):
+    with pytest.raises(UserError, match=told):
+        where(RUNS, condition)

@@ -1,0 +1,69 @@
+"""Runs on a real Ray cluster of two nodes, each of several processes, on this machine."""
+
+import os
+import signal
+import time
+
+import pandas as pd
+import pytest
+
+from rdbench.errors import InterruptedSweepError
+from rdbench.execute.display import Display
+from rdbench.execute.queue import Limits
+from rdbench.execute.runner import make_executor, run_sweep
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: rdbench[ray]")
+
+
+@pytest.fixture
+def cluster():
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_is_lost_and_its_run_goes_on_elsewhere(sweep, read_tables, cluster, tmp_path, monkeypatch):
+    """The sweep ends with every run once, and with the numbers of an undisturbed one."""
+    longer = sweep.with_values({"epochs": 40, "family": "---"})
+    assert not run_sweep(longer, tmp_path / "undisturbed").failed
+    second = cluster.add_node(num_cpus=1)
+    steps, lost, said = {}, [], []
+    show = Display.show
+
+    def watch(display, name, stage, done, total, numbers):
+        show(display, name, stage, done, total, numbers)
+        steps[name] = done
+        if not lost and len(steps) == 2 and stage == "training" and min(steps.values()) > 40:
+            lost.append(True)
+            cluster.remove_node(second, allow_graceful=False)
+
+    monkeypatch.setattr(Display, "show", watch)
+    monkeypatch.setattr(Display, "say", lambda display, name, line: said.append(line))
+    executor = make_executor("ray", 1, cluster.address, 1, 0)
+    assert not run_sweep(longer, tmp_path / "store", executor=executor, limits=Limits(checkpoint_seconds=0.2)).failed
+    assert lost
+    assert [line.rpartition(" ")[0][:19] for line in said] == ["going on from step "], said
+    ours, theirs = read_tables(tmp_path / "store"), read_tables(tmp_path / "undisturbed")
+    for table in ours:
+        pd.testing.assert_frame_equal(ours[table], theirs[table], check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_stop_also_ends_what_waits_for_resources(sweep, cluster, tmp_path, monkeypatch):
+    """As where another job has the cluster."""
+    executor = make_executor("ray", 1, cluster.address, 1, 0)
+    taken = ray.remote(num_cpus=1)(lambda: time.sleep(600)).remote()
+    begin = Display.begin
+
+    def interrupted(display, name):
+        begin(display, name)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Display, "begin", interrupted)
+    with pytest.raises(InterruptedSweepError, match="interrupted; 0 of 4 runs are whole"):
+        run_sweep(sweep, tmp_path, executor=executor)
+    ray.cancel(taken, force=True)

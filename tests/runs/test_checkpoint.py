@@ -1,0 +1,148 @@
+"""Runs that are stopped, and go on."""
+
+import numpy as np
+import pytest
+import torch
+
+from rdbench.config.family import parse_family
+from rdbench.config.run_config import make_run
+from rdbench.data.dataset import Dataset, pack
+from rdbench.runs.checkpoint import Checkpoint
+from rdbench.runs.host import QuietHost, StoppedError
+from rdbench.runs.run import execute
+from rdbench.runs.state import State, UnreadableStateError
+from rdbench.store.files import open_storage
+
+SMALL = {"precision": "float32", "width": 0.05, "latent_dim": 4, "pseudo_inputs": 3, "epochs": 2, "batch_size": 8,
+         "iwae": [1, 3], "rate_samples": 4, "generated_images": 5, "train_information": True}  # fmt: skip
+TARGET = {"objective": "target-rate", "target_rate": 3.0}
+IWAE = {"objective": "iwae", "train_samples": 2}
+CLOCKS = {"created_at", "train_seconds", "eval_seconds", "images_per_second", "peak_memory_bytes", "seconds"}
+
+
+class ImpatientHost(QuietHost):
+    """Asks to stop after it was asked so many times whether to."""
+
+    def __init__(self, patience):
+        self.patience = patience
+        self.said = []
+
+    def stop_asked(self):
+        self.patience -= 1
+        return self.patience < 0
+
+    def say(self, line):
+        self.said.append(line)
+
+
+@pytest.fixture
+def dataset():
+    bits = pack(np.random.default_rng(0).random((40, 28, 28)) < 0.2)
+    return Dataset("noise", bits[:24], bits[24:30], bits[30:])
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    storage = open_storage(tmp_path)
+    storage.prepare("checkpoints")
+    return Checkpoint(storage, "a-run")
+
+
+def attempt(config, dataset, checkpoint, patience):
+    """The record, or None if it was stopped; and what was said."""
+    host = ImpatientHost(patience)
+    torch.rand(17)  # what the process did before must not matter
+    fresh = Checkpoint(checkpoint.storage, checkpoint.run_id)
+    try:
+        return execute(config, "test", dataset, torch.device("cpu"), host, fresh), host.said
+    except StoppedError:
+        return None, host.said
+
+
+def assert_same(one, other):
+    for part in ("row", "history", "examples", "weights"):
+        ours, theirs = getattr(one, part), getattr(other, part)
+        assert list(ours) == list(theirs)
+        for name in set(ours) - CLOCKS:
+            np.testing.assert_array_equal(ours[name], theirs[name], err_msg=f"{part} {name}")
+
+
+@pytest.mark.parametrize(
+    ("signs", "values"),
+    [
+        ("---", {}),
+        ("+-v", TARGET),
+        ("-++", {"objective": "iwae", "train_samples": 2}),
+        ("--+", {"precision": "bfloat16"}),
+    ],
+)
+def test_a_run_stopped_again_and_again_has_the_numbers_of_one_that_was_not(signs, values, dataset, checkpoint):
+    config = make_run(SMALL | values | parse_family(signs)._asdict())
+    undisturbed = execute(config, "test", dataset, torch.device("cpu"))
+    record, stops = None, 0
+    while record is None:
+        record, said = attempt(config, dataset, checkpoint, patience=1 + stops % 12)  # a piece may need as many
+        stops += record is None
+        assert len(said) == (stops > 1 or record is not None)
+        assert stops < 100
+    assert stops > 5
+    assert_same(record, undisturbed)
+
+
+def stopped_at(step, dataset, checkpoint, config):
+    assert attempt(config, dataset, checkpoint, patience=step - 1)[0] is None
+
+
+def test_a_damaged_state_is_named_and_the_one_before_is_gone_on_from(dataset, checkpoint):
+    config = make_run(SMALL)
+    undisturbed = execute(config, "test", dataset, torch.device("cpu"))
+    stopped_at(2, dataset, checkpoint, config)
+    stopped_at(1, dataset, checkpoint, config)
+    path = checkpoint.storage.folder / checkpoint.names[1]  # the newer of the two
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    record, said = attempt(config, dataset, checkpoint, patience=1000)
+    assert "unfinished-b" in said[0] and "does not match its checksum" in said[0]
+    assert said[1:] == ["going on from step 2 of 6"]
+    assert_same(record, undisturbed)
+
+
+def test_a_run_without_a_whole_state_begins_anew_and_says_so(dataset, checkpoint):
+    config = make_run(SMALL)
+    undisturbed = execute(config, "test", dataset, torch.device("cpu"))
+    stopped_at(2, dataset, checkpoint, config)
+    path = checkpoint.storage.folder / checkpoint.names[0]
+    path.write_bytes(path.read_bytes()[:1000])
+    record, said = attempt(config, dataset, checkpoint, patience=1000)
+    assert "unfinished-a" in said[0] and said[1:] == ["beginning anew"]
+    assert_same(record, undisturbed)
+
+
+def test_the_state_of_another_run_is_refused(dataset, checkpoint):
+    stopped_at(2, dataset, checkpoint, make_run(SMALL))
+    other = Checkpoint(checkpoint.storage, "another-run")
+    name = checkpoint.names[0]
+    other.storage.write(other.names[0], checkpoint.storage.read(name))
+    _, (line, after) = attempt(make_run(SMALL), dataset, other, patience=1000)
+    assert "it is of run a-run" in line and after == "beginning anew"
+
+
+def test_a_state_that_does_not_fit_the_model_is_refused(dataset, checkpoint):
+    stopped_at(2, dataset, checkpoint, make_run(SMALL))
+    record, (line, after) = attempt(make_run(SMALL | {"latent_dim": 5}), dataset, checkpoint, patience=1000)
+    assert "does not fit" in line and after == "beginning anew"
+    assert record.row["status"] == "ok"
+
+
+def test_a_state_survives_its_file():
+    state = State({"model.a": torch.arange(3), "b": torch.zeros(2, 0)}, {"step": 3, "loss": 0.1 + 0.2})
+    again = State.from_bytes(state.to_bytes())
+    assert again.facts == state.facts
+    assert (again.part("model")["a"] == torch.arange(3)).all() and again.tensors["b"].shape == (2, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk" * 9, b"\\x80\\x04.", (2**62).to_bytes(8, "little") + b"{}"])
+def test_what_is_no_state_is_refused(content):
+    with pytest.raises(UnreadableStateError):
+        State.from_bytes(content)

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+
+from rdbench.config.run_config import RunConfig
+from rdbench.data import load
+from rdbench.data.dataset import Dataset, pack
+from rdbench.errors import UserError
+from rdbench.models import VAE
+from rdbench.runs.device import pick_device
+from rdbench.runs.run import execute
+from rdbench.runs.splits import subset
+from rdbench.store.store import Store
+
+CONFIG = RunConfig(
+    precision="float32", width=0.05, latent_dim=4, pseudo_inputs=3, epochs=1, batch_size=16, iwae=(1, 5), rate_samples=4
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def dataset():
+    bits = pack(np.random.default_rng(0).random((60, 28, 28)) < 0.2)
+    return Dataset("noise", bits[:40], bits[40:50], bits[50:])
+
+
+def executed(config, dataset):
+    return execute(config, "test", dataset, CPU)
+
+
+def test_a_record_is_stored_and_read_whole(dataset, tmp_path):
+    record = executed(CONFIG, dataset)
+    store = Store(tmp_path)
+    store.prepare()
+    store.write(record)
+    (row,) = store.read("runs").frame.to_dict("records")
+    assert row["status"] == "ok"
+    assert row["run_id"] == CONFIG.run_id(dataset.sha256) == record.run_id
+    assert (row["family"], row["test_images"], row["train_images"]) == ("gaussian-deconv-gaussian", 10, 40)
+    assert RunConfig.model_validate_json(row["config"]) == CONFIG
+    examples = store.read("examples").frame
+    assert examples["rate"].mean() == pytest.approx(row["rate"], rel=1e-5)
+    assert (examples["rate"] + examples["distortion"]).mean() == pytest.approx(-row["elbo"], rel=1e-5)
+
+
+def test_the_numbers_do_not_depend_on_what_ran_before(dataset):
+    first = executed(CONFIG, dataset).row
+    torch.rand(7)
+    executed(CONFIG.model_copy(update={"encoder": "iaf"}), dataset)
+    assert executed(CONFIG, dataset).row["elbo"] == first["elbo"]
+
+
+@pytest.mark.parametrize("learning_rate", [1e2, 1e6, 1e30])
+def test_a_run_that_diverges_is_a_row_with_its_reason(dataset, learning_rate, family):
+    """With one step an epoch the loss is finite when it is last seen, and the weights are broken after it."""
+    update = {**family._asdict(), "learning_rate": learning_rate, "batch_size": 40, "epochs": 2}
+    row = executed(CONFIG.model_copy(update=update), dataset).row
+    assert row["status"] in ("diverged", "ok")
+    assert row["status"] == "diverged" or all(np.isfinite([row["rate"], row["distortion"], row["iwae_5"]]))
+    if learning_rate == 1e30:
+        assert "nats of rate" in row["error"]
+
+
+def test_validation_changes_no_training(dataset):
+    whole, part = (executed(CONFIG.model_copy(update={"evaluation_images": images}), dataset) for images in (None, 5))
+    for name, weight in whole.weights.items():
+        assert (weight == part.weights[name]).all(), name
+
+
+def test_paired_gaps_are_in_the_row_where_the_truth_is_known():
+    sprites = load("sprites")
+    small = Dataset("sprites", sprites.train[:32], sprites.valid[:10], sprites.test[:20], log_prob=sprites.log_prob)
+    row = executed(CONFIG, small).row
+    assert row["elbo_gap"] == pytest.approx(-row["elbo"] + sprites.log_prob(small.test).mean(), rel=1e-6)
+    assert row["encoder_gap"] == pytest.approx(row["iwae_5"] - row["elbo"], rel=1e-6, abs=1e-6)
+    assert row["iwae_5_gap"] < row["elbo_gap"]
+
+
+def test_a_run_that_outgrows_the_gpu_is_a_row_with_its_reason(dataset, monkeypatch):
+    def outgrow(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB\nmore lines")
+
+    monkeypatch.setattr(VAE, "forward", outgrow)
+    row = executed(CONFIG, dataset).row
+    assert (row["status"], row["error"]) == ("failed", "CUDA out of memory. Tried to allocate 1 GiB")
+    assert row["micro_batch"] == 1
+
+
+def test_a_programmers_error_is_not_hidden(dataset, monkeypatch):
+    monkeypatch.setattr(VAE, "forward", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        executed(CONFIG, dataset)
+
+
+def test_no_model_beats_the_entropy_of_sprites(family):
+    sprites = load("sprites")
+    small = Dataset("sprites", sprites.train[:640], sprites.valid[:50], sprites.test[:200], entropy=sprites.entropy)
+    row = executed(CONFIG.model_copy(update={**family._asdict(), "learning_rate": 1e-2}), small).row
+    truth = -sprites.log_prob(small.test)
+    assert row["rate"] + row["distortion"] >= row["entropy"] - 3 * row["elbo_se"]
+    assert row["rate"] + row["distortion"] > truth.mean() - 3 * truth.std() / 200**0.5
+
+
+def test_subsets_are_shuffled_and_the_same_for_all_runs():
+    split = np.arange(100, dtype=np.uint8)[:, None]
+    assert (subset(split, 10) == subset(split, 10)).all()
+    assert (subset(split, 10) != split[:10]).any()
+    assert subset(split, None) is split
+
+
+def test_a_part_of_the_training_images_is_learned_from(dataset):
+    part = executed(CONFIG.model_copy(update={"train_images": 20, "batch_size": 10}), dataset)
+    assert part.row["train_images"] == 20
+    assert part.history["step"] == [2]
+
+
+def test_devices_are_named_and_must_exist(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == pick_device("cpu") == CPU
+    with pytest.raises(UserError, match="sees no CUDA device; use --device cpu"):
+        pick_device("cuda")
+    with pytest.raises(UserError, match="expected auto, cpu or cuda"):
+        pick_device("tpu")

@@ -1,0 +1,218 @@
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+
+from rdbench.config.family import parse_family
+from rdbench.config.run_config import RunConfig, make_run
+from rdbench.data import load
+from rdbench.data.dataset import pack
+from rdbench.data.images import Images
+from rdbench.models import VAE, make_model
+from rdbench.runs.totals import MOST_SKIPPED, DivergedError
+from rdbench.runs.training import Training, normalize_gradients
+
+CONFIG = RunConfig(precision="float32", width=0.05, latent_dim=4, pseudo_inputs=3, epochs=2, batch_size=16)
+
+
+@pytest.fixture
+def images():
+    return Images.on(torch.device("cpu"), pack(np.random.default_rng(0).random((40, 28, 28)) < 0.2))
+
+
+def begun(config, images, valid=None):
+    torch.manual_seed(config.seed)
+    return Training(make_model(config), images, images if valid is None else valid, config)
+
+
+def trained(config, images, valid=None):
+    training = begun(config, images, valid)
+    training.run()
+    return training.model, training.history
+
+
+def test_every_family_trains_downwards(family, images):
+    config = CONFIG.model_copy(update={**family._asdict(), "epochs": 4, "learning_rate": 3e-3})
+    _, epochs = trained(config, images)
+    assert epochs[-1].train_rate + epochs[-1].train_distortion < epochs[0].train_rate + epochs[0].train_distortion
+    assert [epoch.step for epoch in epochs] == [2, 4, 6, 8]  # 40 images fill two batches of 16
+
+
+def test_the_same_seed_gives_the_same_numbers(images):
+    def numbers(seed):
+        model, epochs = trained(CONFIG.model_copy(update={"seed": seed, "encoder": "iaf"}), images)
+        return [epoch.train_distortion for epoch in epochs], torch.cat([p.flatten() for p in model.parameters()])
+
+    (one, weights), (same, same_weights), (other, _) = numbers(1), numbers(1), numbers(2)
+    assert one == same != other
+    assert (weights == same_weights).all()
+
+
+def test_precision_is_chosen_by_hardware_unless_it_is_given(images, monkeypatch):
+    for supported, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda supported=supported: supported)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        assert begun(CONFIG.model_copy(update={"precision": "auto"}), images).precision == precision
+        assert begun(CONFIG, images).precision == "float32"
+
+
+def test_bfloat16_trains_with_float32_weights_and_sums(images):
+    model, epochs = trained(CONFIG.model_copy(update={"precision": "bfloat16"}), images)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert all(np.isfinite(epoch.valid_distortion) for epoch in epochs)
+
+
+def test_gradients_have_norm_one_each(images):
+    model = make_model(CONFIG)
+    terms = model(images[0:8])
+    (terms.rate + 1000 * terms.distortion).mean().backward()
+    direction = model.encoder.mean.weight.grad / model.encoder.mean.weight.grad.norm()
+    normalize_gradients(model)
+    for parameter in model.parameters():
+        assert parameter.grad.norm().item() == pytest.approx(1, abs=1e-4)
+    torch.testing.assert_close(model.encoder.mean.weight.grad, direction)
+
+
+def test_a_zero_gradient_stays_zero():
+    layer = torch.nn.Linear(2, 2)
+    (0 * layer(torch.ones(1, 2))).sum().backward()
+    normalize_gradients(layer)
+    assert (layer.weight.grad == 0).all()
+
+
+def test_beta_is_annealed_and_the_learning_rate_falls_after_half(images):
+    _, epochs = trained(CONFIG.model_copy(update={"epochs": 4, "anneal_epochs": 2, "beta": 3.0}), images)
+    assert [epoch.beta for epoch in epochs] == pytest.approx([0.75, 2.25, 3, 3])  # after 2 steps an epoch
+    assert [epoch.learning_rate for epoch in epochs] == pytest.approx([3e-4, 3e-4, 3e-4 * 0.75, 3e-4 * 0.25])
+
+
+def test_a_loss_that_is_not_finite_ends_training(images):
+    training = begun(CONFIG.model_copy(update={"epochs": 10}), images)
+    with torch.no_grad():
+        training.model.encoder.mean.bias.fill_(float("nan"))
+    with pytest.raises(DivergedError, match="nan nats of rate and distortion on the validation split after epoch 1"):
+        training.run()
+
+
+def poisoned(training, monkeypatch, steps):
+    """The loss is not finite at some steps, as when a batch overflows."""
+    forward = training.objective.forward
+
+    def overflow(terms, step):
+        return forward(terms, step) * (float("inf") if step in steps else 1)
+
+    monkeypatch.setattr(training.objective, "forward", overflow)
+
+
+@pytest.mark.parametrize("objective", [{}, {"objective": "target-rate", "target_rate": 3.0, "beta": None}])
+def test_a_step_that_is_not_finite_is_skipped_and_counted(images, monkeypatch, objective):
+    """Skipping changes neither weights, moments nor multiplier: as if the step's batch had not been drawn."""
+    config = make_run({**CONFIG.model_dump(), "epochs": 4, **objective})
+    training = begun(config, images)
+    poisoned(training, monkeypatch, {3})
+    seen = {}
+
+    def after_step():
+        state = training.state().tensors
+        parts = ("model", "optimizer", "objective.integral")
+        seen[training.step] = {name: value.clone() for name, value in state.items() if name.startswith(parts)}
+
+    training.run(after_step=after_step)
+    assert training.skipped_steps == 1
+    assert all((seen[4][name] == value).all() for name, value in seen[3].items())
+    assert any((seen[5][name] != value).any() for name, value in seen[4].items())
+    assert np.isfinite(training.history[-1].train_distortion)
+
+
+def test_a_run_that_diverges_names_its_last_good_numbers(images, monkeypatch):
+    training = begun(CONFIG.model_copy(update={"epochs": 20}), images)
+    poisoned(training, monkeypatch, set(range(5, 100)))
+    told = rf"{MOST_SKIPPED} steps .* by step 15; last finite at step 5: R [\d.]+, D [\d.]+ nats"
+    with pytest.raises(DivergedError, match=told):
+        training.run()
+
+
+def mean(distribution, shape=()):
+    return distribution.loc.expand(*shape, *distribution.loc.shape)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [{}, {"objective": "target-rate", "target_rate": 3.0}, {"objective": "iwae", "train_samples": 2}],
+    ids=lambda values: values.get("objective", "beta-vae"),
+)
+def test_a_batch_too_large_for_memory_passes_in_parts_and_is_the_same_step(images, monkeypatch, objective):
+    """Where z is not drawn but the mean, a step in parts is that of the whole batch; a GPU's memory is played."""
+    config = make_run({**CONFIG.model_dump(), "beta": None, "epochs": 1, **objective})
+    monkeypatch.setattr(torch.distributions.Normal, "rsample", mean)
+    whole, weights, told = VAE.forward, {}, []
+    for room in (16, 5):
+
+        def forward(model, x, samples=1, room=room):
+            if len(x) > room:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return whole(model, x, samples)
+
+        training = begun(config, images, images[:4])
+        monkeypatch.setattr(VAE, "forward", forward)
+        training.run(say=told.append)
+        weights[room] = torch.cat([parameter.detach().flatten() for parameter in training.model.parameters()])
+        assert training.micro_batch == {16: 16, 5: 4}[room]
+    torch.testing.assert_close(weights[16], weights[5], atol=1e-6, rtol=1e-4)
+    assert [line.partition("parts of ")[2] for line in told] == [
+        f"{count} images, for the same batch of 16" for count in (8, 4)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signs", ["+-v", "-+-"])
+def test_a_target_rate_is_reached(signs):
+    sprites = load("sprites")
+    images, valid = (Images.on(torch.device("cpu"), split[:640]) for split in (sprites.train, sprites.valid))
+    values = {"objective": "target-rate", "target_rate": 3.0, "width": 0.03, "latent_dim": 4, "pseudo_inputs": 3}
+    values |= {"epochs": 10, "batch_size": 10, "learning_rate": 1e-2}
+    run = make_run(values | parse_family(signs)._asdict())
+    _, epochs = trained(run, images, valid)
+    assert abs(epochs[-1].valid_rate - 3) < 0.2
+    assert len({epoch.beta for epoch in epochs}) == 10
+
+
+def test_iwae_trains_on_several_samples(images):
+    _, epochs = trained(
+        make_run({**CONFIG.model_dump(), "beta": None, "objective": "iwae", "train_samples": 3}), images
+    )
+    assert np.isfinite(epochs[-1].valid_distortion)
+
+
+class NothingBrought(TorchFunctionMode):
+    """Refuses what would bring numbers of Python's to a device."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in (torch.tensor, torch.as_tensor, torch.from_numpy):
+            raise AssertionError("numbers are brought to the device")
+        return function(*args, **kwargs or {})
+
+
+NO_WAIT = [
+    {},
+    {"objective": "target-rate", "target_rate": 3.0},
+    {"objective": "target-rate-penalty", "target_rate": 3.0},
+    {"objective": "free-bits", "free_nats": 3.0},
+    {"objective": "iwae", "train_samples": 2},
+]
+
+
+@pytest.mark.parametrize("objective", NO_WAIT, ids=lambda values: values.get("objective", "beta-vae"))
+def test_a_step_waits_for_no_number_of_the_device_and_brings_it_none(family, objective, monkeypatch):
+    """On torch's device of shapes alone, that has no number to read; its optimiser, which is torch's, left out."""
+    monkeypatch.setattr(torch, "autocast", lambda *arguments, enabled: nullcontext())
+    config = make_run({**CONFIG.model_dump(), "beta": None, **objective, **family._asdict()})
+    images = Images(torch.empty(40, 98, dtype=torch.uint8, device="meta"))
+    training = Training(make_model(config).to("meta"), images, images, config)
+    monkeypatch.setattr(training.optimizer, "step", lambda: None)
+    order = torch.empty(40, dtype=torch.int64, device="meta")
+    with NothingBrought():
+        training._train_on(images[order[:16]], print)
+    assert all(parameter.grad.is_meta for parameter in training.model.parameters())

@@ -1,0 +1,131 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from rdbench.errors import UserError
+from rdbench.store.merge import merge
+from rdbench.store.plans import announce, announced
+from rdbench.store.schema import TABLES, Record
+from rdbench.store.store import Store
+
+
+@pytest.fixture
+def make_store(tmp_path):
+    """A store of invented runs, each a run_id with the values of its row."""
+
+    def make(name, compacted=False, **runs):
+        store = Store(tmp_path / name)
+        store.prepare()
+        for run_id, values in runs.items():
+            row = {"run_id": run_id, "status": "ok", "error": None, "created_at": "2026-01-01T00:00:00", "rate": 1.0}
+            examples = {"run_id": [run_id] * 2, "index": [0, 1], "rate": [1.0, 2.0]}
+            history = {"run_id": [run_id], "epoch": [1], "valid_rate": [1.0]}
+            weights = {"weight": np.full(2, len(run_id), np.float32)}
+            store.write(Record(run_id, row | values, history, examples, weights))
+        announce(store.storage, name, f"rdbench sweep {name}", dict.fromkeys(runs, "words"))
+        if compacted:
+            store.compact()
+        return store
+
+    return make
+
+
+def ids(store):
+    return sorted(store.read("runs", columns=["run_id", "status"]).frame["run_id"])
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_equal_runs_count_once_and_everything_comes_along(make_store, tmp_path, compacted):
+    one = make_store("one", compacted, aa={"device": "cpu"}, bb={})
+    other = make_store("other", compacted, aa={"device": "another", "train_seconds": 9.0}, cc={"rate": 3.0})
+    into = Store(tmp_path / "into")
+    assert merge([one, other], into) == (3, 3)
+    assert ids(into) == ["aa", "bb", "cc"]
+    for table in TABLES:
+        rows = into.read(table, columns=["run_id", "status", "index", "epoch", "rate"]).frame
+        assert len(rows) == {"runs": 3, "history": 3, "examples": 6}[table]
+    assert into.load_weights("cc")["weight"].tolist() == [2, 2]
+    assert set(announced(into.storage)) == {"aa", "bb", "cc"}
+    assert merge([one, other], into) == (0, 3)
+
+
+def test_different_answers_to_one_description_are_refused_and_both_shown(make_store, tmp_path):
+    one, other = make_store("one", aa={"rate": 1.5}), make_store("other", aa={"rate": 1.25}, bb={})
+    with pytest.raises(UserError, match=r"two answers.*one: .*rate 1.5.* against .*other: .*rate 1.25.* rm aa"):
+        merge([one, other], Store(tmp_path / "into"))
+    assert not (tmp_path / "into").exists()
+
+
+def test_an_answer_counts_for_more_than_a_failure(make_store, tmp_path):
+    one = make_store("one", aa={"status": "failed", "rate": None, "created_at": "2026-01-02T00:00:00"})
+    other = make_store("other", aa={"rate": 2.0})
+    into = Store(tmp_path / "into")
+    merge([one, other], into)
+    assert into.finished() == {"aa"}
+
+
+def test_an_answer_replaces_a_failure_that_is_newer_and_there_already(make_store):
+    into = make_store("into", aa={"status": "failed", "rate": None, "created_at": "2026-01-02T00:00:00"}, bb={})
+    other = make_store("other", aa={"rate": 2.0}, bb={"iwae_5000": -80.0, "created_at": "2025-01-01T00:00:00"})
+    assert merge([other], into) == (2, 2)
+    assert into.finished() == {"aa", "bb"} and merge([other], into) == (0, 2)
+    rows = into.read("runs", columns=["run_id", "created_at", "iwae_5000"]).frame.set_index("run_id")
+    assert rows.loc["bb", "iwae_5000"] == -80
+    assert len(into.read("examples", columns=["run_id", "index", "created_at"]).frame) == 4
+
+
+def test_a_place_that_takes_no_more_is_told(make_store, tmp_path, monkeypatch):
+    one, into = make_store("one", aa={}), Store(tmp_path / "into")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(into, "write_compacted", full)
+    with pytest.raises(UserError, match=r"cannot write to the store .*into: No space left on device; what came is"):
+        merge([one], into)
+
+
+def test_of_equal_answers_the_one_that_says_more_counts(make_store, tmp_path):
+    one, other = make_store("one", aa={}), make_store("other", aa={"iwae_5000": -80.0})
+    into = Store(tmp_path / "into")
+    merge([one, other], into)
+    assert pd.read_parquet(tmp_path / "into" / "runs")["iwae_5000"].tolist() == [-80.0]
+
+
+def test_what_is_unfinished_comes_along_unless_it_is_finished(make_store, tmp_path):
+    one, other = make_store("one", aa={}), make_store("other", bb={})
+    for run_id in ("aa", "cc"):
+        other.storage.write(f"checkpoints/{run_id}.unfinished-a.safetensors", b"state")
+    into = Store(tmp_path / "into")
+    merge([one, other], into)
+    states = [name for name in into.storage.names("checkpoints") if "unfinished" in name]
+    assert states == ["checkpoints/cc.unfinished-a.safetensors"]
+
+
+def test_a_store_that_is_not_there_is_refused(make_store, tmp_path):
+    with pytest.raises(UserError, match="there is no store"):
+        merge([make_store("one", aa={}), Store(tmp_path / "absent")], Store(tmp_path / "into"))
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_what_is_removed_is_gone_and_the_rest_is_whole(make_store, compacted):
+    store = make_store("store", compacted, aa={}, bb={}, cc={})
+    store.storage.write("checkpoints/bb.unfinished-b.safetensors", b"state")
+    store.remove(["bb"])
+    assert ids(store) == ["aa", "cc"]
+    assert len(store.read("examples", columns=["run_id", "index"]).frame) == 4
+    assert {name.split("/")[1][:2] for name in store.storage.names("checkpoints")} == {"aa", "cc"}
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_columns_are_added_to_a_row_and_its_images(make_store, compacted):
+    store = make_store("store", compacted, aa={}, bb={})
+    store.extend("aa", {"iwae_9": -1.5, "evaluated_with": "rdbench evaluate"}, {"iwae_9": [-1.0, -2.0]})
+    store.compact()
+    columns = ["run_id", "status", "created_at", "rate", "iwae_9"]
+    runs = store.read("runs", columns=columns).frame.set_index("run_id")
+    assert runs.loc["aa", "iwae_9"] == -1.5 and np.isnan(runs.loc["bb", "iwae_9"])
+    assert list(runs["rate"]) == [1.0, 1.0]
+    images = store.read("examples", columns=["run_id", "index", "created_at", "rate", "iwae_9"]).frame
+    assert len(images) == 4
+    assert images[images["run_id"] == "aa"].sort_values("index")["iwae_9"].tolist() == [-1.0, -2.0]

@@ -1,0 +1,47 @@
+"""The rooms: imports point one way."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rdbench
+
+ROOT = Path(rdbench.__file__).parent
+FLOORS = ["errors", "config", "data models store", "measures", "runs selftest", "analysis execute", "cli"]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}
+
+
+def rooms_imported(path):
+    """The rooms that a file names in its imports, wherever in the file they stand."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "rdbench":
+            names = [node.module.split(".")[1]] if "." in node.module else [alias.name for alias in node.names]
+            yield from (name for name in names if (ROOT / name).exists() or (ROOT / f"{name}.py").exists())
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_from_the_floors_below(path):
+    room = path.relative_to(ROOT).parts[0]
+    assert all(other == room or FLOOR[other] < FLOOR[room] for other in rooms_imported(path))
+
+
+def modules_after(code):
+    """What is loaded once ``code`` has run in a fresh interpreter."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_the_command_line_alone_loads_neither_torch_nor_pandas():
+    assert not {"torch", "pandas", "matplotlib", "pydantic"} & modules_after("import rdbench.cli")
+
+
+@pytest.mark.parametrize(
+    "module", ["analysis.plots", "analysis.report", "analysis.report.listing", "store.store", "execute.plan"]
+)
+def test_what_reads_a_store_loads_no_torch(module):
+    assert "torch" not in modules_after(f"import rdbench.{module}")
