@@ -1,6 +1,5 @@
 """`rdbench runs`, `rdbench merge` and `rdbench evaluate`."""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -97,7 +96,7 @@ def evaluate(
 
     from rdbench.analysis.frame import measured
     from rdbench.analysis.report import select
-    from rdbench.config.family import TOY_DATASET
+    from rdbench.config.family import dataset_kind
     from rdbench.errors import UserError
     from rdbench.execute.display import Display
     from rdbench.runs.device import pick_device
@@ -106,7 +105,7 @@ def evaluate(
 
     source = Store(store)
     rows = measured(select(source.read("runs").frame, family, beta, None))
-    rows = rows[[json.loads(config)["dataset"] != TOY_DATASET for config in rows["config"]]]
+    rows = rows[rows["dataset"].map(dataset_kind) == "images"]
     records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
     todo = [row for row in records if not is_measured(row, iwae, split)]
     if not len(rows):

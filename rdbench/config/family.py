@@ -1,7 +1,7 @@
 """Families: one encoder, one decoder, one marginal, and their names."""
 
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from rdbench.errors import UserError, unknown
 
@@ -39,6 +39,17 @@ FAMILIES = tuple(Family(*parts) for parts in product(*TABLES))
 TOY = Family("discrete", "discrete", "discrete")
 TOY_DATASET = "toy"
 """The toy is a dataset of its own with a family of its own, whose latents are discrete; neither goes with images."""
+
+DatasetKind = Literal["images", "table"]
+
+
+def dataset_kind(dataset: str) -> DatasetKind:
+    """``table`` for a distribution over few values, which is summed exactly; else ``images``, which are sampled.
+
+    >>> dataset_kind("toy"), dataset_kind("sprites"), dataset_kind("mine.npz")
+    ('table', 'images', 'images')
+    """
+    return "table" if dataset == TOY_DATASET else "images"
 
 
 def parse_family(text: str) -> Family:

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from rdbench.config.family import TOY, TOY_DATASET, Family
+from rdbench.config.family import TOY, Family, dataset_kind
 from rdbench.errors import UserError, unknown
 
 Count = Annotated[int, Field(ge=1, lt=2**63)]
@@ -91,7 +91,7 @@ class RunConfig(BaseModel):
     @field_validator("iwae")
     @classmethod
     def _ascending_and_none_where_all_is_exact(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
-        if others.data.get("dataset") == TOY_DATASET:
+        if dataset_kind(others.data.get("dataset", "")) == "table":
             return ()
         if not iwae:
             raise ValueError("expected at least one k")
@@ -105,9 +105,9 @@ class RunConfig(BaseModel):
             raise ValueError(f"anneal_from {self.anneal_from:g} asks for annealing; set anneal_epochs too")
         family = self.family
         discrete = "discrete" in family
-        if discrete != (family == TOY) or discrete != (self.dataset == TOY_DATASET):
+        if discrete != (family == TOY) or discrete != self.exact:
             raise ValueError(f"dataset {self.dataset} with {family.words}: the toy goes with {TOY.words} only")
-        if self.dataset == TOY_DATASET and self.objective == "iwae":
+        if self.exact and self.objective == "iwae":
             raise ValueError("objective iwae: the toy is summed exactly, it draws no samples to weigh")
         self._check_objective()
         return self
@@ -127,6 +127,11 @@ class RunConfig(BaseModel):
     def family(self) -> Family:
         """The encoder, decoder and marginal."""
         return Family(self.encoder, self.decoder, self.marginal)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the run's terms are exact sums over the values of a table, as the toy's are, and not sampled."""
+        return dataset_kind(self.dataset) == "table"
 
     def label(self, varying: Iterable[str]) -> str:
         """The run in words: its family, what it aims at, and the values of ``varying`` keys.

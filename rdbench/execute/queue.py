@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from rdbench.config.family import TOY_DATASET
 from rdbench.config.run_config import RunConfig
 from rdbench.execute.finished_elsewhere import News
 from rdbench.execute.stopping import Deadline
@@ -104,6 +103,6 @@ def _together(pending: Mapping[str, RunConfig]) -> list[dict[str, RunConfig]]:
 
     def likeness(item: tuple[str, RunConfig]) -> object:
         run_id, run = item
-        return run.model_copy(update={"seed": 0}) if run.dataset == TOY_DATASET else run_id
+        return run.model_copy(update={"seed": 0}) if run.exact else run_id
 
     return [dict(same) for _, same in groupby(pending.items(), likeness)]

@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 
 from rdbench import data
-from rdbench.config.family import TOY_DATASET
 from rdbench.config.run_config import RunConfig
 from rdbench.runs import toy
 from rdbench.runs.checkpoint import Checkpoint
@@ -108,7 +107,7 @@ def perform(task: Task, host: Host) -> list[Record]:
         StoppedError: the host asked for it; what is done is kept, except for the toy, which takes seconds.
     """
     runs = list(task.runs.values())
-    if runs[0].dataset == TOY_DATASET:
+    if runs[0].exact:
         return toy.execute(runs, task.sweep, host)
     (run,) = runs
     dataset = data.load(run.dataset, task.data_dir)

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from rdbench import data
-from rdbench.config.family import TOY_DATASET
 from rdbench.data.images import Images
 from rdbench.errors import UserError, unknown
 from rdbench.measures.bounds import measure
@@ -41,7 +40,7 @@ def reevaluate(
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
     run = read_config(row["config"])
-    if run.dataset == TOY_DATASET:
+    if run.exact:
         raise UserError(
             f"run {row['run_id']} is of the toy, whose numbers are exact; there is nothing to measure again"
         )

@@ -18,7 +18,7 @@ from rdbench.analysis.plots.samples import samples
 from rdbench.analysis.plots.skew import skew
 from rdbench.analysis.plots.style import STYLE
 from rdbench.analysis.plots.toy import toy_figure
-from rdbench.config.family import TOY_DATASET
+from rdbench.config.family import DatasetKind, dataset_kind
 from rdbench.errors import UserError, plain, unknown
 from rdbench.store.store import Store
 
@@ -33,7 +33,9 @@ KINDS: dict[str, Callable[[Drawing], Figure]] = {
     "attribution": attribution,
     "toy": toy_figure,
 }
-NOT_FOR_IMAGES, NOT_FOR_THE_TOY = ("toy",), ("samples",)
+UNFIT: dict[DatasetKind, tuple[str, ...]] = {"images": ("toy",), "table": ("samples",)}
+"""The kinds of figures that a kind of dataset has no numbers for."""
+
 FORMATS = ("png", "svg", "pdf")
 UNDATED: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """The same runs give the same bytes: what each format would write the time into."""
@@ -59,7 +61,7 @@ def draw(
     stems = {sha256: re.sub(r"[^\w.-]", "_", Path(str(name)).stem)[:100] for sha256, name in names.items()}
     for sha256, mine in ended.groupby("dataset_sha256"):
         stem = stems[sha256] if list(stems.values()).count(stems[sha256]) == 1 else f"{stems[sha256]}-{str(sha256)[:8]}"
-        unfit = NOT_FOR_THE_TOY if mine["dataset"].iloc[0] == TOY_DATASET else NOT_FOR_IMAGES
+        unfit = UNFIT[dataset_kind(mine["dataset"].iloc[0])]
         for kind in kinds or [kind for kind in KINDS if kind not in unfit]:
             try:
                 if kind in unfit:

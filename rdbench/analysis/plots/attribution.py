@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from rdbench.analysis.frame import asked_bounds, labels
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
-from rdbench.config.family import TOY_DATASET
 
 MOST_RUNS = 40
 NEEDED = ("mutual_information", "marginal_kl", "encoder_gap")
@@ -25,7 +24,7 @@ def attribution(drawing: Drawing) -> Figure:
             f"{len(runs)} runs are too many bars; choose at most {MOST_RUNS} by --family or --beta"
         )
     most = math.log(runs["test_images"].max())
-    gap, exact = runs["encoder_gap"], drawing.dataset == TOY_DATASET
+    gap, exact = runs["encoder_gap"], drawing.exact
     largest = set() if exact else {asked_bounds(run)[-1] for run in runs.to_dict("records")}
     bound = f"IWAE-{largest.pop()}" if len(largest) == 1 else "the IWAE-k of largest k"
     parts = {

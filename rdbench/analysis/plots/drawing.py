@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rdbench.analysis.frame import frontiers
-from rdbench.config.family import TOY_DATASET
+from rdbench.config.family import dataset_kind
 from rdbench.errors import plain
 from rdbench.store.store import Store
 
@@ -31,6 +31,11 @@ class Drawing:
         return str(self.runs["dataset"].iloc[0])
 
     @property
+    def exact(self) -> bool:
+        """Whether the numbers are exact sums, as the toy's are."""
+        return dataset_kind(self.dataset) == "table"
+
+    @property
     def name(self) -> str:
         """The name of the dataset as text of a figure, or the end of a long one; a dollar there begins a formula."""
         words = plain(self.dataset)
@@ -40,7 +45,7 @@ class Drawing:
     @property
     def title(self) -> str:
         """What was measured, in words."""
-        return "toy, exact" if self.dataset == TOY_DATASET else f"{self.name}, test split"
+        return f"{self.name}, exact" if self.exact else f"{self.name}, test split"
 
     @property
     def entropy(self) -> float | None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from rdbench.analysis.frame import SAME_IMAGES, iwae_columns, setting, varying
 from rdbench.analysis.report.assemble import Report
-from rdbench.config.family import TOY_DATASET, parse_family
+from rdbench.config.family import dataset_kind, parse_family
 
 Row = Mapping[Any, Any]
 BEST, FRONTIER = "*", "•"
@@ -94,7 +94,7 @@ def information_table(rows: pd.DataFrame) -> Cells:
         ]
 
     headers, lines = _described(rows, numbers)
-    images = rows.loc[rows["dataset"] != TOY_DATASET, "test_images"].dropna().unique()
+    images = rows.loc[rows["dataset"].map(dataset_kind) == "images", "test_images"].dropna().unique()
     ceilings = ", ".join(sorted(f"{math.log(count):.2f}" for count in images))
     limit = f"; I(X;Z) is estimated from below by all N images, never above log N = {ceilings}" if ceilings else ""
     title = f"Information: nats per image on the test split ± {_spread(rows)}{limit}"

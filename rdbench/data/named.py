@@ -1,0 +1,61 @@
+"""The datasets that rdbench knows by name, one entry each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rdbench.config.family import TOY_DATASET
+from rdbench.data import mnist, omniglot, omniglot_small, sprites, toy
+from rdbench.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class NamedDataset:
+    """A named dataset: its upstream files, how to build it from a folder of them, and what must come out.
+
+    A table of probabilities holds no images, so it has no ``build``. ``sizes`` are images in train, valid and test;
+    ``sha256`` is of all bits, None where it is not known beforehand; ``entropy`` gives H in nats where it is known.
+    """
+
+    description: str
+    files: tuple[str, ...]
+    build: Callable[[Path], Dataset] | None
+    sizes: tuple[int, int, int]
+    sha256: str | None = None
+    entropy: Callable[[], float] | None = None
+
+
+DATASETS = {
+    "mnist": NamedDataset(
+        "static binarized MNIST (Larochelle & Murray, 2011)",
+        tuple(f"binarized_mnist_{split}.amat" for split in mnist.FILE_SHA256),
+        mnist.load,
+        (50_000, 10_000, 10_000),
+        "c462f82a020638a4d5d8d44e4c83242ee0145ee1d125869d0e030c35011837e6",
+    ),
+    "omniglot": NamedDataset(
+        "Omniglot at 28×28 (Burda et al., 2015)", (omniglot.FILE,), omniglot.load, (23_000, 1_345, 8_070)
+    ),
+    "omniglot-small": NamedDataset(
+        "the two small sets of Omniglot (Lake et al., 2015)",
+        tuple(omniglot_small.FILES),
+        omniglot_small.load,
+        (3_388, 484, 968),
+        "2672fb6b29d2a9a565040e1e76b40bbc9bbec0ef28fba9e31b07583235183d0d",
+    ),
+    "sprites": NamedDataset(
+        "noisy shapes of known entropy, made in memory",
+        (),
+        lambda folder: sprites.load(),
+        sprites.SPLIT_SIZES,
+        "886289882fcc86549af392fbf3314f4c101c427dc4b07857b362167497720cf5",
+        sprites.entropy,
+    ),
+    TOY_DATASET: NamedDataset(
+        "a known distribution over 30 values with a hidden class; for: rdbench toy",
+        (),
+        None,
+        (toy.VALUES,) * 3,
+        entropy=toy.entropy,
+    ),
+}
