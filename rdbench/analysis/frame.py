@@ -11,6 +11,7 @@ from pandas.api.types import is_float_dtype
 
 from rdbench.config.family import FAMILIES, TOY, parse_family
 from rdbench.config.run_config import ADDED_LATER, AIMS, aim
+from rdbench.store.status import Status
 
 FAMILY_ORDER = {family.words: index for index, family in enumerate((*FAMILIES, TOY))}
 SAME_IMAGES = ["dataset_sha256", "test_images"]
@@ -48,7 +49,7 @@ def setting(value: Any) -> str:
 def measured(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that ended well and whose rate, distortion and ELBO are numbers."""
     finite = np.isfinite(runs["rate"]) & np.isfinite(runs["distortion"]) & np.isfinite(runs["elbo"])
-    return runs[(runs["status"] == "ok") & finite]
+    return runs[(runs["status"] == Status.OK) & finite]
 
 
 def asked_bounds(run: Mapping[Any, Any]) -> list[int]:

@@ -16,7 +16,9 @@ def runs(
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Runs, by the beginning of their ids.")] = None,
     status: Annotated[
         str | None,
-        typer.Option(help="Only runs that are ok, diverged, failed; in a list also running, unfinished, missing."),
+        typer.Option(
+            help="Only runs that are ok, untrained, diverged, failed; in a list also running, unfinished, missing."
+        ),
     ] = None,
     device: DeviceOption = "auto",
     jobs: JobsOption = 1,
@@ -29,15 +31,16 @@ def runs(
     import numpy as np
 
     from rdbench.analysis.report.formats import aligned
-    from rdbench.analysis.report.listing import STATUSES, choose, listing
+    from rdbench.analysis.report.listing import choose, listing
     from rdbench.errors import UserError, plain, unknown
     from rdbench.store.schema import known
+    from rdbench.store.status import Status
     from rdbench.store.store import Store
 
     if action not in ACTIONS:
         raise unknown("action", action, ACTIONS)
-    if status not in (None, *STATUSES):
-        raise unknown("status", status, STATUSES)
+    if status is not None and status not in list(Status):
+        raise unknown("status", status, list(Status))
     source = Store(store)
     if action == "list":
         cells, cost = listing(source, status)

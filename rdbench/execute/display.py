@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from rdbench.errors import plain
+from rdbench.store.status import Status
 
 LINE_SECONDS = 20.0
 """How often a plain line is printed where there is no terminal."""
@@ -68,7 +69,7 @@ class Display:
     def end(self, name: str, row: Mapping[str, Any]) -> None:
         """A run ended with this row."""
         result = f"{row['status']}: {row['error']}"
-        if row["status"] == "ok":
+        if row["status"] == Status.OK:
             result = f"R {row['rate']:.3f}  D {row['distortion']:.3f}  −ELBO {-row['elbo']:.3f}±{row['elbo_se']:.2f}"
         self.finish(name, result)
 

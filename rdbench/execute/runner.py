@@ -26,6 +26,7 @@ from rdbench.runs.provenance import command
 from rdbench.store.claims import Claims
 from rdbench.store.plans import announce
 from rdbench.store.row_checks import read_config
+from rdbench.store.status import Status
 from rdbench.store.store import Store, finished
 from rdbench.store.unfinished import unfinished
 
@@ -138,14 +139,14 @@ def do_runs(
     store.compact()
     rows = store.read("runs")
     mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
-    return Ended(mine, bool((mine["status"] != "ok").any()))
+    return Ended(mine, bool((mine["status"] != Status.OK).any()))
 
 
 def _work_through(work: Work, executor: Executor, store: Store, display: Display, watch: "_Watch") -> None:
     for outcome in executor.map(work, watch):
         for record in outcome.records:
             store.write(record)
-            if record.row["status"] != "failed":  # one that failed goes on from its state, if only memory ran out
+            if record.row["status"] != Status.FAILED:  # one that failed goes on from its state, if only memory ran out
                 Checkpoint(store.storage, record.run_id).discard()
             display.end(record.run_id, record.row)  # a run counts as done once it is kept
         work.claims.release(outcome.task.runs)

@@ -17,6 +17,7 @@ from rdbench.runs.provenance import describe
 from rdbench.runs.run import execute
 from rdbench.store.files import open_storage
 from rdbench.store.schema import Record
+from rdbench.store.status import Status
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,6 @@ def failed(task: Task, reason: str) -> list[Record]:
     for run_id, run in task.runs.items():
         sha256 = data.checksum(run.dataset, task.data_dir)
         row = describe(run, task.sweep, sha256, None, pick_device(task.device))
-        row |= {"status": "failed", "error": reason}
+        row |= {"status": Status.FAILED, "error": reason}
         records.append(Record(run_id, row, {"run_id": []}, {"run_id": []}, {"none": np.zeros(0, np.float32)}))
     return records

@@ -22,6 +22,7 @@ from rdbench.runs.splits import Splits
 from rdbench.runs.totals import DivergedError
 from rdbench.runs.training import Epoch, Step, Training
 from rdbench.store.schema import Column, Record
+from rdbench.store.status import Status
 
 
 def execute(
@@ -59,12 +60,12 @@ def execute(
     try:
         training.run(lambda step: host.progress(*_training(step)), keeper.between, host.say)
         measured, test = evaluate(training.model, images, dataset, config, keeper)
-        row |= measured | {"status": "ok", "eval_seconds": pieces.seconds}
+        row |= measured | {"status": Status.OK, "eval_seconds": pieces.seconds}
         examples = _per_image(row["run_id"], test)
     except DivergedError as error:
-        row |= {"status": "diverged", "error": str(error)}
+        row |= {"status": Status.DIVERGED, "error": str(error)}
     except torch.OutOfMemoryError as error:
-        row |= {"status": "failed", "error": str(error).splitlines()[0]}
+        row |= {"status": Status.FAILED, "error": str(error).splitlines()[0]}
     history = training.history
     seconds = sum(epoch.seconds for epoch in history)
     row["train_seconds"] = seconds

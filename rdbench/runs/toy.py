@@ -18,6 +18,7 @@ from rdbench.runs.objectives import make_objective
 from rdbench.runs.provenance import describe
 from rdbench.runs.training import learning_rate
 from rdbench.store.schema import Column, Record
+from rdbench.store.status import Status
 
 STEPS_PER_EPOCH = 100
 """Each is on the whole distribution."""
@@ -82,8 +83,8 @@ def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
 def _measured(tables: Tables) -> dict[str, Any]:
     """The account of a model; what is summed exactly has no standard error."""
     numbers = account(tables)
-    status = "ok" if math.isfinite(numbers["elbo"]) else "diverged"
-    error = None if status == "ok" else "rate or distortion is not finite"
+    status = Status.OK if math.isfinite(numbers["elbo"]) else Status.DIVERGED
+    error = None if status == Status.OK else "rate or distortion is not finite"
     exact = {f"{name}_se": 0.0 for name in numbers}
     same = {"train_rate": numbers["rate"], "train_distortion": numbers["distortion"]}
     sizes = dict.fromkeys(("train_images", "valid_images", "test_images"), toy.VALUES)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from rdbench.errors import UserError
 from rdbench.store.files import PLANS, cannot_write
 from rdbench.store.schema import TABLES, known, with_column
+from rdbench.store.status import Status
 from rdbench.store.store import Store
 from rdbench.store.unfinished import states_of
 
@@ -64,8 +65,8 @@ def _better(
 ) -> tuple[Store, dict[str, Any]]:
     """Of two answers the one that did not fail, else the one that says more, else the first."""
     (_, ours), (_, theirs) = one, other
-    if "failed" in (ours["status"], theirs["status"]):
-        return other if ours["status"] == "failed" else one
+    if Status.FAILED in (ours["status"], theirs["status"]):
+        return other if ours["status"] == Status.FAILED else one
     for name in sorted(set(ours) & set(theirs) - CIRCUMSTANCES):
         if known(ours[name]) and known(theirs[name]) and ours[name] != theirs[name]:
             shown = " against ".join(

@@ -10,8 +10,8 @@ import pandas as pd
 
 from rdbench.config.run_config import DESCRIPTION, RunConfig, make_run
 from rdbench.errors import UserError
+from rdbench.store.status import OF_ROWS
 
-STATUSES = ("ok", "failed", "diverged")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LARGEST = 1e100
 """No number that was measured is as large; sums and figures of larger ones overflow."""
@@ -73,8 +73,8 @@ def _check(row: Mapping[Any, Any]) -> RunConfig:
         value = _setting(config, name)
         if row[name] != value and not pd.isna(row[name]):
             raise UserError(f"{name} is {row[name]} in its column and {value} in its config")
-    if row["status"] not in STATUSES:
-        raise UserError(f"status: found {row['status']!r}; expected one of {', '.join(STATUSES)}")
+    if row["status"] not in OF_ROWS:
+        raise UserError(f"status: found {row['status']!r}; expected one of {', '.join(OF_ROWS)}")
     if not SHA256.fullmatch(str(row["dataset_sha256"])):
         raise UserError(f"dataset_sha256: found {row['dataset_sha256']!r}; expected 64 hexadecimal digits")
     for name, least in LEAST.items():

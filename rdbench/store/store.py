@@ -37,6 +37,7 @@ from rdbench.store.schema import (
     to_parquet,
     with_column,
 )
+from rdbench.store.status import Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -285,7 +286,7 @@ class Store:
 
 def finished(newest: Mapping[str, Writing]) -> set[str]:
     """The ids of the runs that did not fail."""
-    return {run_id for run_id, (_, status) in newest.items() if status != "failed"}
+    return {run_id for run_id, (_, status) in newest.items() if status != Status.FAILED}
 
 
 def _newest_writings(tables: Sequence[pa.Table]) -> dict[str, Writing]:

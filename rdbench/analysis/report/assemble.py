@@ -11,6 +11,7 @@ from rdbench.analysis.report.verdicts import Verdict, verdicts
 from rdbench.analysis.where import select
 from rdbench.config.run_config import aim
 from rdbench.store import plans
+from rdbench.store.status import Status
 from rdbench.store.store import Store
 
 OK, BROKEN, INCOMPLETE = 0, 1, 3
@@ -38,9 +39,9 @@ class Report:
     def problems(self) -> list[str]:
         """What is missing, failed or unreadable, a line each."""
         lines = [*self.skipped, *self.missing]
-        for run in self.runs[self.runs["status"] != "ok"].to_dict("records"):
+        for run in self.runs[self.runs["status"] != Status.OK].to_dict("records"):
             lines.append(f"run {run['run_id']} ({run['family']} {aim(run)}) {run['status']}: {run['error']}")
-        if not (self.runs["status"] == "ok").any():
+        if not (self.runs["status"] == Status.OK).any():
             lines.append("no run was measured")
         if self.baseline is not None:
             missing = self.baseline[self.baseline["finding"] == "missing here"]

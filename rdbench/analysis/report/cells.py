@@ -10,6 +10,7 @@ import pandas as pd
 from rdbench.analysis.frame import SAME_IMAGES, iwae_columns, setting, varying
 from rdbench.analysis.report.assemble import Report
 from rdbench.config.family import dataset_kind, parse_family
+from rdbench.store.status import Status
 
 Row = Mapping[Any, Any]
 BEST, FRONTIER = "*", "•"
@@ -211,5 +212,5 @@ def number(value: float) -> str:
 def _best_rows(rows: pd.DataFrame, name: str) -> set[Any]:
     """The rows with the lowest distortion, or the highest bound, among those measured on the same images."""
     signed = rows[name] if name == "distortion" else -rows[name]
-    signed = signed[(rows["status"] == "ok") & signed.notna()]
+    signed = signed[(rows["status"] == Status.OK) & signed.notna()]
     return set(signed.groupby([rows.loc[signed.index, key] for key in SAME_IMAGES]).idxmin())

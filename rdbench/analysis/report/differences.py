@@ -8,6 +8,7 @@ import pandas as pd
 from rdbench.analysis.frame import SAME_IMAGES, labels, measured
 from rdbench.analysis.report.verdicts import ROUNDING
 from rdbench.config.run_config import make_run
+from rdbench.store.status import Status
 from rdbench.store.store import EmptyTableError, Store
 
 CONFIDENCE = 0.95
@@ -120,7 +121,7 @@ def _by_description(runs: pd.DataFrame) -> pd.DataFrame:
         make_run(json.loads(config)).model_dump_json(exclude={"dataset"}) + str(sha256)
         for config, sha256 in zip(runs["config"], runs["dataset_sha256"], strict=True)
     ]
-    elbo = runs["elbo"].where(runs["status"] == "ok")
+    elbo = runs["elbo"].where(runs["status"] == Status.OK)
     described = runs.assign(description=descriptions, elbo=elbo, label=labels(runs))
     columns = ["description", "label", "run_id", "family", "beta", "seed", "elbo", "elbo_se"]
     return described[columns].drop_duplicates("description")

@@ -13,6 +13,7 @@ from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells, all_tables
 from rdbench.analysis.report.html import page
 from rdbench.errors import plain
+from rdbench.store.status import Status
 from rdbench.store.store import Store
 
 JSON_SCHEMA = 1
@@ -70,7 +71,7 @@ FORMATS: dict[str, Callable[..., str]] = {"table": text, "markdown": markdown, "
 
 
 def _headline(report: Report) -> str:
-    measured = int((report.runs["status"] == "ok").sum())
+    measured = int((report.runs["status"] == Status.OK).sum())
     counts = Counter(verdict.status for verdict in report.verdicts)
     state = {0: "nothing broke", 1: "something broke", 3: "something is missing, failed or unreadable"}[
         report.exit_code

@@ -10,11 +10,11 @@ from rdbench.analysis.report.cells import Cells
 from rdbench.errors import UserError, plain
 from rdbench.store.claims import owners
 from rdbench.store.plans import announced
+from rdbench.store.status import Status
 from rdbench.store.store import EmptyTableError, Store
 from rdbench.store.unfinished import unfinished
 
 HEADERS = ["run_id", "run", "dataset", "status", "train s", "eval s", "what"]
-STATUSES = ("ok", "diverged", "failed", "running", "unfinished", "missing")
 
 
 def rows_of(store: Store) -> pd.DataFrame:
@@ -84,13 +84,13 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
         )
     begun, working = unfinished(store.storage), owners(store.storage)
     planned = announced(store.storage)
-    known = set(rows.loc[rows["status"] != "failed", "run_id"])
+    known = set(rows.loc[rows["status"] != Status.FAILED, "run_id"])
     for run_id in dict.fromkeys((*working, *begun, *planned)):
         if run_id in known and run_id not in working:
             continue
         owner = working.get(run_id)
-        state = "running" if owner else "unfinished" if run_id in begun else "missing"
-        if state == "missing" and run_id in set(rows["run_id"]):
+        state = Status.RUNNING if owner else Status.UNFINISHED if run_id in begun else Status.MISSING
+        if state == Status.MISSING and run_id in set(rows["run_id"]):
             continue
         what = f"by process {owner.pid} on {owner.host} since {owner.since}" if owner else ""
         add(state, [run_id, plain(planned.get(run_id, "")), "", state, "", "", plain(what)])

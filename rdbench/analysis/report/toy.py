@@ -8,13 +8,14 @@ import pandas as pd
 from rdbench.analysis.report.cells import Cells
 from rdbench.config.run_config import aim
 from rdbench.measures.exact import account, optimal
+from rdbench.store.status import Status
 
 
 def toy_table(runs: pd.DataFrame) -> Cells:
     """A row a start: where its rate stopped, how far it is from p*, and how much of the class its latent keeps."""
     best = account(optimal())
     lines = [["built by hand", "", *_numbers(best, best), ""]]
-    ended = runs[runs["status"] == "ok"].sort_values(["objective", "beta", "target_rate", "distortion"])
+    ended = runs[runs["status"] == Status.OK].sort_values(["objective", "beta", "target_rate", "distortion"])
     for run in ended.to_dict("records"):
         name = f"{run['objective']}  {aim(run)}"
         lines.append([name, f"{run['seed']}", *_numbers(run, best), f"{run['effective_beta']:.3f}"])

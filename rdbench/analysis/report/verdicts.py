@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from rdbench.analysis.frame import asked_bounds
+from rdbench.store.status import Status
 
 Row = Mapping[Any, Any]
 
@@ -31,7 +32,7 @@ class Verdict:
 
 def verdicts(runs: pd.DataFrame) -> list[Verdict]:
     """Every claim on the runs that ended well."""
-    measured = runs[runs["status"] == "ok"]
+    measured = runs[runs["status"] == Status.OK]
     return [_judge(claim, measured, rule) for claim, rule in CLAIMS.items()]
 
 
