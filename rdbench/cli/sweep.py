@@ -26,7 +26,7 @@ def sweep(
     seed: Annotated[list[int], typer.Option(help="Random seed.")] = [],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
     assignments: Annotated[
-        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any key of a run (see the README).")
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any key of a run (see rdbench/runs/README.md).")
     ] = [],
     device: DeviceOption = "auto",
     data_dir: DataDir = None,
