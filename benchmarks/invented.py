@@ -16,7 +16,7 @@ def row(run_id: str, run: RunConfig, sweep: str, images: int, generator: np.rand
     measures |= {"iwae_1": -80 - over, "iwae_5": -79.5 - over, "iwae_50": -79 - over}
     return {
         "run_id": run_id, "sweep": sweep, "status": "ok", "error": None, "created_at": "2026-01-01T00:00:00+00:00",
-        **run.model_dump(mode="json", exclude={"iwae"}), "family": run.family.words, "config": run.model_dump_json(),
+        **run.columns(), "config": run.model_dump_json(),
         "dataset_sha256": SHA256, "command": "invented", "device": "cpu", "train_seconds": 1.0, "test_images": images,
         "entropy": None, **measures, **{f"{name}_se": 0.2 for name in measures},
     }  # fmt: skip

@@ -9,11 +9,18 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from rdbench.config.family import FAMILIES, TOY, parse_family
-from rdbench.config.run_config import ADDED_LATER, AIMS, aim
+from rdbench.config.family import FAMILIES, TOY, family_of
+from rdbench.config.run_config import AIMS, aim, later_defaults, own_settings
 from rdbench.store.status import Status
 
 FAMILY_ORDER = {family.words: index for index, family in enumerate((*FAMILIES, TOY))}
+
+
+def family_order(words: str) -> tuple[int, str]:
+    """By which families are sorted: the paper's in its order, then the others by name."""
+    return FAMILY_ORDER.get(words, len(FAMILY_ORDER)), words
+
+
 SAME_IMAGES = ["dataset_sha256", "test_images"]
 """Runs that agree in these were measured on the same images, and only such are ranked among each other."""
 
@@ -25,8 +32,9 @@ VARYING = ("objective", "target_rate", "free_nats", "train_samples", "anneal_fro
 
 
 def varying(runs: pd.DataFrame) -> list[str]:
-    """The settings in which runs differ, besides family and β."""
-    return [name for name in VARYING if name in runs and runs[name].nunique(dropna=False) > 1]
+    """The settings in which runs differ, besides family and β, those of parts included."""
+    names = dict.fromkeys([*VARYING, *(name for config in runs["config"].unique() for name in own_settings(config))])
+    return [name for name in names if name in runs and runs[name].nunique(dropna=False) > 1]
 
 
 def labels(runs: pd.DataFrame) -> pd.Series:
@@ -35,7 +43,7 @@ def labels(runs: pd.DataFrame) -> pd.Series:
     words = []
     for run in runs.to_dict("records"):
         settings = [f"{name} {setting(run[name])}" for name in differing]
-        words.append("  ".join([parse_family(run["family"]).signs, aim(run), *settings]))
+        words.append("  ".join([family_of(run["family"]).signs, aim(run), *settings]))
     return pd.Series(words, index=runs.index, dtype=object)
 
 
@@ -70,8 +78,8 @@ def measures(runs: pd.DataFrame) -> list[str]:
 
 def sort_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs by dataset, family in the order of the tables, objective, what it aims at, annealing and seed."""
-    order = runs.assign(_family=runs["family"].map(FAMILY_ORDER))
-    keys = ["dataset", "_family", "objective", *AIMS, "anneal_epochs", "seed", "run_id"]
+    order = runs.assign(_family=runs["family"].map(FAMILY_ORDER).fillna(len(FAMILY_ORDER)))
+    keys = ["dataset", "_family", "family", "objective", *AIMS, "anneal_epochs", "seed", "run_id"]
     return order.sort_values([key for key in keys if key in order], ignore_index=True).drop(columns="_family")
 
 
@@ -125,4 +133,4 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _but_for_seed(config: str) -> str:
-    return json.dumps(ADDED_LATER | json.loads(config) | {"seed": None, "dataset": None}, sort_keys=True)
+    return json.dumps(later_defaults() | json.loads(config) | {"seed": None, "dataset": None}, sort_keys=True)

@@ -50,7 +50,9 @@ def select(runs: pd.DataFrame, families: list[str], betas: list[float], conditio
     """
     chosen = runs
     if families:
-        chosen = chosen[chosen["family"].isin([parse_family(family).words for family in families])]
+        here = set(runs["family"])  # a store may have families whose parts are not installed
+        wanted = [family if family in here else parse_family(family).words for family in families]
+        chosen = chosen[chosen["family"].isin(wanted)]
     if betas:
         chosen = chosen[chosen["beta"].isin(betas)]
     if condition:
@@ -67,7 +69,8 @@ def _like(column: pd.Series, sign: str, value: str) -> float | str:
             raise UserError(
                 f"--where: found {column.name} {sign} {value}; {column.name} is text, compare it by == or !="
             )
-        return parse_family(value).words if column.name == "family" else value
+        is_name = column.name == "family" and value not in set(column)
+        return parse_family(value).words if is_name else value
     try:
         return float(value)
     except ValueError:

@@ -3,12 +3,10 @@
 from itertools import product
 from typing import Literal, NamedTuple
 
+from rdbench.config.parts import Kind, known, registered
 from rdbench.errors import UserError, unknown
 
-ENCODERS = {"gaussian": "-", "iaf": "+"}
-DECODERS = {"deconv": "-", "pixelcnn": "+"}
-MARGINALS = {"gaussian": "-", "maf": "+", "vamp": "v"}
-DISCRETE = {"discrete": "d"}
+PART_KINDS: tuple[Kind, ...] = ("encoder", "decoder", "marginal")
 
 
 class Family(NamedTuple):
@@ -30,12 +28,21 @@ class Family(NamedTuple):
 
     @property
     def signs(self) -> str:
-        """The name that the paper, tables and legends use."""
-        return "".join((table | DISCRETE)[part] for table, part in zip(TABLES, self, strict=True))
+        """The name that tables and legends use: the paper's signs where every part has one, else the words."""
+        parts = [registered(kind, name) for kind, name in zip(PART_KINDS, self, strict=True)]
+        signs = [part.sign for part in parts if part and part.sign]
+        return "".join(signs) if len(signs) == len(self) else self.words
+
+    @property
+    def label(self) -> str:
+        """The signs and the words, as legends have them; the words alone where there are no signs."""
+        return self.words if self.signs == self.words else f"{self.signs}  {self.words}"
 
 
-TABLES = (ENCODERS, DECODERS, MARGINALS)
-FAMILIES = tuple(Family(*parts) for parts in product(*TABLES))
+ENCODERS, DECODERS, MARGINALS = ("gaussian", "iaf"), ("deconv", "pixelcnn"), ("gaussian", "maf", "vamp")
+FAMILIES = tuple(Family(*parts) for parts in product(ENCODERS, DECODERS, MARGINALS))
+"""The paper's twelve, in its order: what ``all`` means, whatever other parts there are."""
+
 TOY = Family("discrete", "discrete", "discrete")
 TOY_DATASET = "toy"
 """The toy is a dataset of its own with a family of its own, whose latents are discrete; neither goes with images."""
@@ -52,8 +59,18 @@ def dataset_kind(dataset: str) -> DatasetKind:
     return "table" if dataset == TOY_DATASET else "images"
 
 
+def family_of(words: str) -> Family:
+    """The family of a row, whose parts need not be installed.
+
+    Raises:
+        ValueError: these are not three words.
+    """
+    encoder, decoder, marginal = words.split("-")
+    return Family(encoder, decoder, marginal)
+
+
 def parse_family(text: str) -> Family:
-    """The family called ``text``, in words or in signs.
+    """The family called ``text``, in words or in the paper's signs.
 
     Raises:
         UserError: no family has that name.
@@ -63,4 +80,7 @@ def parse_family(text: str) -> Family:
     for family in (*FAMILIES, TOY):
         if text in (family.words, family.signs):
             return family
+    parts = text.split("-")
+    if len(parts) == len(PART_KINDS) and all(map(known, PART_KINDS, parts)):
+        return Family(*parts)
     raise unknown("family", text, [family.words for family in FAMILIES])

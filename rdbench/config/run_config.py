@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -16,21 +17,34 @@ from pydantic import (
     model_validator,
 )
 
-from rdbench.config.family import TOY, Family, dataset_kind
+from rdbench.config.family import PART_KINDS, TOY, Family, dataset_kind
+from rdbench.config.parts import (
+    Part,
+    all_settings,
+    find,
+    objectives,
+    registered,
+    registered_parts,
+    settings_of,
+)
 from rdbench.errors import UserError, unknown
 
 Count = Annotated[int, Field(ge=1, lt=2**63)]
+PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
-OBJECTIVES: Mapping[str, tuple[str, ...]] = {
-    "beta-vae": ("beta", "anneal_epochs", "anneal_from"),
-    "target-rate": ("target_rate", "anneal_epochs"),
-    "target-rate-penalty": ("target_rate", "anneal_epochs"),
-    "free-bits": ("free_nats",),
-    "iwae": ("train_samples",),
-}
-"""The settings that each objective takes, the first of them its aim."""
+AIMS = {part.takes[0]: part.sign or part.takes[0] for part in objectives().values()}
+"""The keys that objectives aim at, each with its sign."""
 
-AIMS = {"beta": "β", "target_rate": "R*", "free_nats": "λ", "train_samples": "k"}
+FIRST_KEYS = frozenset((
+    "dataset", "encoder", "decoder", "marginal", "width", "latent_dim", "pseudo_inputs", "objective", "beta",
+    "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "seed", "iwae", "rate_samples",
+    "evaluation_images",
+))  # fmt: skip
+"""The keys of the first release: always part of a run's name. Any other key is one only off its default."""
+
+SETTING_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+READING = {"reading": True}
+"""The context in which a description is taken as a store has it, whether or not its parts are known here."""
 
 
 def _several(value: Any) -> Any:
@@ -50,16 +64,16 @@ class RunConfig(BaseModel):
     ``batch_size``, ``pseudo_inputs``, ``anneal_epochs`` and the evaluation's numbers are ours, for it prints none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     dataset: str = "mnist"
-    encoder: Literal["gaussian", "iaf", "discrete"] = "gaussian"
-    decoder: Literal["deconv", "pixelcnn", "discrete"] = "deconv"
-    marginal: Literal["gaussian", "maf", "vamp", "discrete"] = "gaussian"
+    encoder: PartName = "gaussian"
+    decoder: PartName = "deconv"
+    marginal: PartName = "gaussian"
     width: float = Field(1.0, gt=0, le=8)
     latent_dim: Count = 64
     pseudo_inputs: Count = 500
-    objective: Literal["beta-vae", "target-rate", "target-rate-penalty", "free-bits", "iwae"] = "beta-vae"
+    objective: str = "beta-vae"
     beta: float | None = Field(None, ge=0, validate_default=True)
     anneal_epochs: int = Field(0, ge=0)
     anneal_from: float | None = Field(None, ge=0)
@@ -77,6 +91,26 @@ class RunConfig(BaseModel):
     evaluation_images: Annotated[Count | None, BeforeValidator(_number_or_all)] = None
     generated_images: Count = 100
     train_information: bool = False
+    sources: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_parts(cls, values: Any, info: ValidationInfo) -> Any:
+        """Fill in the parts' own settings, and the digest of each part that is not rdbench's own."""
+        if not isinstance(values, Mapping):
+            return values
+        if info.context == READING:
+            for key in set(values) - set(cls.model_fields):
+                if not SETTING_NAME.fullmatch(key) or not isinstance(values[key], int | float | str):
+                    raise ValueError(f"{key[:50]}: not the setting of a part")
+            return values
+        parts = _parts(values)
+        own, given = settings_of(parts), dict(values)
+        for key in given:
+            if key not in cls.model_fields and key not in own:
+                raise UserError(_unknown_key(key, parts))
+        given |= {name: setting.checked(given.get(name, setting.default)) for name, setting in own.items()}
+        return given | {"sources": _sources(parts)}
 
     @field_validator("beta")
     @classmethod
@@ -109,12 +143,23 @@ class RunConfig(BaseModel):
             raise ValueError(f"dataset {self.dataset} with {family.words}: the toy goes with {TOY.words} only")
         if self.exact and self.objective == "iwae":
             raise ValueError("objective iwae: the toy is summed exactly, it draws no samples to weigh")
-        self._check_objective()
         return self
 
-    def _check_objective(self) -> None:
-        taken = OBJECTIVES[self.objective]
-        if getattr(self, taken[0]) is None:
+    @model_validator(mode="after")
+    def _parts_agree(self, info: ValidationInfo) -> "RunConfig":
+        if info.context != READING:
+            encoder, *others = (find(kind, name) for kind, name in zip(PART_KINDS, self.family, strict=True))
+            for part in others:
+                if not set(encoder.latent) & set(part.latent):
+                    raise ValueError(
+                        f"{part.kind} {part.name} takes z of {' or '.join(part.latent)}; encoder {encoder.name} gives "
+                        f"{' or '.join(encoder.latent)}; choose parts that agree"
+                    )
+            self._check_objective(find("objective", self.objective).takes)
+        return self
+
+    def _check_objective(self, taken: tuple[str, ...]) -> None:
+        if taken and getattr(self, taken[0]) is None:
             raise ValueError(f"objective {self.objective} needs {taken[0]}; set {taken[0]}")
         for key, default in SETTINGS.items():
             if key not in taken and getattr(self, key) not in (None, default):
@@ -143,31 +188,87 @@ class RunConfig(BaseModel):
         others = [f"{key} {getattr(self, key)}".removesuffix(".0") for key in varying if key not in told]
         return "  ".join([self.family.signs, aim(vars(self)), *others])
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parts' own settings."""
+        return dict(self.model_extra or {})
+
+    def columns(self) -> dict[str, Any]:
+        """The settings as a row of the table of runs has them, with the family in words."""
+        return self.model_dump(mode="json", exclude={"iwae", "sources"}) | {"family": self.family.words}
+
     def run_id(self, dataset_sha256: str) -> str:
-        """The run's name: a hash of this description, with the dataset known by its checksum and not by its path."""
-        description = vars(self) | {"dataset": dataset_sha256}
-        for key, value in ADDED_LATER.items():
-            if description[key] == value:
-                del description[key]
+        """The run's name: a hash of this description, with the dataset known by its checksum and not by its path.
+
+        A key that is none of the first release's is hashed only where it differs from its default, so that the names
+        of older runs stay as they are.
+        """
+        own = (registered(kind, getattr(self, kind)) for kind in (*PART_KINDS, "objective"))
+        settings = settings_of(part for part in own if part)
+        defaults = later_defaults() | {key: setting.default for key, setting in settings.items()}
+        description = {
+            key: value
+            for key, value in (vars(self) | self.settings).items()
+            if key in FIRST_KEYS or key not in defaults or value != defaults[key]
+        } | {"dataset": dataset_sha256}
         return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
 
 
-SETTINGS = {key: RunConfig.model_fields[key].default for keys in OBJECTIVES.values() for key in keys}
-"""The settings of all objectives, with their defaults."""
+SETTINGS = {key: RunConfig.model_fields[key].default for part in objectives().values() for key in part.takes}
+"""The settings of rdbench's own objectives, with their defaults."""
 
-ADDED_LATER = {
-    key: RunConfig.model_fields[key].default
-    for key in (
-        "anneal_from",
-        "target_rate",
-        "free_nats",
-        "train_samples",
-        "train_images",
-        "generated_images",
-        "train_information",
-    )
-}
-"""Settings that runs once had no word for: at these values they are no part of a run's name, which stays as it was."""
+
+def later_defaults() -> dict[str, Any]:
+    """The keys that are none of the first release's, with their defaults."""
+    return {key: field.default for key, field in RunConfig.model_fields.items() if key not in FIRST_KEYS}
+
+
+def _parts(values: Mapping[str, Any]) -> list[Part]:
+    """The parts that a description names, where it names none the default ones.
+
+    Raises:
+        UserError: a part is unknown.
+    """
+    fields = RunConfig.model_fields
+    return [find(kind, str(values.get(kind, fields[kind].default))) for kind in (*PART_KINDS, "objective")]
+
+
+def _sources(parts: Iterable[Part]) -> tuple[str, ...]:
+    """For each part from elsewhere what it is, and the digest of its source."""
+    return tuple(f"{part.kind} {part.name} {part.origin.digest}" for part in parts if part.origin)
+
+
+def _unknown_key(key: str, parts: Iterable[Part]) -> str:
+    own = all_settings()
+    if key in own:
+        takers = [f"{part.kind} {part.name}" for part in registered_parts() if own[key] in part.settings]
+        return f"{key} is a setting of {', '.join(takers)}, which {'-'.join(p.name for p in parts)} does not have"
+    return str(unknown("key", key, [*GRID_KEYS, *own]))
+
+
+def check_sources(run: RunConfig) -> None:
+    """See that the parts from elsewhere are here, and are what the run was described with.
+
+    Raises:
+        UserError: one is not installed or not loaded, or its source is another.
+    """
+    for source in run.sources:
+        kind, name, digest = source.split(" ")
+        if kind not in (*PART_KINDS, "objective"):
+            raise UserError(f"{source!r} is no source of a part")
+        part = find(kind, name)
+        found = part.origin.digest if part.origin else "rdbench's own"
+        if found != digest:
+            where = part.origin.where if part.origin else "rdbench"
+            raise UserError(
+                f"{kind} {name}: the source in {where} is {found[:12]}, the run was described with {digest[:12]}; "
+                "bring back the source of then, or do the run again with this one"
+            )
+
+
+def own_settings(config: str) -> list[str]:
+    """The names of the settings that parts have of their own, of a description in JSON."""
+    return [key for key in json.loads(config) if key not in RunConfig.model_fields]
 
 
 def aim(run: Mapping[Any, Any]) -> str:
@@ -176,29 +277,31 @@ def aim(run: Mapping[Any, Any]) -> str:
     >>> aim({"objective": "target-rate", "target_rate": 8.0, "beta": None})
     'R* 8'
     """
-    key = OBJECTIVES[run["objective"]][0]
-    return f"{AIMS[key]} {run[key]:g}"
+    part = registered("objective", run["objective"])
+    if part is None or not part.takes:
+        return str(run["objective"])
+    key = part.takes[0]
+    return f"{AIMS.get(key, key)} {run[key]:g}"
 
 
-def make_run(values: Mapping[str, Any]) -> RunConfig:
-    """A run from plain values.
+def make_run(values: Mapping[str, Any], *, reading: bool = False) -> RunConfig:
+    """A run from plain values; when ``reading`` a store, its parts need not be known here.
 
     Raises:
         UserError: a key is unknown or a value is refused; the line names both.
     """
     try:
-        return RunConfig.model_validate(values)
+        return RunConfig.model_validate(values, context=READING if reading else None)
     except ValidationError as error:
         first = error.errors()[0]
-        if first["type"] == "extra_forbidden":
-            raise unknown("key", str(first["loc"][0]), GRID_KEYS) from None
         if not first["loc"]:
             raise UserError(first["msg"].removeprefix("Value error, ")) from None
         told = first["msg"].removeprefix("Value error, ").lower()
         raise UserError(f"{first['loc'][0]}: found {first['input']!r}; {told}") from None
 
 
-DESCRIPTION = ("family", *(key for key in RunConfig.model_fields if key not in ("iwae", "train_images", "precision")))
+NO_COLUMN = ("iwae", "train_images", "precision", "sources")
+DESCRIPTION = ("family", *(key for key in RunConfig.model_fields if key not in NO_COLUMN))
 """The settings that have a column of their own; ``train_images`` and ``precision`` say there what came of theirs."""
 
-GRID_KEYS = ("family", *(key for key in RunConfig.model_fields if key not in Family._fields))
+GRID_KEYS = ("family", *(key for key in RunConfig.model_fields if key not in (*PART_KINDS, "sources")))

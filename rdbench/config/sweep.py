@@ -9,8 +9,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rdbench.config.family import FAMILIES, parse_family
-from rdbench.config.run_config import GRID_KEYS, OBJECTIVES, RunConfig, make_run
+from rdbench.config.family import FAMILIES, PART_KINDS, Family, parse_family
+from rdbench.config.parts import all_settings, find, names, registered, settings_of
+from rdbench.config.run_config import GRID_KEYS, RunConfig, make_run
 from rdbench.errors import UserError, unknown
 
 MOST_RUNS = 1_000_000
@@ -46,14 +47,22 @@ class Sweep:
         count = math.prod(map(len, self.grid.values()))
         if count > MOST_RUNS:
             raise UserError(f"sweep {self.name}: found {count:,} runs; expected at most {MOST_RUNS:,}; shorten a list")
-        families = [parse_family(family)._asdict() for family in self.grid["family"]]
+        families = [parse_family(family) for family in self.grid["family"]]
+        own = {family: _own_settings(family) for family in families}
+        shared = set.union(*own.values())
         keys = [key for key in self.grid if key not in ("family", "seed")]
         others = [[(key, value) for value in self.grid[key]] for key in keys]
         objectives = _objectives(self.grid)
         points = (dict(_own(point, objectives)) for point in product(*others))
         given = self.grid.get("seed", (RunConfig.model_fields["seed"].default,))
         seeds = [make_run({"seed": seed}).seed for seed in given]
-        described = [[make_run(point | {"seed": seeds[0]} | family) for family in families] for point in points]
+        described = [
+            [
+                make_run(_without(point, shared - own[family]) | {"seed": seeds[0]} | family._asdict())
+                for family in families
+            ]
+            for point in points
+        ]
         return list(dict.fromkeys(_with_seed(run, seed) for runs in described for seed in seeds for run in runs))
 
 
@@ -62,17 +71,32 @@ def _with_seed(run: RunConfig, seed: int) -> RunConfig:
     return run if run.seed == seed else run.model_copy(update={"seed": seed})
 
 
+def _own_settings(family: Family) -> set[str]:
+    """The settings that the parts of a family have of their own."""
+    return set(settings_of(find(kind, name) for kind, name in zip(PART_KINDS, family, strict=True)))
+
+
+def _without(point: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in point.items() if key not in keys}
+
+
 def _objectives(grid: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:
     return grid.get("objective", (RunConfig.model_fields["objective"].default,))
 
 
 def _taken(objectives: Iterable[str]) -> set[str]:
-    return {key for objective in objectives for key in OBJECTIVES.get(objective, ())}
+    return {key for objective in objectives for key in _takes(objective)}
+
+
+def _takes(objective: str) -> tuple[str, ...]:
+    """The keys that an objective takes; of an unknown one none, for its run is refused anyway."""
+    part = registered("objective", objective)
+    return part.takes if part else ()
 
 
 def _own(point: Sequence[tuple[str, Any]], objectives: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """A point of a grid less the settings that not its own, but another of the grid's objectives takes."""
-    mine = OBJECTIVES.get(dict(point).get("objective", objectives[0]), ())
+    """A point of a grid less the settings that another of the grid's objectives takes, and its own does not."""
+    mine = _takes(dict(point).get("objective", objectives[0]))
     others = _taken(objectives) - set(mine)
     return ((key, value) for key, value in point if key not in others)
 
@@ -80,19 +104,27 @@ def _own(point: Sequence[tuple[str, Any]], objectives: tuple[Any, ...]) -> Itera
 def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Each key with the tuple of its values; one value makes a tuple of one."""
     grid = {}
+    for name in _listed(values.get("family", ())):
+        if name != "all":
+            parse_family(name)  # first, for a package that brings a part brings its settings too
+    known_keys = [*GRID_KEYS, *all_settings()]
     for key, value in values.items():
-        if key not in GRID_KEYS:
-            raise unknown("key", key, GRID_KEYS)
+        if key not in known_keys:
+            raise unknown("key", key, known_keys)
         if key == "iwae":  # its value is itself a list
             value = (value,)
-        grid[key] = tuple(value) if isinstance(value, list | tuple) else (value,)
+        grid[key] = _listed(value)
         if key == "objective" and not all(isinstance(name, str) for name in grid[key]):
-            raise UserError(f"objective: found {value!r}; expected one of {', '.join(OBJECTIVES)}, or a list of them")
+            raise UserError(f"objective: found {value!r}; expected one of {', '.join(names('objective'))}, or a list")
         if not grid[key]:
             raise UserError(f"{key}: found an empty list; expected at least one value")
     if "all" in grid.get("family", ()):
         grid["family"] = tuple(family.words for family in FAMILIES)
     return grid
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def packaged_sweeps() -> list[str]:

@@ -1,21 +1,18 @@
 """Encoders, decoders and marginals by name, and the models they make."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from rdbench.config.family import FAMILIES, Family
+from rdbench.config.parts import Kind, find, settings_of
+from rdbench.config.plugins import make
 from rdbench.config.run_config import RunConfig
-from rdbench.models.decoders import DeconvDecoder, PixelCNNDecoder
-from rdbench.models.encoders import GaussianEncoder, IAFEncoder
-from rdbench.models.marginals import GaussianMarginal, MAFMarginal, VampMarginal
 from rdbench.models.size import Size
 from rdbench.models.vae import VAE, Terms
 
 __all__ = [
-    "DECODERS",
-    "ENCODERS",
-    "MARGINALS",
     "VAE",
     "Size",
     "Terms",
@@ -25,25 +22,26 @@ __all__ = [
     "parameter_counts",
 ]
 
-ENCODERS = {"gaussian": GaussianEncoder, "iaf": IAFEncoder}
-DECODERS = {"deconv": DeconvDecoder, "pixelcnn": PixelCNNDecoder}
-MARGINALS = {
-    "gaussian": lambda size, encoder: GaussianMarginal(size),
-    "maf": lambda size, encoder: MAFMarginal(size),
-    "vamp": VampMarginal,
-}
 
+def build(family: Family, size: Size, settings: Mapping[str, Any] | None = None) -> VAE:
+    """A model of that family, its weights drawn from torch's global generator; ``settings`` are its parts' own.
 
-def build(family: Family, size: Size) -> VAE:
-    """A model of that family, its weights drawn from torch's global generator."""
-    encoder = ENCODERS[family.encoder](size)
-    decoder = DECODERS[family.decoder](size)
-    return VAE(encoder, decoder, MARGINALS[family.marginal](size, encoder))
+    Encoders and decoders are made from (size, own settings), marginals from (size, encoder, own settings).
+    """
+    given = settings or {}
+
+    def part(kind: Kind, *arguments: Any) -> Any:
+        name = getattr(family, kind)
+        own = {key: given.get(key, setting.default) for key, setting in settings_of([find(kind, name)]).items()}
+        return make(kind, name)(*arguments, **own)
+
+    encoder = part("encoder", size)
+    return VAE(encoder, part("decoder", size), part("marginal", size, encoder))
 
 
 def make_model(config: RunConfig) -> VAE:
     """The model that a run describes, its weights drawn from torch's global generator."""
-    model = build(config.family, Size(config.width, config.latent_dim, config.pseudo_inputs))
+    model = build(config.family, Size(config.width, config.latent_dim, config.pseudo_inputs), config.settings)
     # the layout in which convolutions are fastest
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -15,7 +15,7 @@ class GaussianMarginal(nn.Module):
 
     zero: Tensor
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, encoder: nn.Module) -> None:
         super().__init__()
         self.register_buffer("zero", torch.zeros(size.latent_dim), persistent=False)
 
@@ -26,9 +26,9 @@ class GaussianMarginal(nn.Module):
 class MAFMarginal(nn.Module):
     """N(0, I) through 4 mean-only masked autoregressive steps."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, encoder: nn.Module) -> None:
         super().__init__()
-        self.gaussian = GaussianMarginal(size)
+        self.gaussian = GaussianMarginal(size, encoder)
         self.networks = alternating_mades(size)
         self.steps = shifts(self.networks)
 

@@ -55,7 +55,7 @@ def read_config(text: Any) -> RunConfig:
         values = json.loads(text)
     except (TypeError, ValueError, RecursionError):
         raise UserError("its config is not JSON") from None
-    return make_run(values)
+    return make_run(values, reading=True)
 
 
 def _setting(config: RunConfig, name: str) -> Any:
@@ -69,10 +69,10 @@ def _check(row: Mapping[Any, Any]) -> RunConfig:
         UserError: none, or another than its columns say.
     """
     config = read_config(row["config"])
-    for name in DESCRIPTION:
-        value = _setting(config, name)
-        if row[name] != value and not pd.isna(row[name]):
-            raise UserError(f"{name} is {row[name]} in its column and {value} in its config")
+    for name in (*DESCRIPTION, *config.settings):
+        value, told = _setting(config, name), row.get(name)
+        if told != value and not pd.isna(told):
+            raise UserError(f"{name} is {told} in its column and {value} in its config")
     if row["status"] not in OF_ROWS:
         raise UserError(f"status: found {row['status']!r}; expected one of {', '.join(OF_ROWS)}")
     if not SHA256.fullmatch(str(row["dataset_sha256"])):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rdbench.config.parts import all_settings
 from rdbench.config.run_config import DESCRIPTION
 
 Table = Literal["runs", "history", "examples"]
@@ -36,6 +37,15 @@ SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
 }
 """The columns that are not numbers of double precision, or of single precision in ``examples``."""
 OTHERS: Mapping[Table, pa.DataType] = {"runs": pa.float64(), "history": pa.float64(), "examples": pa.float32()}
+
+
+def column_type(table: Table, name: str) -> pa.DataType:
+    """The type of a column; a setting of a part has that of its default."""
+    settings = all_settings() if table == "runs" else {}
+    if name in settings and name not in SCHEMAS[table]:
+        return {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}[type(settings[name].default)]
+    return SCHEMAS[table].get(name, OTHERS[table])
+
 
 KEYS: Mapping[Table, Sequence[str]] = {
     "runs": ("run_id",),
@@ -82,7 +92,7 @@ def typed(table: Table, found: pa.Table) -> pa.Table:
         raise KeyError("two columns have one name")
     columns = {}
     for name, column in zip(names, found.columns, strict=True):
-        wanted = SCHEMAS[table].get(name, OTHERS[table])
+        wanted = column_type(table, name)
         try:
             columns[name] = column if column.type == wanted else column.cast(wanted)
             columns[name].validate(full=True)
@@ -112,7 +122,7 @@ def with_column(rows: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -
 
 def to_parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:
     """Columns as a Parquet file of that table."""
-    fields = [pa.field(name, SCHEMAS[table].get(name, OTHERS[table])) for name in columns]
+    fields = [pa.field(name, column_type(table, name)) for name in columns]
     return serialized(pa.table(dict(columns), schema=pa.schema(fields)))
 
 

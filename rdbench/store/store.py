@@ -25,13 +25,12 @@ from rdbench.store.parquet import COMPACTED, UNREADABLE, files, load, read_check
 from rdbench.store.schema import (
     ALWAYS,
     KEYS,
-    OTHERS,
     RUN_ID,
-    SCHEMAS,
     TABLES,
     Column,
     Record,
     Table,
+    column_type,
     dated,
     serialized,
     to_parquet,
@@ -224,7 +223,7 @@ class Store:
             if rows is None:
                 continue
             for name, value in {**values, "created_at": [now] * len(rows)}.items():
-                kind = SCHEMAS[table].get(name, OTHERS[table])
+                kind = column_type(table, name)
                 rows = with_column(rows, name, pa.array(value, kind))
             try:
                 self.storage.write(f"{table}/{run_id}.parquet", serialized(rows))

@@ -10,9 +10,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rdbench.config.family import FAMILIES, parse_family
-from rdbench.config.run_config import GRID_KEYS, OBJECTIVES, RunConfig, make_run
+from rdbench.config.parts import objectives
+from rdbench.config.run_config import GRID_KEYS, RunConfig, make_run
 from rdbench.config.sweep import load_sweep, packaged_sweeps, parse_assignments
 from rdbench.errors import UserError
+
+OBJECTIVES = {name: part.takes for name, part in objectives().items()}
 
 
 @pytest.mark.parametrize("name", [name for name in packaged_sweeps() if name != "toy"])
@@ -68,7 +71,7 @@ def test_assignments_need_an_equals_sign():
 
 
 def test_every_key_of_a_run_can_be_set():
-    assert set(RunConfig.model_fields) - set(GRID_KEYS) == {"encoder", "decoder", "marginal"}
+    assert set(RunConfig.model_fields) - set(GRID_KEYS) == {"encoder", "decoder", "marginal", "sources"}
 
 
 def test_an_objective_replaces_the_settings_of_the_sweeps_own():

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from rdbench.analysis.frame import labels
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
 from rdbench.analysis.plots.style import legend_outside, look
-from rdbench.config.family import Family, parse_family
+from rdbench.config.family import Family, family_of
 from rdbench.store.row_checks import LARGEST
 
 MOST_RUNS = 60
@@ -54,9 +54,9 @@ def history(drawing: Drawing) -> Figure:
     every = max(1, epochs["epoch"].max() // MOST_MARKERS)
     for run, words in zip(runs.to_dict("records"), labels(runs), strict=True):
         mine = epochs[epochs["run_id"] == run["run_id"]].sort_values("epoch")
-        family = parse_family(run["family"])
+        family = family_of(run["family"])
         style = look(family) | {"linestyle": DASHES[lines[family] % len(DASHES)], "markersize": 4, "markevery": every}
-        label = words if len(runs) <= MOST_LABELS else None if lines[family] else f"{family.signs}  {family.words}"
+        label = words if len(runs) <= MOST_LABELS else None if lines[family] else family.label
         lines[family] += 1
         for name, axes in panels.items():
             axes.plot(mine["epoch"], mine[name], **style, label=label if name == "rate" else None)

@@ -1,12 +1,14 @@
 """What all figures share: fonts, sizes, how a family looks, how runs become points."""
 
+import hashlib
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rdbench.config.family import FAMILIES, TOY, Family
+from rdbench.analysis.frame import family_order
+from rdbench.config.family import Family, family_of
 
 STYLE: dict[Any, Any] = {
     "figure.figsize": (7.6, 4.6),
@@ -34,6 +36,10 @@ MARKERS = {
     ("iaf", "pixelcnn"): "v",
     ("discrete", "discrete"): "D",
 }
+OTHER_COLOURS = ("#56B4E9", "#D55E00", "#000000", "#009E73")
+OTHER_MARKERS = ("P", "X", "*", "p", "h", "<", ">", "d", "8")
+"""For parts that are not the paper's."""
+
 VISIBLE = 0.01
 """Error bars shorter than this part of an axis hide behind their marker and are not drawn."""
 
@@ -42,28 +48,34 @@ MANY = 1000
 
 
 def look(family: Family) -> dict[str, Any]:
-    """How a family looks: a marker for encoder and decoder, filled for pixelcnn, and a colour for the marginal."""
-    colour = MARGINAL_COLOURS[family.marginal]
+    """How a family looks: a marker for encoder and decoder, filled for pixelcnn, and a colour for the marginal.
+
+    A part that is not the paper's has its marker or colour by its name, the same in every figure.
+    """
+    colour = MARGINAL_COLOURS.get(family.marginal) or OTHER_COLOURS[_place(family.marginal, len(OTHER_COLOURS))]
+    pair = (family.encoder, family.decoder)
     return {
-        "marker": MARKERS[family.encoder, family.decoder],
+        "marker": MARKERS.get(pair) or OTHER_MARKERS[_place("-".join(pair), len(OTHER_MARKERS))],
         "markerfacecolor": colour if family.decoder == "pixelcnn" else "white",
         "markeredgecolor": colour,
         "color": colour,
     }
 
 
+def _place(name: str, places: int) -> int:
+    """A place by a name, the same in every process."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % places
+
+
 def scatter_families(axes: Axes, runs: pd.DataFrame, x: str, y: str) -> None:
     """One point a run, error bars where they would be seen, one legend entry a family."""
     many = len(runs) > MANY
     spans = {name: runs[name].max() - runs[name].min() for name in (x, y)}
-    for family in (*FAMILIES, TOY):
+    for family in map(family_of, sorted(runs["family"].unique(), key=family_order)):
         mine = runs[runs["family"] == family.words]
-        if mine.empty:
-            continue
-        label = f"{family.signs}  {family.words}"
         axes.plot(
-            mine[x], mine[y], linestyle="none", markersize=2.5 if many else 6, label=label, rasterized=many, zorder=3,
-            **look(family),
+            mine[x], mine[y], linestyle="none", markersize=2.5 if many else 6, label=family.label,
+            rasterized=many, zorder=3, **look(family),
         )  # fmt: skip
         seen = (mine[f"{x}_se"] > VISIBLE * spans[x]) | (mine[f"{y}_se"] > VISIBLE * spans[y])
         barred = mine[seen]

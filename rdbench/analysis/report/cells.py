@@ -9,7 +9,7 @@ import pandas as pd
 
 from rdbench.analysis.frame import SAME_IMAGES, iwae_columns, setting, varying
 from rdbench.analysis.report.assemble import Report
-from rdbench.config.family import dataset_kind, parse_family
+from rdbench.config.family import dataset_kind, family_of
 from rdbench.store.status import Status
 
 Row = Mapping[Any, Any]
@@ -115,7 +115,7 @@ def _described(rows: pd.DataFrame, numbers: Callable[[Any, Row], list[str]]) -> 
     lines = []
     for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
         cells = [str(row["dataset"])] if headers[0] == "dataset" else []
-        cells += [f"{parse_family(row['family']).signs}{FRONTIER if row['frontier'] else ''}", setting(row["beta"])]
+        cells += [f"{family_of(row['family']).signs}{FRONTIER if row['frontier'] else ''}", setting(row["beta"])]
         cells += [setting(row[name]) for name in differing] + ([str(row["seeds"])] if several else [])
         lines.append([*cells, *numbers(index, row)])
     return headers, lines
@@ -135,7 +135,7 @@ def paper_table(report: Report) -> Cells:
     """The runs that answer a printed point."""
     rows = [
         [
-            parse_family(row["family"]).signs,
+            family_of(row["family"]).signs,
             f"{row['beta']:g}",
             "yes" if row["annealed"] else "no",
             *(f"{row[name]:.2f} ({row[f'{name}_paper']:g}, {row[f'{name}_difference']:+.2f})"

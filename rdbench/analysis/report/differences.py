@@ -118,7 +118,7 @@ def against_baseline(runs: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame
 def _by_description(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs with their canonical description: config with defaults filled in, and the data by checksum."""
     descriptions = [
-        make_run(json.loads(config)).model_dump_json(exclude={"dataset"}) + str(sha256)
+        make_run(json.loads(config), reading=True).model_dump_json(exclude={"dataset"}) + str(sha256)
         for config, sha256 in zip(runs["config"], runs["dataset_sha256"], strict=True)
     ]
     elbo = runs["elbo"].where(runs["status"] == Status.OK)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from rdbench.analysis.frame import measured
 from rdbench.analysis.paper import printed_points
-from rdbench.config.run_config import ADDED_LATER
+from rdbench.config.run_config import later_defaults
 
 TOLERANCE = 1.0
 """Nats by which a run under the paper's protocol may differ: its numbers are of one seed, to one decimal."""
@@ -41,7 +41,7 @@ def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _departures(row: dict) -> str:
     """How a run departs from the paper's protocol."""
-    settings = ADDED_LATER | json.loads(row["config"])
+    settings = later_defaults() | json.loads(row["config"])
     departures = [
         f"{name} {'all' if settings[name] is None else format(settings[name], 'g')}"
         for name, value in PROTOCOL.items()

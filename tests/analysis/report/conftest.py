@@ -21,7 +21,7 @@ def make_record():
         family = parse_family(values.pop("family", "---"))
         config = make_run({"iwae": [1, 5], "epochs": 20} | family._asdict() | values)
         run_id = config.run_id(sha256)
-        row = {**config.model_dump(mode="json", exclude={"iwae"}), "family": family.words, "run_id": run_id}
+        row = {**config.columns(), "run_id": run_id}
         row |= {"config": config.model_dump_json(), "dataset_sha256": sha256, "test_images": images, **measured}
         row["elbo"] = -(measured["rate"] + measured["distortion"])
         row = {

@@ -1,0 +1,191 @@
+"""The registry: every part by name, one line each, without importing what the line names.
+
+A part is an encoder, decoder, marginal or objective. From its line come validation, the help of the command line, the
+columns of the table of runs, and how a family is labelled and drawn.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from rdbench.errors import UserError, one_of, unknown
+
+Kind = Literal["encoder", "decoder", "marginal", "objective", "dataset"]
+KINDS: tuple[Kind, ...] = ("encoder", "decoder", "marginal", "objective", "dataset")
+
+VECTOR = ("vector",)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of a part's own: a key of a run, a column of the table, an option of the command line.
+
+    Its type is that of its default. ``least`` and ``most`` bound a number, ``above`` excludes the bound itself;
+    ``choices`` are the only values.
+    """
+
+    name: str
+    default: int | float | bool | str
+    help: str
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def checked(self, value: Any) -> Any:
+        """The value in the type of the setting.
+
+        >>> Setting("codes", 512, "number of codes", least=1).checked("64")
+        64
+
+        Raises:
+            UserError: it is of another type, or out of bounds.
+        """
+        if self.choices:
+            return one_of(self.name, value, self.choices)
+        try:
+            return self._adapter.validate_python(value)
+        except ValidationError as error:
+            raise UserError(f"{self.name}: found {value!r}; {error.errors()[0]['msg'].lower()}") from None
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        if isinstance(self.default, str | bool):
+            return TypeAdapter(type(self.default))
+        bounds = Field(ge=self.least, le=self.most, gt=self.above, allow_inf_nan=False)
+        kind: Any = Annotated[type(self.default), bounds]
+        return TypeAdapter(kind)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a part that is not rdbench's own comes from: a file or a package, its version, the digest of its source."""
+
+    where: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part by name, and ``target``, the "module:attribute" that makes it.
+
+    ``sign`` is the paper's sign of the part. ``latent`` says what z is: what an encoder gives, and each kind that a
+    decoder or a marginal takes. ``settings`` are the part's own; ``takes`` are the keys of a run that an objective
+    takes, the first of them its aim. ``explains`` says what a decoder's distribution is over.
+    """
+
+    kind: Kind
+    name: str
+    target: str
+    help: str = ""
+    sign: str | None = None
+    latent: tuple[str, ...] = VECTOR
+    settings: tuple[Setting, ...] = ()
+    takes: tuple[str, ...] = ()
+    explains: Literal["image", "label"] = "image"
+    origin: Origin | None = None
+
+
+TABLE = ("table",)
+OWN = (
+    Part("encoder", "gaussian", "rdbench.models.encoders:GaussianEncoder", "N(μ(x), diag σ²(x))", "-"),
+    Part("encoder", "iaf", "rdbench.models.encoders:IAFEncoder",
+         "gaussian, then 4 mean-only inverse autoregressive steps", "+"),
+    Part("decoder", "deconv", "rdbench.models.decoders:DeconvDecoder", "pixels independent given z", "-"),
+    Part("decoder", "pixelcnn", "rdbench.models.decoders:PixelCNNDecoder", "PixelCNN++, pixels in order", "+"),
+    Part("marginal", "gaussian", "rdbench.models.marginals:GaussianMarginal", "N(0, I)", "-"),
+    Part("marginal", "maf", "rdbench.models.marginals:MAFMarginal", "4 mean-only masked autoregressive steps", "+"),
+    Part("marginal", "vamp", "rdbench.models.marginals:VampMarginal", "a mixture of encoders", "v"),
+    Part("encoder", "discrete", "rdbench.models.toy:DiscreteVAE", "the toy's table e(z|x)", "d", TABLE),
+    Part("decoder", "discrete", "rdbench.models.toy:DiscreteVAE", "the toy's table d(x|z)", "d", TABLE),
+    Part("marginal", "discrete", "rdbench.models.toy:DiscreteVAE", "the toy's table m(z)", "d", TABLE),
+    Part("objective", "beta-vae", "rdbench.runs.objectives:BetaVAE", "D + βR", "β",
+         takes=("beta", "anneal_epochs", "anneal_from")),
+    Part("objective", "target-rate", "rdbench.runs.objectives:TargetRate", "D at R = R*, by a multiplier", "R*",
+         takes=("target_rate", "anneal_epochs")),
+    Part("objective", "target-rate-penalty", "rdbench.runs.objectives:TargetRatePenalty", "D + |R − R*|", "R*",
+         takes=("target_rate", "anneal_epochs")),
+    Part("objective", "free-bits", "rdbench.runs.objectives:FreeBits", "D + max(λ, R)", "λ", takes=("free_nats",)),
+    Part("objective", "iwae", "rdbench.runs.objectives:IWAE", "−log of the mean of k weights", "k",
+         takes=("train_samples",)),
+)  # fmt: skip
+"""The parts that ship with rdbench, in the order in which tables and figures show them."""
+
+_registry: dict[tuple[str, str], Part] = {(part.kind, part.name): part for part in OWN}
+
+
+def register(part: Part) -> None:
+    """Add a part from elsewhere.
+
+    Raises:
+        UserError: another part has its name.
+    """
+    known = _registry.get((part.kind, part.name))
+    if known is not None and known != part:
+        whose = known.origin.where if known.origin else "rdbench"
+        raise UserError(f"{part.kind} {part.name!r} is already a part of {whose}; give yours another name")
+    _registry[part.kind, part.name] = part
+
+
+def unregister(part: Part) -> None:
+    """Forget a part from elsewhere."""
+    _registry.pop((part.kind, part.name), None)
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of all parts of a kind, those of installed packages included."""
+    from rdbench.config.plugins import installed_names  # here, for packages' lines are looked for only when asked
+
+    own = [name for of, name in _registry if of == kind]
+    return list(dict.fromkeys([*own, *installed_names(kind)]))
+
+
+def registered(kind: Kind, name: str) -> Part | None:
+    """The part of that name, or None; nothing is loaded."""
+    return _registry.get((kind, name))
+
+
+def known(kind: Kind, name: str) -> Part | None:
+    """The part of that name, or None; a package that provides it is loaded."""
+    if (kind, name) not in _registry:
+        from rdbench.config.plugins import load_installed
+
+        load_installed(kind, name)
+    return _registry.get((kind, name))
+
+
+def find(kind: Kind, name: str) -> Part:
+    """The part of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    part = known(kind, name)
+    if part is None:
+        error = unknown(kind, name, names(kind))
+        raise UserError(f"{error}. A part of your own comes with --plugin FILE or an installed package")
+    return part
+
+
+def settings_of(parts: Iterable[Part]) -> dict[str, Setting]:
+    """The parts' own settings, by name."""
+    return {setting.name: setting for part in parts for setting in part.settings}
+
+
+def registered_parts() -> tuple[Part, ...]:
+    """Every part that is registered now."""
+    return tuple(_registry.values())
+
+
+def all_settings() -> dict[str, Setting]:
+    """The settings of every part that is registered now, by name."""
+    return settings_of(_registry.values())
+
+
+def objectives() -> Mapping[str, Part]:
+    """The objectives by name."""
+    return {name: part for (kind, name), part in _registry.items() if kind == "objective"}

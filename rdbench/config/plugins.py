@@ -1,0 +1,149 @@
+"""Parts from elsewhere: from installed packages, and from files named on the command line.
+
+Only these two bring code. A sweep file, a setting, a table or a plan never does: code is loaded by ``_import`` and
+``_execute``, here and nowhere else in rdbench.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rdbench.config.parts import KINDS, OWN, Kind, Origin, Part, find, register
+from rdbench.errors import UserError, named
+
+FILE_MODULES = "rdbench_plugin_"
+"""How the module of a plug-in file is called: this, and the digest of the file."""
+
+
+def load_plugins(paths: Iterable[str | Path]) -> None:
+    """Run plug-in files and register the parts that each lists under ``PARTS``.
+
+    Raises:
+        UserError: a file cannot be read, raises, or lists no parts.
+    """
+    for path in paths:
+        _load_file(Path(path).expanduser())
+
+
+def _load_file(path: Path) -> None:
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"--plugin {path}: {error.strerror}; expected a Python file that lists PARTS") from None
+    digest = hashlib.sha256(source).hexdigest()
+    module = _execute(path, FILE_MODULES + digest[:16])
+    parts = getattr(module, "PARTS", None)
+    if not isinstance(parts, list | tuple) or not parts or not all(isinstance(part, Part) for part in parts):
+        raise UserError(f"--plugin {path}: found no list PARTS of rdbench.Part; add PARTS = [Part(…)]")
+    for part in parts:
+        if part.kind not in KINDS:
+            raise UserError(f"--plugin {path}: found the kind {part.kind!r}; expected one of {', '.join(KINDS)}")
+        target = part.target if ":" in part.target else f"{module.__name__}:{part.target}"
+        register(replace(part, target=target, origin=Origin(str(path), "", digest)))
+
+
+def _execute(path: Path, name: str) -> ModuleType:
+    """The module in a file, run once, whatever the file is called."""
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--plugin {path}: not a Python file; expected a name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UserError(f"--plugin {path} cannot be run: {named(error)}") from error
+    return module
+
+
+def make(kind: Kind, name: str) -> Any:
+    """What makes the part of that name: its class or function.
+
+    Raises:
+        UserError: there is no such part, or its module lacks what its line names.
+    """
+    part = find(kind, name)
+    return _import(part.target, f"{kind} {name}")
+
+
+def _import(target: str, what: str) -> Any:
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        if module.startswith("rdbench."):
+            raise
+        raise UserError(f"{what} is to be {target}, which cannot be loaded: {named(error)}") from None
+
+
+@cache
+def _entry_points() -> dict[tuple[str, str], EntryPoint]:
+    return {(kind, point.name): point for kind in KINDS for point in entry_points(group=f"rdbench.{kind}s")}
+
+
+def installed_names(kind: Kind) -> list[str]:
+    """The names of the parts of a kind that installed packages declare; nothing is imported."""
+    return [name for of, name in _entry_points() if of == kind]
+
+
+def load_installed(kind: Kind, name: str) -> None:
+    """Register the part that an installed package declares under that name, if one does.
+
+    The entry point names a class, whose attributes ``latent``, ``settings``, ``takes`` and ``sign``, where it has them,
+    say what a ``Part`` says; or it names a ``Part``.
+
+    Raises:
+        UserError: the package cannot be imported.
+    """
+    point = _entry_points().get((kind, name))
+    if point is None:
+        return
+    found = _import(f"{point.module}:{point.attr}", f"{kind} {name}")
+    if isinstance(found, Part):
+        part = replace(found, kind=kind, name=name)
+    else:
+        told = {key: getattr(found, key) for key in ("latent", "settings", "takes") if hasattr(found, key)}
+        part = Part(kind, name, f"{point.module}:{point.attr}", (found.__doc__ or "").partition("\n")[0], **told)
+    distribution = point.dist
+    version = distribution.version if distribution else ""
+    where = distribution.name if distribution else point.module
+    register(replace(part, origin=Origin(where, version, package_digest(part.target.partition(":")[0]))))
+
+
+@cache
+def package_digest(module: str) -> str:
+    """The SHA-256 of the Python files of the package that a module is in, names and contents, in order."""
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    if spec is None or spec.origin is None:
+        raise UserError(f"the source of {module} is not in files, so no run can name it; install it from files")
+    origin = Path(spec.origin)
+    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(origin.parent)}\0".encode())
+        digest.update(file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def foreign() -> list[Part]:
+    """Every part from elsewhere that can be used now: files that were loaded, and installed packages."""
+    from rdbench.config.parts import names
+
+    return [part for kind in KINDS for name in names(kind) if (part := find(kind, name)) not in OWN]
+
+
+def files() -> tuple[str, ...]:
+    """The plug-in files that were loaded, for another process to load."""
+    loaded = (part.origin.where for part in foreign() if part.origin and not part.origin.version)
+    return tuple(dict.fromkeys(str(Path(where).absolute()) for where in loaded))
