@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rdbench.config.family import dataset_kind
 from rdbench.data import custom, toy
+from rdbench.data.custom import from_arrays
 from rdbench.data.dataset import SIDE, Dataset
 from rdbench.data.files import data_folder, find, load_packed, save_packed
 from rdbench.data.named import DATASETS, NamedDataset
@@ -17,6 +18,7 @@ __all__ = [
     "Dataset",
     "NamedDataset",
     "checksum",
+    "from_arrays",
     "largest_rate",
     "load",
     "make_ready",
@@ -83,8 +85,14 @@ def make_ready(name: str, data_dir: Path | None = None) -> None:
 
 
 def largest_rate(name: str) -> float:
-    """The nats that a dataset can carry: H where it is known, else the logarithm of how many images there can be."""
-    entropy = DATASETS[name].entropy if name in DATASETS else None
+    """The nats that a dataset can carry: H where it is known, else side² log 2, for 2^(side²) images there can be.
+
+    Raises:
+        UserError: it is in a file that cannot be read.
+    """
+    if name not in DATASETS:
+        return load(name).side ** 2 * log(2)
+    entropy = DATASETS[name].entropy
     return entropy() if entropy else SIDE**2 * log(2)
 
 

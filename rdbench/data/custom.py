@@ -1,4 +1,4 @@
-"""A dataset of the user's own, from an .npz or .npy file."""
+"""A dataset of the user's own, from an .npz or .npy file or from arrays."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rdbench.data.dataset import SIDE, SPLITS, Bits, Dataset, pack
+from rdbench.data.arrays import SHAPES, as_bits
+from rdbench.data.dataset import SPLITS, Bits, Dataset, side_of_packed
 from rdbench.errors import UserError, reason
 
 SUFFIXES = (".npz", ".npy")
@@ -23,45 +24,48 @@ def load(path: Path) -> Dataset:
         loaded = np.load(path, allow_pickle=False)
         arrays = {key: loaded[key] for key in loaded.files} if path.suffix == ".npz" else {"images": loaded}
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; expected an .npz or .npy of N×28×28 zeros and ones") from None
+        raise UserError(f"{path}: no such file; expected an .npz or .npy of {SHAPES}") from None
     except Exception as error:  # there is hardly one that NumPy, zip and zlib do not raise on some damaged file
         raise UserError(
             f"{path}: cannot be read as NumPy data ({reason(error)}); write it with np.savez or np.save"
         ) from None
-    return Dataset(path.stem, *split(path, arrays))
+    return from_arrays(path.stem, arrays, str(path))
 
 
-def split(path: Path, arrays: Mapping[str, Any]) -> list[Bits]:
-    """Train, valid and test, packed."""
-    if set(arrays) == set(SPLITS):
-        return [checked(f"{path}[{name}]", arrays[name]) for name in SPLITS]
-    if len(arrays) != 1:
-        found = ", ".join(sorted(arrays)) or "none"
-        raise UserError(f"{path}: found the arrays {found}; expected train, valid and test, or one array to be split")
-    bits = checked(str(path), next(iter(arrays.values())))
-    tenth = len(bits) // 10
-    if not tenth:
-        raise UserError(f"{path}: found {len(bits)} images; expected at least 10, to be split 80/10/10")
-    bits = bits[np.random.Generator(np.random.PCG64(SPLIT_SEED)).permutation(len(bits))]
-    return [bits[2 * tenth :], bits[tenth : 2 * tenth], bits[:tenth]]
+def from_arrays(name: str, arrays: Mapping[str, Any], where: str = "images") -> Dataset:
+    """The dataset called ``name`` of numpy or torch arrays; ``where`` says in errors where they come from.
 
+    The arrays are ``train``, ``valid`` and ``test``, or one array under any key, shuffled and split 80/10/10.
 
-def checked(where: str, images: Any) -> Bits:
-    """The packed bits of an array of images.
+    >>> images = np.zeros((20, 16, 16))
+    >>> dataset = from_arrays("blank", {"images": images})
+    >>> dataset.sizes, dataset.side
+    ((16, 2, 2), 16)
 
     Raises:
-        UserError: it is none, is empty, has another shape, or holds anything but zeros and ones.
+        UserError: they are no images of zeros and ones of one size.
     """
-    if not isinstance(images, np.ndarray):
-        raise UserError(f"{where}: found no array; expected (N, 28, 28) or (N, 784) with N ≥ 1")
-    if images.shape[1:] not in ((SIDE, SIDE), (SIDE * SIDE,)) or not len(images):
-        raise UserError(f"{where}: found an array of shape {images.shape}; expected (N, 28, 28) or (N, 784) with N ≥ 1")
-    if images.dtype.kind not in "biuf":
-        raise UserError(f"{where}: found values of type {images.dtype}; expected zeros and ones")
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
-        raise UserError(f"{where}: found NaN or infinite values; expected zeros and ones")
-    others = np.unique(images[(images != 0) & (images != 1)])
-    if others.size:
-        shown = ", ".join(str(value) for value in others[:3])
-        raise UserError(f"{where}: found values such as {shown}; expected zeros and ones only, so binarise it first")
-    return pack(images)
+    if set(arrays) == set(SPLITS):
+        bits = {split: as_bits(f"{where}[{split}]", arrays[split]) for split in SPLITS}
+        sides = {split: side_of_packed(packed.shape) for split, packed in bits.items()}
+        if len(set(sides.values())) > 1:
+            found = ", ".join(f"{side} pixels in {split}" for split, side in sides.items())
+            raise UserError(f"{where}: found images with a side of {found}; expected one size")
+        return Dataset(name, *bits.values())
+    if len(arrays) != 1:
+        found = ", ".join(sorted(arrays)) or "none"
+        raise UserError(f"{where}: found the arrays {found}; expected train, valid and test, or one array to be split")
+    return Dataset(name, *split_up(where, as_bits(where, next(iter(arrays.values())))))
+
+
+def split_up(where: str, bits: Bits) -> list[Bits]:
+    """Train, valid and test: all but the first two tenths of a fixed random order, the second tenth, the first.
+
+    Raises:
+        UserError: there are fewer than 10.
+    """
+    tenth = len(bits) // 10
+    if not tenth:
+        raise UserError(f"{where}: found {len(bits)} images; expected at least 10, to be split 80/10/10")
+    bits = bits[np.random.Generator(np.random.PCG64(SPLIT_SEED)).permutation(len(bits))]
+    return [bits[2 * tenth :], bits[tenth : 2 * tenth], bits[:tenth]]

@@ -1,36 +1,51 @@
 """A dataset: three splits of packed bits, and what is known of the distribution they came from."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rdbench.errors import one_of
+
 SIDE = 28
+"""The side of the images of every named dataset, and of the paper's."""
+
 SPLITS = ("train", "valid", "test")
 
 Bits = NDArray[np.uint8]
 
 
 def pack(images: NDArray[Any]) -> Bits:
-    """Images (N, ...) of zeros and ones as (N, 98) bytes, row-major, most significant bit first."""
+    """(N, side, side) or (N, side²) zeros and ones as (N, side²/8) bytes, row-major, most significant bit first."""
     return np.packbits(images.reshape(len(images), -1).astype(bool), axis=1)
 
 
 def unpack(packed: Bits) -> Bits:
-    """The (N, 28, 28) images of zeros and ones behind ``pack``."""
-    return np.unpackbits(packed, axis=1, count=SIDE * SIDE).reshape(-1, SIDE, SIDE)
+    """The (N, side, side) images of zeros and ones behind ``pack``."""
+    side = side_of_packed(packed.shape)
+    return np.unpackbits(packed, axis=1).reshape(-1, side, side)
+
+
+def side_of_packed(shape: Sequence[int]) -> int:
+    """The side of images whose packed bits are (N, side²/8); whole bytes, since a side is a multiple of 4.
+
+    >>> side_of_packed((10, 98))
+    28
+    """
+    return isqrt(8 * shape[1])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Static binary images of 28×28 pixels.
+    """Static binary images of side×side pixels.
 
-    ``train``, ``valid`` and ``test`` are (N, 98) packed bits. Where the distribution is known, ``entropy`` is H in nats
-    per example and ``log_prob`` maps (N, 98) packed bits to (N,) log p*(x) in nats.
+    ``train``, ``valid`` and ``test`` are (N, side²/8) packed bits. Where the distribution is known, ``entropy`` is H in
+    nats per example and ``log_prob`` maps packed bits to (N,) log p*(x) in nats.
     """
 
     name: str
@@ -42,11 +57,28 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """The checksum of all bits: train, then valid, then test."""
-        digest = hashlib.sha256()
+        """The checksum of all bits: train, then valid, then test; a side other than 28 goes before them."""
+        digest = hashlib.sha256() if self.side == SIDE else hashlib.sha256(f"side {self.side}\n".encode())
         for split in SPLITS:
             digest.update(getattr(self, split).tobytes())
         return digest.hexdigest()
+
+    @property
+    def side(self) -> int:
+        """The side of an image in pixels."""
+        return side_of_packed(self.train.shape)
+
+    def images(self, split: str) -> Bits:
+        """The (N, side, side) zeros and ones of ``train``, ``valid`` or ``test``.
+
+        >>> from rdbench.data import load
+        >>> load("sprites").images("test").shape
+        (2000, 28, 28)
+
+        Raises:
+            UserError: there is no such split.
+        """
+        return unpack(getattr(self, one_of("split", split, SPLITS)))
 
     @property
     def sizes(self) -> tuple[int, int, int]:

@@ -113,7 +113,7 @@ def load_packed(name: str) -> Dataset | None:
         with np.load(_packed_path(name), allow_pickle=False) as arrays:
             dataset = Dataset(name, *(arrays[split] for split in SPLITS))
             whole = str(arrays["sha256"]) == dataset.sha256
-    except (*UNREADABLE, KeyError):
+    except (*UNREADABLE, KeyError, IndexError):
         return None
     return dataset if whole else None
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rdbench.data.dataset import SIDE, Bits
+from rdbench.data.dataset import Bits, side_of_packed
 
 
 @dataclass(frozen=True)
 class Images:
-    """N packed images that stay on the device: (N, 98) bytes."""
+    """N packed images that stay on the device: (N, side²/8) bytes."""
 
     packed: Tensor
 
@@ -22,8 +22,13 @@ class Images:
     def __len__(self) -> int:
         return len(self.packed)
 
+    @property
+    def side(self) -> int:
+        """The side of an image in pixels."""
+        return side_of_packed(self.packed.shape)
+
     def __getitem__(self, index: slice | Tensor) -> Tensor:
-        """The (n, 28, 28) float32 images of zeros and ones at ``index``."""
+        """The (n, side, side) float32 images of zeros and ones at ``index``."""
         shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=self.packed.device)
         bits = (self.packed[index].unsqueeze(-1) >> shifts) & 1
-        return bits.reshape(-1, SIDE, SIDE).float()
+        return bits.reshape(-1, self.side, self.side).float()

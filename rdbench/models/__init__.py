@@ -39,9 +39,10 @@ def build(family: Family, size: Size, settings: Mapping[str, Any] | None = None)
     return VAE(encoder, part("decoder", size), part("marginal", size, encoder))
 
 
-def make_model(config: RunConfig) -> VAE:
-    """The model that a run describes, its weights drawn from torch's global generator."""
-    model = build(config.family, Size(config.width, config.latent_dim, config.pseudo_inputs), config.settings)
+def make_model(config: RunConfig, image_side: int = Size.image_side) -> VAE:
+    """The model of images of that side that a run describes, its weights drawn from torch's global generator."""
+    size = Size(config.width, config.latent_dim, config.pseudo_inputs, image_side)
+    model = build(config.family, size, config.settings)
     # the layout in which convolutions are fastest
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

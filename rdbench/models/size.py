@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Size:
-    """``width`` multiplies the paper's numbers of channels and hidden units; z and the images keep theirs."""
+    """``width`` multiplies the paper's numbers of channels and hidden units; z and the images keep theirs.
+
+    ``image_side`` is in pixels, a multiple of 4.
+    """
 
     width: float = 1.0
     latent_dim: int = 64

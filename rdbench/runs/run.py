@@ -52,6 +52,7 @@ def execute(
     row = describe(config, sweep, dataset.sha256, dataset.entropy, device) | {
         "precision": training.precision,
         "parameters": count_parameters(training.model),
+        "image_side": dataset.side,
         "train_images": len(images.train),
         "valid_images": len(images.valid),
         "test_images": len(images.test),
@@ -85,7 +86,8 @@ def _begin(
 
     def anew() -> tuple[Training, Pieces]:
         torch.manual_seed(config.seed)
-        return Training(make_model(config).to(device), images.train, images.valid, config), Pieces(device, config.seed)
+        model = make_model(config, images.train.side)
+        return Training(model.to(device), images.train, images.valid, config), Pieces(device, config.seed)
 
     if checkpoint is None:
         return anew()

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from rdbench import data
 from rdbench.data.images import Images
 from rdbench.errors import UserError, reason
-from rdbench.models import VAE, make_model
+from rdbench.models import VAE, Size, make_model
 from rdbench.runs.splits import subset
 from rdbench.store.row_checks import read_config
+from rdbench.store.schema import known
 from rdbench.store.store import Store
 
 ROWS = 8
@@ -26,15 +27,18 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
         UserError: its checkpoint is absent or does not fit.
     """
     config, weights = read_config(row["config"]), store.load_weights(row["run_id"])
+    image_side = Size.image_side  # of rows from before there were other sides, which do not say it
+    if known(row.get("image_side")):
+        image_side = int(row["image_side"])
     try:
         with torch.device("meta"):  # without memory, for a description may ask for any amount of it
-            expected = {name: value.shape for name, value in make_model(config).state_dict().items()}
+            expected = {name: value.shape for name, value in make_model(config, image_side).state_dict().items()}
     except (RuntimeError, TypeError, KeyError, OverflowError) as error:
         raise UserError(f"run {row['run_id']} describes no model of images ({reason(error)})") from None
     finite = all(value.dtype.kind == "f" and np.isfinite(value).all() for value in weights.values())
     if not finite or {name: value.shape for name, value in weights.items()} != expected:
         raise UserError(f"{store}/{store.checkpoint(row['run_id'])} does not hold this run's weights")
-    model = make_model(config)
+    model = make_model(config, image_side)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.eval()
 

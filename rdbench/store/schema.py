@@ -23,7 +23,7 @@ TEXT = ("run_id", "sweep", "status", "error", "created_at", "dataset", "family",
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
          "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
          "threads", "skipped_steps", "micro_batch", "train_images", "valid_images", "test_images", "parameters",
-         "peak_memory_bytes")  # fmt: skip
+         "peak_memory_bytes", "image_side")  # fmt: skip
 LISTS = ("rate_by_dimension", "train_rate_by_dimension")
 SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
     "runs": {

@@ -1,7 +1,9 @@
+import math
+
 import numpy as np
 import pytest
 
-from rdbench.data import load
+from rdbench.data import largest_rate, load
 from rdbench.data.dataset import unpack
 from rdbench.errors import UserError
 
@@ -29,12 +31,26 @@ def test_named_splits_are_kept(tmp_path):
     assert load(str(path)).sizes == (7, 2, 3)
 
 
+def test_splits_of_different_sides_are_refused(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, train=ONES, valid=ONES, test=np.ones((20, 32, 32)))
+    with pytest.raises(
+        UserError, match="side of 28 pixels in train, 28 pixels in valid, 32 pixels in test; expected one"
+    ):
+        load(str(path))
+
+
+def test_the_ceiling_of_a_rate_is_that_of_the_files_own_side(tmp_path):
+    path = saved(tmp_path, np.ones((20, 16, 16)))
+    assert largest_rate(path) == pytest.approx(256 * math.log(2))
+
+
 @pytest.mark.parametrize(
     ("array", "told"),
     [
         (ONES * 0.5, "values such as 0.5; expected zeros and ones only"),
         (ONES * 255, "values such as 255.0"),
-        (ONES[:, :27], r"shape \(20, 27, 28\); expected \(N, 28, 28\)"),
+        (ONES[:, :27], r"shape \(20, 27, 28\); expected \(N, side, side\)"),
         (ONES[:0], r"shape \(0, 28, 28\)"),
         (ONES * np.nan, "found NaN"),
         (np.array(["a"] * 784).reshape(1, 784), "values of type"),

@@ -18,6 +18,13 @@ def test_terms_have_their_shapes(model):
         assert term.isfinite().all()
 
 
+@pytest.mark.parametrize("side", [8, 20])
+def test_images_of_other_sides_have_terms_and_are_drawn(family, side):
+    model = build(family, Size(width=0.02, latent_dim=4, pseudo_inputs=3, image_side=side))
+    assert all(term.isfinite().all() for term in model(torch.zeros(2, side, side)))
+    assert model.decoder(model.marginal().sample((2,))).sample().shape == (2, side, side)
+
+
 def test_a_gradient_reaches_every_parameter(model):
     terms = model(IMAGES)
     (terms.rate + terms.distortion).mean().backward()

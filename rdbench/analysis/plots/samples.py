@@ -34,7 +34,7 @@ def samples(drawing: Drawing) -> Figure:
 
 
 def _draw(panel: SubFigure, columns: list[np.ndarray]) -> None:
-    """Columns of (N, 28, 28) images, side by side."""
+    """Columns of (N, side, side) images, side by side."""
     for axes, images, name in zip(panel.subplots(1, len(columns)), columns, COLUMNS, strict=True):
         framed = np.pad(images, ((0, 0), (1, 1), (1, 1)), constant_values=0.5)
         axes.imshow(framed.reshape(-1, framed.shape[-1]), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")

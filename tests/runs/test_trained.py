@@ -1,0 +1,45 @@
+import numpy as np
+import torch
+
+from rdbench.config.run_config import RunConfig
+from rdbench.data import load
+from rdbench.runs.run import execute
+from rdbench.runs.trained import draw_samples, load_model
+from rdbench.store.store import Store
+
+SMALL = {
+    "width": 0.02,
+    "latent_dim": 4,
+    "pseudo_inputs": 3,
+    "epochs": 1,
+    "batch_size": 16,
+    "iwae": (1,),
+    "rate_samples": 2,
+}
+
+
+def test_a_run_on_images_of_another_side_is_trained_measured_and_drawn_from(tmp_path):
+    """The family whose weights depend on the side in all three parts."""
+    side, path = 12, tmp_path / "mine.npy"
+    np.save(path, np.random.default_rng(0).random((80, side, side)) < 0.2)
+    config = RunConfig(dataset=str(path), decoder="pixelcnn", marginal="vamp", generated_images=2, **SMALL)
+    store = Store(tmp_path / "store")
+    store.prepare()
+    store.write(execute(config, "test", load(str(path)), torch.device("cpu")))
+    (row,) = store.read("runs").frame.to_dict("records")
+    assert (row["status"], row["image_side"]) == ("ok", side)
+    assert row["distortion"] < 1.2 * side**2 * np.log(2)
+    assert load_model(store, row).decoder(torch.zeros(1, 4)).event_shape == (side, side)
+    columns = draw_samples(store, row)
+    assert [column.shape for column in columns] == [(8, side, side)] * 5
+    assert (columns[0] == load(str(path)).images("test")).all()
+
+
+def test_a_row_from_before_other_sides_is_of_28_pixels(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    record = execute(RunConfig(dataset="sprites", train_images=16, evaluation_images=4, **SMALL), "test",
+                     load("sprites"), torch.device("cpu"))  # fmt: skip
+    store.write(record)
+    row = {name: value for name, value in record.row.items() if name != "image_side"}
+    assert load_model(store, row).decoder(torch.zeros(1, 4)).event_shape == (28, 28)
