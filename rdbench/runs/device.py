@@ -1,7 +1,8 @@
-"""Where a run computes: the device, its fastest precision, its memory."""
+"""Where a run computes: the device, its fastest precision, its memory, how far the host runs ahead of it."""
 
 import resource
 import sys
+from collections import deque
 
 import torch
 
@@ -35,3 +36,27 @@ def fast_precision(device: torch.device) -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     supported = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bfloat16" if supported else "float32"
+
+
+class Pace:
+    """Keeps the host at most ``AHEAD`` steps ahead of a GPU, so that a stop, or a look at a clock, is never far off."""
+
+    AHEAD = 16
+
+    def __init__(self, device: torch.device) -> None:
+        self.on_gpu = device.type == "cuda"
+        self.ends: deque[torch.cuda.Event] = deque()
+
+    def __call__(self) -> None:
+        """A step was queued: wait for the end of the one that was queued so many steps before."""
+        if not self.on_gpu:
+            return
+        self.ends.append(torch.cuda.Event(blocking=True))
+        self.ends[-1].record()
+        if len(self.ends) > self.AHEAD:
+            self.ends.popleft().synchronize()
+
+    def wait(self) -> None:
+        """Wait for the end of every step."""
+        while self.ends:
+            self.ends.popleft().synchronize()

@@ -1,4 +1,4 @@
-"""What training minimises: functions of terms and of the step."""
+"""What training minimises: functions of terms and of how many steps are done."""
 
 import math
 
@@ -15,8 +15,9 @@ LARGEST_INTEGRAL = 12.0
 class Objective(nn.Module):
     """A loss in nats per example, and the β that weighs the rate in its gradient.
 
-    Terms of shape (..., samples, batch) give a loss of shape (...): models trained side by side have one each. ``beta``
-    is that of the latest loss. A module, so that what it adapts moves and is saved like weights.
+    Terms of shape (..., samples, batch) give a loss of shape (...): models trained side by side have one each.
+    ``step`` is a 0-dim tensor, the number of steps done. ``beta`` is that of the latest loss. A module, so that what it
+    adapts moves and is saved like weights; its buffers change in place, so that a CUDA graph can record it.
     """
 
     beta: Tensor
@@ -26,6 +27,12 @@ class Objective(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("beta", torch.tensor(1.0))
+
+    def beside(self, models: int) -> "Objective":
+        """This objective for so many models side by side, each with a β of its own."""
+        for name, value in list(self.named_buffers()):
+            self.register_buffer(name, value.repeat(models))
+        return self
 
 
 class BetaVAE(Objective):
@@ -40,8 +47,8 @@ class BetaVAE(Objective):
         self.start = start
         self.anneal_steps = anneal_steps
 
-    def forward(self, terms: Terms, step: int) -> Tensor:
-        self.beta.fill_(annealed(self.start, self.final, step, self.anneal_steps))
+    def forward(self, terms: Terms, step: Tensor) -> Tensor:
+        self.beta.copy_(annealed(self.start, self.final, step, self.anneal_steps))
         return terms.mean_distortion + self.beta * terms.mean_rate
 
 
@@ -65,12 +72,12 @@ class TargetRate(Objective):
         self.anneal_steps = anneal_steps
         self.register_buffer("integral", torch.tensor(0.0))
 
-    def forward(self, terms: Terms, step: int) -> Tensor:
+    def forward(self, terms: Terms, step: Tensor) -> Tensor:
         rate = terms.mean_rate
-        target = annealed(0.0, self.target_rate, step, self.anneal_steps)
+        target = annealed(0.0, self.target_rate, step, self.anneal_steps).to(rate.dtype)
         excess = ((rate.detach() - target) / max(self.target_rate, 1.0)).clamp(-1, 1)
-        self.integral = (self.integral + self.GAIN * excess).clamp(-LARGEST_INTEGRAL, LARGEST_INTEGRAL)
-        self.beta = (self.integral + self.DAMPING * excess).exp()
+        self.integral.add_(self.GAIN * excess).clamp_(-LARGEST_INTEGRAL, LARGEST_INTEGRAL)
+        self.beta.copy_((self.integral + self.DAMPING * excess).exp())
         return terms.mean_distortion + self.beta * rate
 
 
@@ -85,9 +92,10 @@ class TargetRatePenalty(Objective):
         self.target_rate = target_rate
         self.anneal_steps = anneal_steps
 
-    def forward(self, terms: Terms, step: int) -> Tensor:
-        excess = terms.mean_rate - annealed(0.0, self.target_rate, step, self.anneal_steps)
-        self.beta = excess.detach().sign()
+    def forward(self, terms: Terms, step: Tensor) -> Tensor:
+        rate = terms.mean_rate
+        excess = rate - annealed(0.0, self.target_rate, step, self.anneal_steps).to(rate.dtype)
+        self.beta.copy_(excess.detach().sign())
         return terms.mean_distortion + excess.abs()
 
 
@@ -102,9 +110,9 @@ class FreeBits(Objective):
         super().__init__()
         self.free_nats = free_nats
 
-    def forward(self, terms: Terms, step: int) -> Tensor:
+    def forward(self, terms: Terms, step: Tensor) -> Tensor:
         rate = terms.mean_rate
-        self.beta = (rate.detach() > self.free_nats).to(rate.dtype)
+        self.beta.copy_(rate.detach() > self.free_nats)
         return terms.mean_distortion + rate.clamp(min=self.free_nats)
 
 
@@ -118,7 +126,7 @@ class IWAE(Objective):
         super().__init__()
         self.samples = samples
 
-    def forward(self, terms: Terms, step: int) -> Tensor:
+    def forward(self, terms: Terms, step: Tensor) -> Tensor:
         log_weights = -(terms.rate + terms.distortion)
         return (math.log(self.samples) - log_weights.logsumexp(-2)).mean(-1)
 
@@ -137,10 +145,13 @@ def make_objective(run: RunConfig, steps_per_epoch: int) -> Objective:
     return OBJECTIVES[run.objective](run, run.anneal_epochs * steps_per_epoch)
 
 
-def annealed(start: float, final: float, step: int, steps: int) -> float:
-    """From ``start`` to ``final`` in a straight line over the first ``steps`` steps, counted from 0.
+def annealed(start: float, final: float, step: Tensor, steps: int) -> Tensor:
+    """From ``start`` to ``final`` in a straight line over the first ``steps`` steps; float64, in the shape of ``step``.
 
-    >>> [annealed(0.0, 2.0, step, 10) for step in (0, 5, 10, 1000)], annealed(5.0, 1.0, 5, 10)
-    ([0.0, 1.0, 2.0, 2.0], 3.0)
+    >>> steps = torch.tensor([0, 5, 10, 1000])
+    >>> annealed(0.0, 2.0, steps, 10).tolist(), annealed(5.0, 1.0, steps, 10).tolist()
+    ([0.0, 1.0, 2.0, 2.0], [5.0, 3.0, 1.0, 1.0])
     """
-    return start + (final - start) * min(1.0, step / steps) if steps else final
+    if not steps:
+        return torch.full_like(step, final, dtype=torch.float64)
+    return start + (final - start) * (step.double() / steps).clamp(max=1)

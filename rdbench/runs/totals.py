@@ -17,7 +17,7 @@ class DivergedError(ArithmeticError):
 
 
 class Totals:
-    """Sums over an epoch, and the count of steps that were not finite, all kept on the device."""
+    """Sums over an epoch, and the count of steps that were not finite, all kept on the device and changed in place."""
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(2, device=device)  # of rate and distortion
@@ -26,22 +26,21 @@ class Totals:
         self.last_skipped = torch.zeros((), device=device)  # a step, counted from 1; floats are exact up to 2**24
         self.last_good = torch.full((3,), math.nan, device=device)  # a step, its rate and its distortion
 
-    def add(self, terms: Terms, finite: Tensor, step: int) -> Tensor:
-        """Take a step into account; 1 where it must change no weight, else 0.
+    def add(self, terms: Terms, finite: Tensor, step: Tensor) -> Tensor:
+        """Take the step after the first ``step`` into account; 1 where it must change no weight, else 0.
 
         Once there were too many such steps, all are: the weights stay as they were then, whenever that is noticed.
         """
-        finite = finite & (self.skipped < MOST_SKIPPED)
+        few = self.skipped < MOST_SKIPPED
+        taken = finite & few
+        number = (step + 1).to(self.count.dtype)
         means = torch.stack([terms.mean_rate, terms.mean_distortion]).detach()
-        self.sums += torch.where(finite, means, 0.0)
-        self.count += finite
-        self.last_skipped = torch.where(
-            finite | (self.skipped >= MOST_SKIPPED), self.last_skipped, torch.full_like(self.last_skipped, step + 1)
-        )
-        self.skipped = (self.skipped + ~finite).clamp(max=MOST_SKIPPED)
-        good = torch.cat([torch.full_like(means[:1], step + 1), means])
-        self.last_good = torch.where(finite, good, self.last_good)
-        return (~finite).float()
+        self.sums += torch.where(taken, means, 0.0)
+        self.count += taken
+        self.last_skipped.copy_(torch.where(few & ~finite, number, self.last_skipped))
+        self.skipped.add_(~taken).clamp_(max=MOST_SKIPPED)
+        self.last_good.copy_(torch.where(taken, torch.cat([number.view(1), means]), self.last_good))
+        return (~taken).float()
 
     def check(self) -> None:
         """Raise where too many steps were not finite.
@@ -66,8 +65,8 @@ class Totals:
 
     def begin_epoch(self) -> None:
         """Start the sums again."""
-        self.sums = torch.zeros_like(self.sums)
-        self.count = torch.zeros_like(self.count)
+        self.sums.zero_()
+        self.count.zero_()
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it by name."""
@@ -76,7 +75,7 @@ class Totals:
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what ``tensors`` gave."""
         for name, value in vars(self).items():
-            setattr(self, name, tensors[name].to(value.device).reshape(value.shape))
+            value.copy_(tensors[name].reshape(value.shape))
 
 
 def require_finite(when: str, *values: float) -> None:

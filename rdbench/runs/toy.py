@@ -59,20 +59,19 @@ class _Epoch:
 
 def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
     """Train in place by Adam, at a learning rate constant for half of training and then falling to 0."""
-    objective = make_objective(run, STEPS_PER_EPOCH).double()
+    objective = make_objective(run, STEPS_PER_EPOCH).double().beside(model.marginal.shape[0])
     optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, fused=True)
     steps = run.epochs * STEPS_PER_EPOCH
     epochs = []
     for step in range(steps):
         terms = model()
         optimizer.zero_grad()
-        objective(terms, step).sum().backward()
+        objective(terms, torch.tensor(step)).sum().backward()
         optimizer.param_groups[0]["lr"] = rate_now = learning_rate(run.learning_rate, step, steps)
         optimizer.step()
         if (step + 1) % STEPS_PER_EPOCH == 0:
             rate, distortion = (value.detach().numpy() for value in (terms.mean_rate, terms.mean_distortion))
-            beta = objective.beta.expand(len(rate)).numpy().copy()
-            epochs.append(_Epoch(beta, rate, distortion, rate_now))
+            epochs.append(_Epoch(objective.beta.numpy().copy(), rate, distortion, rate_now))
             numbers = f"R {rate.min():.3f} to {rate.max():.3f}, −ELBO ≤ {(rate + distortion).max():.4f}"
             host.progress(f"training {len(rate)} starts", step + 1, steps, numbers)
             if host.stop_asked():

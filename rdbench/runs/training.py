@@ -6,19 +6,19 @@ from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint as recomputed
 
 from rdbench.config.run_config import RunConfig
 from rdbench.data.images import Images
 from rdbench.measures.bounds import measure
-from rdbench.models import VAE, Terms
-from rdbench.runs.device import fast_precision
+from rdbench.models import VAE
+from rdbench.runs.device import Pace, fast_precision
+from rdbench.runs.memory import InParts
 from rdbench.runs.objectives import make_objective
 from rdbench.runs.state import State, random_state, set_random_state
+from rdbench.runs.step import TrainingStep
 from rdbench.runs.totals import Totals, require_finite
 
 REPORT_SECONDS = 0.5
-SMALLEST_NORM = 1e-20
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,10 @@ class Epoch:
 
 
 class Training:
-    """The training of ``model``, in place, by Adam on gradients of which each tensor's has norm 1.
+    """The training of ``model``, in place.
 
     Batches are drawn without replacement from torch's global generator; what does not fill a batch waits for the next
-    epoch's shuffle. A step whose loss or gradients are not finite is skipped. Where a GPU's memory is too small for a
-    batch, it passes in parts of ``micro_batch`` images, whose activations are computed again for the gradient: the step
-    is that of the whole batch. "Block-normalized gradient method: an empirical study for training deep neural network"
-    (Yu et al., 2017, https://arxiv.org/abs/1707.04822).
+    epoch's shuffle.
     """
 
     def __init__(self, model: VAE, train_images: Images, valid_images: Images, config: RunConfig) -> None:
@@ -64,16 +61,19 @@ class Training:
         self.config = config
         self.device = train_images.packed.device
         self.precision = fast_precision(self.device) if config.precision == "auto" else config.precision
-        self.batch = self.micro_batch = min(config.batch_size, len(train_images))
+        self.batch = min(config.batch_size, len(train_images))
         self.steps_per_epoch = len(train_images) // self.batch
         self.steps = config.epochs * self.steps_per_epoch
         self.objective = make_objective(config, self.steps_per_epoch).to(self.device)
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        self.totals = Totals(self.device)
+        self.body = TrainingStep(
+            model, train_images, self.objective, self.totals, self.batch, self.steps_per_epoch, self.precision
+        )
+        self.in_parts = InParts(self.body)
+        self.pace = Pace(self.device)
         self.step = 0
         self.seconds = 0.0  # of this epoch, up to the last time it was stopped
         self.history: list[Epoch] = []
-        self.order = torch.empty(0, dtype=torch.int64, device=self.device)
-        self.totals = Totals(self.device)
 
     def run(
         self,
@@ -94,11 +94,10 @@ class Training:
     ) -> None:
         before, started = self.seconds, time.perf_counter()
         reported = started
-        if self.step % self.steps_per_epoch == 0 and not len(self.order):
-            self.order = torch.randperm(len(self.train_images), device=self.device)
+        self._prepare_epoch()
         while True:
-            index = self.step % self.steps_per_epoch
-            self._train_on(self.train_images[self.order[index * self.batch : (index + 1) * self.batch]], say)
+            self.in_parts(say)
+            self.pace()
             self.step += 1
             self.seconds = before + time.perf_counter() - started
             if self.step % self.steps_per_epoch == 0:
@@ -109,11 +108,24 @@ class Training:
             if time.perf_counter() - reported > REPORT_SECONDS:
                 reported = time.perf_counter()
                 progress(Step(self.step, self.steps, float(self.objective.beta), *self.totals.means()))
-        self._end_epoch(progress)
+        means = self.totals.means()  # it waits for all steps to end, so the clock is read after it
+        self.seconds = before + time.perf_counter() - started
+        self._end_epoch(progress, means)
         after_step()
 
-    def _end_epoch(self, progress: Callable[[Step], None]) -> None:
-        means = self.totals.means()
+    def _prepare_epoch(self) -> None:
+        """Bring to the device what the steps of an epoch take from it: the order of images, the learning rates."""
+        done = self.step % self.steps_per_epoch
+        if not done:
+            self.body.order.copy_(torch.randperm(len(self.train_images), device=self.device))
+        first = self.step - done
+        rates = [self._learning_rate(first + index) for index in range(self.steps_per_epoch)]
+        self.body.rates.copy_(torch.tensor(rates, dtype=torch.float64))
+
+    def _learning_rate(self, step: int) -> float:
+        return learning_rate(self.config.learning_rate, step, self.steps)
+
+    def _end_epoch(self, progress: Callable[[Step], None], means: tuple[float, float]) -> None:
         epoch, beta = self.step // self.steps_per_epoch, float(self.objective.beta)
         progress(Step(self.step, self.steps, beta, *means))
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
@@ -121,57 +133,23 @@ class Training:
             valid = measure(self.model, self.valid_images)
         valid_means = float(valid.rate.mean()), float(valid.distortion.mean())
         require_finite(f"of rate and distortion on the validation split after epoch {epoch}", *valid_means)
-        rate = learning_rate(self.config.learning_rate, self.step - 1, self.steps)
+        rate = self._learning_rate(self.step - 1)
         self.history.append(Epoch(epoch, self.step, beta, rate, *means, *valid_means, self.seconds))
         self.seconds = 0.0
-        self.order = self.order[:0]
         self.totals.begin_epoch()
-
-    def _train_on(self, images: Tensor, say: Callable[[str], None]) -> None:
-        before = {name: value.clone() for name, value in self.objective.state_dict().items()}
-        while True:
-            try:
-                terms = self._terms(images)
-                self.optimizer.zero_grad()
-                loss = self.objective(terms, self.step)
-                loss.backward()
-                break
-            except torch.OutOfMemoryError:
-                if self.micro_batch == 1:
-                    raise
-            terms = loss = None  # type: ignore[assignment]  # what they hold must be free before the next try
-            self.micro_batch = -(-self.micro_batch // 2)
-            self.objective.load_state_dict(before)
-            say(
-                f"out of GPU memory at step {self.step + 1}: going on in parts of {self.micro_batch} images, for the "
-                f"same batch of {self.batch}"
-            )
-        norms = normalize_gradients(self.model)
-        finite = torch.isfinite(torch.stack([loss.detach(), *norms])).all()
-        self.optimizer.param_groups[0]["lr"] = learning_rate(self.config.learning_rate, self.step, self.steps)
-        for name, value in self.objective.state_dict(keep_vars=True).items():
-            value.copy_(torch.where(finite, value, before[name]))
-        self.optimizer.found_inf = self.totals.add(terms, finite, self.step)  # type: ignore[attr-defined]
-        self.optimizer.step()
-
-    def _terms(self, images: Tensor) -> Terms:
-        samples = self.objective.samples
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            if self.micro_batch == self.batch:
-                return self.model(images, samples)
-            parts = [
-                recomputed(self.model, part, samples, use_reentrant=False) for part in images.split(self.micro_batch)
-            ]
-        return Terms(*(torch.cat(values, -1) for values in zip(*parts, strict=True)))
 
     def state(self) -> State:
         """All that decides how training goes on."""
+        if self.step % self.steps_per_epoch:
+            began = time.perf_counter()
+            self.pace.wait()
+            self.seconds += time.perf_counter() - began
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
-        for index, values in self.optimizer.state_dict()["state"].items():
+        for index, values in self.body.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
         tensors |= {f"totals.{name}": value for name, value in self.totals.tensors().items()}
-        tensors |= {"order": self.order, **random_state(self.device)}
+        tensors |= {"order": self.body.order, **random_state(self.device)}
         facts = {"step": self.step, "seconds": self.seconds, "micro_batch": self.micro_batch}
         return State(tensors, facts | {"history": [asdict(epoch) for epoch in self.history]})
 
@@ -181,38 +159,55 @@ class Training:
         Raises:
             AttributeError, KeyError, RuntimeError, TypeError, ValueError: the state is of another, or none of ours.
         """
-        optimizer: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.part("optimizer").items():
-            index, _, key = name.partition(".")
-            optimizer.setdefault(int(index), {})[key] = value
         self.model.load_state_dict(state.part("model"))
         self.objective.load_state_dict(state.part("objective"))
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
-        for parameter, values in self.optimizer.state.items():
+        self._restore_optimizer(state.part("optimizer"))
+        self.totals.load(state.part("totals"))
+        self._restore_order(state.tensors["order"])
+        self._restore_facts(state)
+        self.body.clock.fill_(self.step)
+        set_random_state(state.tensors, self.device)
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            index, _, key = name.partition(".")
+            moments.setdefault(int(index), {})[key] = value
+        optimizer = self.body.optimizer
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.body.use_own_rate()
+        for parameter, values in optimizer.state.items():
             shapes = {name: value.shape for name, value in values.items()}
             if shapes != {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}:
                 raise ValueError("its optimizer is of another model")  # Adam does not look, and would write beyond
             for name in ("exp_avg", "exp_avg_sq"):  # nor at the layout, which must be the parameter's
                 values[name] = torch.empty_like(parameter).copy_(values[name])
-        self.totals.load(state.part("totals"))
-        self.order = state.tensors["order"].to(self.device)
-        every = torch.arange(len(self.train_images), device=self.device)
-        if self.order.dtype != every.dtype or (len(self.order) and not torch.equal(self.order.sort().values, every)):
+
+    def _restore_order(self, order: Tensor) -> None:
+        every = torch.arange(len(self.train_images))
+        if order.dtype != every.dtype or not torch.equal(order.sort().values, every):
             raise ValueError("its order is none of these images")
+        self.body.order.copy_(order)
+
+    def _restore_facts(self, state: State) -> None:
         self.history = [Epoch(**epoch) for epoch in state.facts["history"]]
         self.step, self.seconds = state.facts["step"], state.facts["seconds"]
-        self.micro_batch = state.facts["micro_batch"]
+        micro_batch = state.facts["micro_batch"]
         numbers = [self.seconds, *(value for epoch in self.history for value in vars(epoch).values())]
         if (
             type(self.step) is not int
-            or type(self.micro_batch) is not int
+            or type(micro_batch) is not int
             or not all(isinstance(number, int | float) for number in numbers)
         ):
             raise TypeError("its facts are no numbers")
-        if not (0 <= self.step <= self.steps and 1 <= self.micro_batch <= self.batch):
+        if not (0 <= self.step <= self.steps and 1 <= micro_batch <= self.batch):
             raise ValueError(f"it is at step {self.step} of {self.steps}")
-        set_random_state(state.tensors, self.device)
+        self.body.micro_batch = micro_batch
+
+    @property
+    def micro_batch(self) -> int:
+        """How many images pass at once: the batch, or fewer where memory was too small for it."""
+        return self.body.micro_batch
 
     @property
     def skipped_steps(self) -> int:
@@ -227,11 +222,3 @@ def learning_rate(start: float, step: int, steps: int) -> float:
     [1.0, 1.0, 1.0, 0.5, 0.01]
     """
     return start * min(1.0, 2 * (steps - step) / steps)
-
-
-def normalize_gradients(model: torch.nn.Module) -> tuple[Tensor, ...]:
-    """Divide the gradient of each parameter tensor by its own norm; these norms."""
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    norms = torch._foreach_norm(gradients)
-    torch._foreach_div_(gradients, torch._foreach_clamp_min(norms, SMALLEST_NORM))
-    return tuple(norms)

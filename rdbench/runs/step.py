@@ -1,0 +1,107 @@
+"""One step of training, written so that a CUDA graph can record it."""
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint as recomputed
+
+from rdbench.data.images import Images
+from rdbench.models import VAE, Terms
+from rdbench.runs.gradients import UnitGradients
+from rdbench.runs.objectives import Objective
+from rdbench.runs.totals import Totals
+
+
+class TrainingStep:
+    """A step of Adam on gradients of which each tensor's has norm 1, from the choice of a batch to the new weights.
+
+    Whatever changes from step to step is a tensor on the device: ``clock``, the number of steps done; ``order``, the
+    epoch's shuffle of the images; ``rates``, the learning rates of the epoch's steps. A step reads no number of the
+    device and replaces no tensor that outlives it; it changes them in place. A step whose loss or gradients are not
+    finite changes no weights. "Block-normalized gradient method: an empirical study for training deep neural network"
+    (Yu et al., 2017, https://arxiv.org/abs/1707.04822).
+    """
+
+    def __init__(
+        self,
+        model: VAE,
+        images: Images,
+        objective: Objective,
+        totals: Totals,
+        batch: int,
+        steps_per_epoch: int,
+        precision: str,
+    ) -> None:
+        device = images.packed.device
+        on_gpu = device.type != "cpu"
+        self.model = model
+        self.images = images
+        self.objective = objective
+        self.totals = totals
+        self.batch = self.micro_batch = batch
+        self.precision = precision
+        self.clock = torch.zeros((), dtype=torch.int64, device=device)
+        self.order = torch.arange(len(images), device=device)
+        # Adam reads its rate in float32 on a GPU, and in float64 on a CPU
+        self.rates = torch.zeros(steps_per_epoch, dtype=torch.float32 if on_gpu else torch.float64, device=device)
+        self.rate = torch.zeros((), dtype=self.rates.dtype, device=device)
+        self.optimizer = torch.optim.Adam(model.parameters(), fused=True, capturable=on_gpu)
+        self.use_own_rate()
+        self.unit_gradients = UnitGradients(model.parameters(), spread=on_gpu)
+        self.places = torch.arange(batch, device=device)
+        self.kept = {name: value.clone() for name, value in objective.state_dict().items()}
+
+    def __call__(self) -> None:
+        """Do the step; `backward` alone needs much memory."""
+        self.update(*self.backward())
+
+    def backward(self) -> tuple[Terms, Tensor]:
+        """Find the gradients of a batch; its terms, and its loss."""
+        for name, value in self._adapted().items():
+            self.kept[name].copy_(value)
+        self.optimizer.zero_grad()
+        terms = self._terms(self._images())
+        loss = self.objective(terms, self.clock)
+        loss.backward()
+        return terms, loss.detach()
+
+    def update(self, terms: Terms, loss: Tensor) -> None:
+        """Change the weights by the gradients found, where all is finite, and count the step."""
+        norms = self.unit_gradients()
+        finite = loss.isfinite() & norms.isfinite().all()
+        for name, value in self._adapted().items():
+            value.copy_(torch.where(finite, value, self.kept[name]))
+        self.optimizer.found_inf = self.totals.add(terms, finite, self.clock)  # type: ignore[attr-defined]
+        self.rate.copy_(self.rates.index_select(0, self._index().view(1)).view(()))
+        self.optimizer.step()
+        self.clock += 1
+
+    def undo(self) -> None:
+        """Put back what a `backward` that failed has changed."""
+        self.optimizer.zero_grad()
+        for name, value in self._adapted().items():
+            value.copy_(self.kept[name])
+
+    def use_own_rate(self) -> None:
+        """Have Adam read ``rate`` itself: loading a state gives it a copy."""
+        self.optimizer.param_groups[0]["lr"] = self.rate
+
+    def _index(self) -> Tensor:
+        """How many steps of this epoch are done; a 0-dim index would be read by the host, so use index_select."""
+        return self.clock % len(self.rates)
+
+    def _images(self) -> Tensor:
+        return self.images[self.order.index_select(0, self._index() * self.batch + self.places)]
+
+    def _terms(self, images: Tensor) -> Terms:
+        samples = self.objective.samples
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            if self.micro_batch == self.batch:
+                return self.model(images, samples)
+            parts = [
+                recomputed(self.model, part, samples, use_reentrant=False) for part in images.split(self.micro_batch)
+            ]
+        return Terms(*(torch.cat(values, -1) for values in zip(*parts, strict=True)))
+
+    def _adapted(self) -> dict[str, Tensor]:
+        """What the objective adapts."""
+        return self.objective.state_dict(keep_vars=True)
