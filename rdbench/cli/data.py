@@ -9,16 +9,18 @@ data_app = typer.Typer(help="The named datasets: where they are, fetching them, 
 
 @data_app.command("list")
 def list_datasets(data_dir: DataDir = None) -> None:
-    """List the named datasets: images in each split, and whether they can be opened without a network."""
+    """List the named datasets: side and images in each split, labels, whether they open without a network."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from rdbench.data import DATASETS, present
+    from rdbench.data.dataset import SIDE
 
-    table = Table("name", "train", "valid", "test", "here", "what it is")
+    table = Table(Column("name", no_wrap=True), "side", "train", "valid", "test", "labels", "here", "what it is")
     for name, spec in DATASETS.items():
         sizes = [f"{size:,}" for size in spec.sizes]
-        table.add_row(name, *sizes, "yes" if present(name, data_dir) else "no", spec.description)
+        side, labels = str(SIDE) if spec.build else "–", ", ".join(spec.labels) or "–"
+        table.add_row(name, side, *sizes, labels, "yes" if present(name, data_dir) else "no", spec.description)
     Console().print(table)
 
 
@@ -40,6 +42,9 @@ def verify(name: DatasetArgument, data_dir: DataDir = None) -> None:
     dataset = verify_dataset(name, data_dir)
     known = "as expected" if DATASETS[name].sha256 else "not known beforehand, its file's checksum is as expected"
     typer.echo(f"{name}: {_splits(dataset.sizes)}, SHA-256 of the bits {dataset.sha256}, {known}")
+    for kind, labels in dataset.label_sets.items():
+        classes = f"{len(labels.classes)} classes, H(Y) {labels.entropy:.4f} nats"
+        typer.echo(f"{name}: labels {kind}, {classes}, SHA-256 {labels.sha256}, as expected")
 
 
 def _splits(sizes: tuple[int, int, int]) -> str:

@@ -9,13 +9,16 @@ from rdbench.config.family import dataset_kind
 from rdbench.data import custom, toy
 from rdbench.data.custom import from_arrays
 from rdbench.data.dataset import SIDE, Dataset
-from rdbench.data.files import data_folder, find, load_packed, save_packed
+from rdbench.data.files import data_folder, find
+from rdbench.data.labels import Labels
 from rdbench.data.named import DATASETS, NamedDataset
+from rdbench.data.packed import load_packed, save_packed
 from rdbench.errors import UserError, unknown
 
 __all__ = [
     "DATASETS",
     "Dataset",
+    "Labels",
     "NamedDataset",
     "checksum",
     "from_arrays",
@@ -39,7 +42,7 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     spec, _ = _images(name)
     data_folder(data_dir)  # a folder that was asked for must be there, whether or not it is needed
     packed = load_packed(name) if spec.files else None
-    if packed is not None and packed.sha256 == (spec.sha256 or packed.sha256):
+    if packed is not None and not _deviations(packed, spec):
         return packed
     return verify(name, data_dir)
 
@@ -52,10 +55,9 @@ def verify(name: str, data_dir: Path | None = None) -> Dataset:
     """
     spec, build = _images(name)
     dataset = build(data_folder(data_dir))
-    if dataset.sizes != spec.sizes or dataset.sha256 != (spec.sha256 or dataset.sha256):
+    if deviations := _deviations(dataset, spec):
         raise UserError(
-            f"{name}: found {dataset.sizes} images with SHA-256 {dataset.sha256}; expected {spec.sizes} with "
-            f"{spec.sha256}; if the files are whole, this version of NumPy draws other numbers"
+            f"{name}: {'; '.join(deviations)}; if the files are whole, this version of NumPy draws other numbers"
         )
     if spec.files:
         save_packed(dataset)
@@ -100,6 +102,19 @@ def present(name: str, data_dir: Path | None = None) -> bool:
     """Whether the named dataset can be opened without a network."""
     folder = data_folder(data_dir)
     return all(find(folder, file) for file in DATASETS[name].files) or load_packed(name) is not None
+
+
+def _deviations(dataset: Dataset, spec: NamedDataset) -> list[str]:
+    """What a dataset has that its entry does not, in words."""
+    labels = {name: labels.sha256 for name, labels in dataset.label_sets.items()}
+    lines = []
+    if dataset.sizes != spec.sizes:
+        lines.append(f"found {dataset.sizes} images, expected {spec.sizes}")
+    if dataset.sha256 != (spec.sha256 or dataset.sha256):
+        lines.append(f"found bits with SHA-256 {dataset.sha256}, expected {spec.sha256}")
+    if labels != spec.labels:
+        lines.append(f"found labels {labels}, expected {dict(spec.labels)}")
+    return lines
 
 
 def _images(name: str) -> tuple[NamedDataset, Callable[[Path], Dataset]]:

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from rdbench.data.arrays import SHAPES, as_bits
-from rdbench.data.dataset import SPLITS, Bits, Dataset, side_of_packed
+from rdbench.data.dataset import Bits, Dataset, side_of_packed
+from rdbench.data.labels import SPLITS, Labels, counted
 from rdbench.errors import UserError, reason
 
 SUFFIXES = (".npz", ".npy")
 SPLIT_SEED = 0
+LABELS = {split: f"{split}_labels" for split in SPLITS}
 
 
 def load(path: Path) -> Dataset:
@@ -35,7 +37,8 @@ def load(path: Path) -> Dataset:
 def from_arrays(name: str, arrays: Mapping[str, Any], where: str = "images") -> Dataset:
     """The dataset called ``name`` of numpy or torch arrays; ``where`` says in errors where they come from.
 
-    The arrays are ``train``, ``valid`` and ``test``, or one array under any key, shuffled and split 80/10/10.
+    The arrays are ``train``, ``valid`` and ``test``, with their labels as ``train_labels``, ``valid_labels`` and
+    ``test_labels`` if there are any; or one array under any key, shuffled and split 80/10/10.
 
     >>> images = np.zeros((20, 16, 16))
     >>> dataset = from_arrays("blank", {"images": images})
@@ -45,17 +48,36 @@ def from_arrays(name: str, arrays: Mapping[str, Any], where: str = "images") -> 
     Raises:
         UserError: they are no images of zeros and ones of one size.
     """
-    if set(arrays) == set(SPLITS):
+    if set(arrays) - set(LABELS.values()) == set(SPLITS):
         bits = {split: as_bits(f"{where}[{split}]", arrays[split]) for split in SPLITS}
         sides = {split: side_of_packed(packed.shape) for split, packed in bits.items()}
         if len(set(sides.values())) > 1:
             found = ", ".join(f"{side} pixels in {split}" for split, side in sides.items())
             raise UserError(f"{where}: found images with a side of {found}; expected one size")
-        return Dataset(name, *bits.values())
+        return Dataset(name, *bits.values(), label_sets=_label_sets(where, arrays, bits))
     if len(arrays) != 1:
         found = ", ".join(sorted(arrays)) or "none"
         raise UserError(f"{where}: found the arrays {found}; expected train, valid and test, or one array to be split")
     return Dataset(name, *split_up(where, as_bits(where, next(iter(arrays.values())))))
+
+
+def _label_sets(where: str, arrays: Mapping[str, Any], bits: Mapping[str, Bits]) -> dict[str, Labels]:
+    """The labels among the arrays, if there are any: integers or text, each distinct value a class."""
+    found = [key for key in LABELS.values() if key in arrays]
+    if not found:
+        return {}
+    if len(found) < len(LABELS):
+        raise UserError(f"{where}: found {' and '.join(found)}; expected {', '.join(LABELS.values())}, or none of them")
+    values = [np.asarray(arrays[key]) for key in found]
+    for (split, key), labels in zip(LABELS.items(), values, strict=True):
+        if labels.dtype.kind not in "iuU" or labels.shape != (len(bits[split]),):
+            raise UserError(
+                f"{where}[{key}]: found {labels.dtype} of shape {labels.shape}; expected integers or texts of shape "
+                f"({len(bits[split])},), one for each image of {split}"
+            )
+    classes, indices = np.unique(np.concatenate(values), return_inverse=True)
+    ends = np.cumsum([len(labels) for labels in values])[:-1]
+    return {"label": counted(*np.split(indices, ends), classes=[str(value) for value in classes])}
 
 
 def split_up(where: str, bits: Bits) -> list[Bits]:

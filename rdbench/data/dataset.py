@@ -1,7 +1,7 @@
 """A dataset: three splits of packed bits, and what is known of the distribution they came from."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isqrt
@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rdbench.data.labels import SPLITS, Labels
 from rdbench.errors import one_of
 
 SIDE = 28
 """The side of the images of every named dataset, and of the paper's."""
-
-SPLITS = ("train", "valid", "test")
 
 Bits = NDArray[np.uint8]
 
@@ -45,7 +44,8 @@ class Dataset:
     """Static binary images of side×side pixels.
 
     ``train``, ``valid`` and ``test`` are (N, side²/8) packed bits. Where the distribution is known, ``entropy`` is H in
-    nats per example and ``log_prob`` maps packed bits to (N,) log p*(x) in nats.
+    nats per example and ``log_prob`` maps packed bits to (N,) log p*(x) in nats. ``label_sets`` are its labels by name,
+    the first of them what ``labels`` gives; they are no part of ``sha256``, and have a checksum each.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Dataset:
     test: Bits
     entropy: float | None = field(default=None, kw_only=True)
     log_prob: Callable[[Bits], NDArray[np.float64]] | None = field(default=None, kw_only=True)
+    label_sets: Mapping[str, Labels] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def sha256(self) -> str:
@@ -67,6 +68,17 @@ class Dataset:
     def side(self) -> int:
         """The side of an image in pixels."""
         return side_of_packed(self.train.shape)
+
+    @property
+    def labels(self) -> Labels | None:
+        """The first of its label sets; None where it has none.
+
+        >>> from rdbench.data import load
+        >>> shapes = load("sprites").labels
+        >>> shapes.classes, shapes["test"].shape, round(shapes.entropy, 4)
+        (('square', 'frame', 'plus', 'saltire'), (2000,), 1.3863)
+        """
+        return next(iter(self.label_sets.values()), None)
 
     def images(self, split: str) -> Bits:
         """The (N, side, side) zeros and ones of ``train``, ``valid`` or ``test``.

@@ -1,22 +1,19 @@
-"""Files behind the named datasets: where they lie, how they are fetched, how their packed copies are kept."""
+"""Files behind the named datasets: where they lie, and how they are fetched and checked."""
 
 import gzip
 import hashlib
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
 import pooch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rdbench.data.dataset import SPLITS, Bits, Dataset
+from rdbench.data.dataset import Bits
 from rdbench.errors import UserError
 
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile)
@@ -105,44 +102,6 @@ def decode_checked(path: Path, decode: Callable[[bytes], Bits], sha256: str) -> 
 def damaged(path: Path, what: str) -> UserError:
     """The error for a file that is not what it should be."""
     return UserError(f"{path}: {what}; delete it and fetch it again")
-
-
-def load_packed(name: str) -> Dataset | None:
-    """The cached packed copy called ``name``; None where there is none, or not a whole one."""
-    try:
-        with np.load(_packed_path(name), allow_pickle=False) as arrays:
-            dataset = Dataset(name, *(arrays[split] for split in SPLITS))
-            whole = str(arrays["sha256"]) == dataset.sha256
-    except (*UNREADABLE, KeyError, IndexError):
-        return None
-    return dataset if whole else None
-
-
-def save_packed(dataset: Dataset) -> None:
-    """Cache a packed copy: written whole under another name, then renamed.
-
-    Raises:
-        UserError: the cache cannot be written.
-    """
-    path = _packed_path(dataset.name)
-    splits = {split: getattr(dataset, split) for split in SPLITS}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as partial:
-            _write_npz(partial, splits | {"sha256": np.array(dataset.sha256)})
-        os.replace(partial.name, path)
-    except OSError as error:
-        raise UserError(f"cannot write the packed copy {path}: {error}; set XDG_CACHE_HOME elsewhere") from None
-
-
-def _write_npz(file: BinaryIO | tempfile._TemporaryFileWrapper, arrays: dict[str, np.ndarray]) -> None:
-    np.savez(file, **arrays)  # type: ignore[arg-type]
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _packed_path(name: str) -> Path:
-    return cache_folder() / "packed" / f"{name}.npz"
 
 
 def _reason(error: Exception) -> str:

@@ -5,13 +5,17 @@ autoregressive distribution estimator" (Larochelle & Murray, 2011, https://proce
 published these.
 """
 
+import hashlib
 import io
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
-from rdbench.data.dataset import SIDE, SPLITS, Bits, Dataset, pack
-from rdbench.data.files import Source, decode_checked, obtain
+from rdbench.data.dataset import SIDE, Bits, Dataset, pack
+from rdbench.data.files import UNREADABLE, Source, decode_checked, obtain
+from rdbench.data.labels import SPLITS, Labels, counted
+from rdbench.errors import UserError
 
 UPSTREAM = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
 MIRROR = "https://github.com/mingzhang-yin/ARM-gradient/raw/master"
@@ -36,6 +40,12 @@ BITS_SHA256 = {
     "valid": "a256ac44ae26be720fad8616a05ed6ecfd1619930d9a208379bb2a4405df5b6d",
     "test": "9fcd8da6f0fdf09b2ba30fe63a0bb784042a0de82563172530229b983e294ff2",
 }
+LABELS = "binarized_mnist_labels.npz"
+LABELS_SHA256 = {
+    "train": "8412fa05f88a60e55c9f434182cbcd829e0a2918a576632cfa5002deb43aeea6",
+    "valid": "ad502ca809c8f0e332f8d621550df6592eb5ca9a0d007e8fe8c1d2dec6d2cfcf",
+    "test": "f7cd9d3a7438833ddaff2865a3ef3497a9479b8a1fc1e2dc2db0faf6648419c2",
+}
 
 
 def load(folder: Path) -> Dataset:
@@ -44,7 +54,29 @@ def load(folder: Path) -> Dataset:
     Raises:
         UserError: a file cannot be had, cannot be read, or does not hold these bits.
     """
-    return Dataset("mnist", *(_load_split(folder, split) for split in SPLITS))
+    return Dataset("mnist", *(_load_split(folder, split) for split in SPLITS), label_sets={"digit": digits()})
+
+
+def digits() -> Labels:
+    """The digit of each image, which upstream does not publish; README.md here says how they are known.
+
+    Raises:
+        UserError: the file of labels in this package is not the one that it came with.
+    """
+    path = files("rdbench.data") / LABELS
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            splits = [arrays[split] for split in SPLITS]
+    except (*UNREADABLE, KeyError) as error:
+        raise UserError(f"{path} cannot be read ({error}); install rdbench again") from None
+    for split, labels in zip(SPLITS, splits, strict=True):
+        found = hashlib.sha256(labels.tobytes()).hexdigest()
+        if found != LABELS_SHA256[split]:
+            raise UserError(
+                f"{path}: the labels of {split} have SHA-256 {found}, expected {LABELS_SHA256[split]}; "
+                "install rdbench again"
+            )
+    return counted(*splits, classes=[str(digit) for digit in range(10)])
 
 
 def _load_split(folder: Path, split: str) -> Bits:

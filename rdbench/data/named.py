@@ -1,7 +1,7 @@
 """The datasets that rdbench knows by name, one entry each."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rdbench.config.family import TOY_DATASET
@@ -15,6 +15,7 @@ class NamedDataset:
 
     A table of probabilities holds no images, so it has no ``build``. ``sizes`` are images in train, valid and test;
     ``sha256`` is of all bits, None where it is not known beforehand; ``entropy`` gives H in nats where it is known.
+    ``labels`` are its label sets, each with the checksum that must come out, or None where ``sha256`` is of them too.
     """
 
     description: str
@@ -23,6 +24,7 @@ class NamedDataset:
     sizes: tuple[int, int, int]
     sha256: str | None = None
     entropy: Callable[[], float] | None = None
+    labels: Mapping[str, str | None] = field(default_factory=dict)
 
 
 DATASETS = {
@@ -32,6 +34,7 @@ DATASETS = {
         mnist.load,
         (50_000, 10_000, 10_000),
         "c462f82a020638a4d5d8d44e4c83242ee0145ee1d125869d0e030c35011837e6",
+        labels={"digit": "f7e609b0abf5d6521eb8bea23d74b3972facc6ad29813fdec6244edf543d652e"},
     ),
     "omniglot": NamedDataset(
         "Omniglot at 28×28 (Burda et al., 2015)", (omniglot.FILE,), omniglot.load, (23_000, 1_345, 8_070)
@@ -42,6 +45,10 @@ DATASETS = {
         omniglot_small.load,
         (3_388, 484, 968),
         "2672fb6b29d2a9a565040e1e76b40bbc9bbec0ef28fba9e31b07583235183d0d",
+        labels={
+            "alphabet": "a761bb3a43b88e72202c40d7745bdb333a663c46b80108c20b0edb67b7dea93c",
+            "character": "feec02fa319b131de57530f66cef3da255a73ecbbd1300e502e95c62e0692f4b",
+        },
     ),
     "sprites": NamedDataset(
         "noisy shapes of known entropy, made in memory",
@@ -50,6 +57,7 @@ DATASETS = {
         sprites.SPLIT_SIZES,
         "886289882fcc86549af392fbf3314f4c101c427dc4b07857b362167497720cf5",
         sprites.entropy,
+        labels={"shape": "1519d868e85e22debb78fe2f849ed784734724d8b554204107f8ab5e192ea57b"},
     ),
     TOY_DATASET: NamedDataset(
         "a known distribution over 30 values with a hidden class; for: rdbench toy",
@@ -57,5 +65,6 @@ DATASETS = {
         None,
         (toy.VALUES,) * 3,
         entropy=toy.entropy,
+        labels={"class": None},
     ),
 }

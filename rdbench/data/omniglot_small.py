@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rdbench.data.dataset import SIDE, Dataset, binarize, pack
 from rdbench.data.files import UNREADABLE, Source, damaged, obtain
+from rdbench.data.labels import Labels, counted
 
 URL = "https://github.com/brendenlake/omniglot/raw/master/python"
 FILES = {
@@ -19,7 +20,7 @@ FILES = {
     "images_background_small2.zip": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
 }
 BITS_SEED = 20154
-TRAIN_DRAWINGS, VALID_DRAWINGS = 14, 2  # of the 20 drawings of each character; the other 4 are for test
+TRAIN_DRAWINGS, VALID_DRAWINGS, TEST_DRAWINGS = 14, 2, 4  # of the 20 drawings of each character
 
 
 def load(folder: Path) -> Dataset:
@@ -43,7 +44,20 @@ def load(folder: Path) -> Dataset:
         split.reshape(-1, split.shape[-1])
         for split in np.split(bits, [TRAIN_DRAWINGS, TRAIN_DRAWINGS + VALID_DRAWINGS], axis=1)
     )
-    return Dataset("omniglot-small", train, valid, test)
+    return Dataset("omniglot-small", train, valid, test, label_sets=label_sets(sorted(characters)))
+
+
+def label_sets(characters: list[str]) -> dict[str, Labels]:
+    """Alphabet and character of each drawing, from the names of the characters such as ``Greek/character01``."""
+    alphabets = [character.partition("/")[0] for character in characters]
+    classes = {"alphabet": sorted(set(alphabets)), "character": characters}
+    of_character = {"alphabet": [classes["alphabet"].index(name) for name in alphabets],
+                    "character": list(range(len(characters)))}  # fmt: skip
+    counts = (TRAIN_DRAWINGS, VALID_DRAWINGS, TEST_DRAWINGS)
+    return {
+        name: counted(*(np.repeat(np.array(labels, np.uint8), count) for count in counts), classes=classes[name])
+        for name, labels in of_character.items()
+    }
 
 
 def drawings(path: Path) -> list[tuple[PurePosixPath, bytes]]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from rdbench.data.dataset import SIDE, Bits, Dataset, pack, unpack
+from rdbench.data.labels import Labels
 
 FLIP = 0.005
 SIZES = (8, 10, 12, 14)
@@ -42,12 +43,20 @@ def templates() -> NDArray[np.bool_]:
 
 
 def load() -> Dataset:
-    """10,000 / 1,000 / 2,000 images: a template drawn uniformly, each pixel flipped with probability 0.005."""
+    """10,000 / 1,000 / 2,000 images: a template drawn uniformly, each pixel flipped with probability 0.005.
+
+    The label is the shape, of which templates have all four equally often, so H(Y) = log 4.
+    """
     generator = np.random.Generator(np.random.PCG64(SEED))
     total = sum(SPLIT_SIZES)
-    clean = templates()[generator.integers(len(templates()), size=total)]
+    chosen = generator.integers(len(templates()), size=total)
+    clean = templates()[chosen]
     bits = pack(clean ^ (generator.random(clean.shape) < FLIP))
-    return Dataset("sprites", *np.split(bits, np.cumsum(SPLIT_SIZES)[:-1]), entropy=entropy(), log_prob=log_prob)
+    ends = np.cumsum(SPLIT_SIZES)[:-1]
+    shapes = chosen * len(SHAPES) // len(templates())  # templates stand shape by shape
+    splits = np.split(shapes.astype(np.uint8), ends)
+    labels = Labels(*splits, classes=tuple(SHAPES), entropy=float(np.log(len(SHAPES))))
+    return Dataset("sprites", *np.split(bits, ends), entropy=entropy(), log_prob=log_prob, label_sets={"shape": labels})
 
 
 def log_prob(packed: Bits) -> NDArray[np.float64]:

@@ -51,6 +51,11 @@ def entropy() -> float:
     return float(-xlogy(density(), density()).sum())
 
 
+def class_entropy() -> float:
+    """H(z*), in nats, exact."""
+    return float(-xlogy(CLASS_PROBABILITIES, CLASS_PROBABILITIES).sum())
+
+
 def information(table: Table) -> float:
     """The mutual information, in nats, of the two variables of a joint distribution given as a table."""
     return float(rel_entr(table, np.outer(table.sum(1), table.sum(0))).sum())
