@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rdbench import __version__
-from rdbench.cli.checks import families, selftest
+from rdbench.cli.checks import families, plugins, selftest
 from rdbench.cli.data import data_app
 from rdbench.cli.results import plot, report
 from rdbench.cli.stores import evaluate, merge, runs
@@ -17,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (sweep, plot, report, runs, merge, evaluate, toy, selftest, families):
+for command in (sweep, plot, report, runs, merge, evaluate, toy, selftest, families, plugins):
     app.command()(command)
 app.add_typer(data_app, name="data")
 

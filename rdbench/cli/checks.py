@@ -1,13 +1,16 @@
-"""`rdbench selftest` and `rdbench families`."""
+"""`rdbench selftest`, `rdbench families` and `rdbench plugins`."""
 
 import json
 from typing import Annotated
 
 import typer
 
+from rdbench.cli.options import PluginOption
+
 
 def selftest(
     family: Annotated[str | None, typer.Option(help="Check this family's densities, flows, masks and bounds.")] = None,
+    plugin: PluginOption = [],
 ) -> None:
     """Check the estimators where the truth is known, or one family on tiny images; no data and no network.
 
@@ -16,12 +19,16 @@ def selftest(
     from rdbench.analysis.report.cells import Cells
     from rdbench.analysis.report.formats import aligned
     from rdbench.config.family import parse_family
+    from rdbench.config.plugins import load_plugins
     from rdbench.selftest import check_estimators, check_family
 
+    load_plugins(plugin)
     checks = []
     for check in check_family(parse_family(family)) if family else check_estimators():
         checks.append(check)
         typer.echo(f"{'passed' if check.passed else 'FAILED'}  {check.name}", err=True)
+        if check.mend and not check.passed:
+            typer.echo(f"        to mend it: {check.mend}", err=True)
     rows = [
         [
             check.name,
@@ -32,6 +39,7 @@ def selftest(
             "passed" if check.passed else "FAILED",
         ]
         for check in checks
+        if not check.mend
     ]
     headers = ["check", "truth", "estimate", "error", "tolerance", "verdict"]
     title = "Truth beside estimate, in nats: passed within 4 standard errors and the tolerance"
@@ -54,3 +62,22 @@ def families(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] =
     parts = ("encoder", "decoder", "marginal", "total")
     rows = [[row["family"], row["signs"], *(f"{row['parameters'][part]:,}" for part in parts)] for row in counts]
     typer.echo(aligned(Cells("Parameters at full width", ["family", "signs", *parts], rows)))
+
+
+def plugins(plugin: PluginOption = []) -> None:
+    """List the parts from elsewhere: of installed packages, and of the files named by --plugin."""
+    from rdbench.analysis.report.cells import Cells
+    from rdbench.analysis.report.formats import aligned
+    from rdbench.config.plugins import foreign, load_plugins
+
+    load_plugins(plugin)
+    rows = [
+        [part.kind, part.name, part.origin.where, part.origin.version or "–", part.origin.digest[:12]]
+        for part in foreign()
+        if part.origin
+    ]
+    if not rows:
+        typer.echo("no parts from elsewhere; name a file with --plugin, or install a package that declares some")
+        return
+    headers = ["kind", "name", "from", "version", "digest"]
+    typer.echo(aligned(Cells("Parts from elsewhere", headers, rows, left=frozenset(headers))))

@@ -30,4 +30,8 @@ StoreArgument = Annotated[
     str, typer.Argument(metavar="STORE", help="Folder of a sweep's tables, such as outputs/demo, or its URL.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.", callback=among(*DEVICES))]
+PluginOption = Annotated[
+    list[Path],
+    typer.Option("--plugin", metavar="FILE.py", help="Parts of your own, from a Python file that lists PARTS."),
+]
 JobsOption = Annotated[int, typer.Option(min=1, help="Runs at once, in processes of their own.")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rdbench.cli.options import BetaOption, FamilyOption, StoreArgument
+from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoreArgument
 
 
 def plot(
@@ -19,12 +19,15 @@ def plot(
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Of png, svg and pdf, with commas between.")] = "png,svg",
     reference: Annotated[bool, typer.Option(help="Show the points that the paper prints.")] = False,
+    plugin: PluginOption = [],
 ) -> None:
     """Draw figures of a store's runs: of every kind that it has the numbers for, or of those asked for."""
     from rdbench.analysis.plots import draw
     from rdbench.analysis.report import select
+    from rdbench.config.plugins import load_plugins
     from rdbench.store.store import Store
 
+    load_plugins(plugin)
     source = Store(store)
     rows = source.read("runs")
     chosen = select(rows.frame, family, beta, None)

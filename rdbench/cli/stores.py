@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from rdbench.cli.ended import print_runs
-from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, StoreArgument
+from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, PluginOption, StoreArgument
 
 ACTIONS = ("list", "show", "rm", "retry")
 
@@ -23,6 +23,7 @@ def runs(
     device: DeviceOption = "auto",
     jobs: JobsOption = 1,
     data_dir: DataDir = None,
+    plugin: PluginOption = [],
 ) -> None:
     """What a store has done, does and lacks, and what it cost; show a run, remove runs, do runs again.
 
@@ -60,8 +61,10 @@ def runs(
         source.remove(list(chosen["run_id"]))
         typer.echo(f"removed {len(chosen)} runs from {source}")
     else:
+        from rdbench.config.plugins import load_plugins
         from rdbench.execute.runner import do_again, make_executor
 
+        load_plugins(plugin)
         ended = do_again(source, chosen, device, data_dir, make_executor("local", jobs, None, 1, 0))
         print_runs(ended.runs, store)
         raise typer.Exit(1 if ended.failed else 0)
@@ -90,6 +93,7 @@ def evaluate(
     beta: BetaOption = [],
     device: DeviceOption = "auto",
     data_dir: DataDir = None,
+    plugin: PluginOption = [],
 ) -> None:
     """Measure finished runs again, from their checkpoints and without training, and add columns to their rows.
 
@@ -100,12 +104,14 @@ def evaluate(
     from rdbench.analysis.frame import measured
     from rdbench.analysis.report import select
     from rdbench.config.family import dataset_kind
+    from rdbench.config.plugins import load_plugins
     from rdbench.errors import UserError
     from rdbench.execute.display import Display
     from rdbench.runs.device import pick_device
     from rdbench.runs.remeasuring import is_measured, reevaluate
     from rdbench.store.store import Store
 
+    load_plugins(plugin)
     source = Store(store)
     rows = measured(select(source.read("runs").frame, family, beta, None))
     rows = rows[rows["dataset"].map(dataset_kind) == "images"]

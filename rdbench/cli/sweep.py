@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rdbench.cli.ended import print_runs
-from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, among
+from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, PluginOption, among
 
 if TYPE_CHECKING:
     from rdbench.config.sweep import Sweep
@@ -45,6 +45,7 @@ def sweep(
     ] = None,
     cpus_per_run: Annotated[float, typer.Option(min=0, help="What a run reserves on a Ray cluster.")] = 1.0,
     gpus_per_run: Annotated[float, typer.Option(min=0, help="What a run reserves on a Ray cluster.")] = 0.0,
+    plugin: PluginOption = [],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs that would be done.")] = False,
 ) -> None:
     """Train and evaluate every run of a sweep that its store does not hold yet.
@@ -57,10 +58,12 @@ def sweep(
     Exit codes: 0 all runs ended well; 1 a run diverged or failed; 2 wrong usage; 3 ended at --time-budget or --max-runs
     with runs left; 130 interrupted.
     """
+    from rdbench.config.plugins import load_plugins
     from rdbench.config.sweep import load_sweep, parse_assignments
     from rdbench.execute.plan import parse_shard
     from rdbench.execute.stopping import parse_duration
 
+    load_plugins(plugin)
     given = {"family": family, "beta": beta, "seed": seed, "epochs": epochs}
     given["family"] = [name for names in family for name in names.split(",")]
     values = parse_assignments(assignments) | {key: value for key, value in given.items() if value not in (None, [])}

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rdbench.config.parts import KINDS, OWN, Kind, Origin, Part, find, register
+from rdbench.config.parts import KINDS, Kind, Origin, Part, find, names, register, registered_parts
 from rdbench.errors import UserError, named
 
 FILE_MODULES = "rdbench_plugin_"
@@ -137,13 +137,11 @@ def package_digest(module: str) -> str:
 
 
 def foreign() -> list[Part]:
-    """Every part from elsewhere that can be used now: files that were loaded, and installed packages."""
-    from rdbench.config.parts import names
-
-    return [part for kind in KINDS for name in names(kind) if (part := find(kind, name)) not in OWN]
+    """Every part from elsewhere that can be used now: of files that were loaded, and of installed packages."""
+    return [part for kind in KINDS for name in names(kind) if (part := find(kind, name)).origin]
 
 
-def files() -> tuple[str, ...]:
+def plugin_files() -> tuple[str, ...]:
     """The plug-in files that were loaded, for another process to load."""
-    loaded = (part.origin.where for part in foreign() if part.origin and not part.origin.version)
-    return tuple(dict.fromkeys(str(Path(where).absolute()) for where in loaded))
+    origins = [part.origin for part in registered_parts() if part.origin and not part.origin.version]
+    return tuple(dict.fromkeys(str(Path(origin.where).absolute()) for origin in origins))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from rdbench.config.plugins import plugin_files
 from rdbench.config.run_config import RunConfig
 from rdbench.execute.finished_elsewhere import News
 from rdbench.execute.stopping import Deadline
@@ -84,6 +85,7 @@ class Work:
                     self.data_dir,
                     ends,
                     self.limits.checkpoint_seconds,
+                    plugin_files(),
                 )
             self.pending.append(runs)
         if not self.pending:

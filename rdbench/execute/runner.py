@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 
 from rdbench import data
-from rdbench.config.run_config import RunConfig
+from rdbench.config.run_config import RunConfig, check_sources
 from rdbench.config.sweep import Sweep
 from rdbench.errors import InterruptedSweepError, UserError, unknown
 from rdbench.execute.display import Display
@@ -91,6 +91,7 @@ def do_again(
     news = News(store)
     again = {row["run_id"]: read_config(row["config"]) for row in rows.to_dict("records")}
     for run_id, run in again.items():
+        check_sources(run)
         if run.run_id(data.checksum(run.dataset, data_dir)) != run_id:
             raise UserError(f"run {run_id} was described with other data than what {run.dataset} is here")
     with Claims(store.storage) as claims:

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from rdbench import data
-from rdbench.config.run_config import RunConfig
+from rdbench.config.plugins import load_plugins
+from rdbench.config.run_config import RunConfig, check_sources
 from rdbench.runs import toy
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.device import pick_device
@@ -24,7 +25,8 @@ from rdbench.store.status import Status
 class Task:
     """Runs that are done together, by id: one, or starts of the toy; and what is to be known for them.
 
-    ``ends`` is when all must be over, in seconds since 1970, since another process cannot know more; None is never.
+    ``plugins`` are files of parts, which the process that does the task loads too. ``ends`` is when all must be over,
+    in seconds since 1970, since another process cannot know more; None is never.
     """
 
     runs: dict[str, RunConfig]
@@ -34,6 +36,7 @@ class Task:
     data_dir: Path | None
     ends: float | None
     checkpoint_seconds: float
+    plugins: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -105,9 +108,12 @@ def perform(task: Task, host: Host) -> list[Record]:
     """Do a task.
 
     Raises:
+        UserError: a part from elsewhere is not here, or its source is another.
         StoppedError: the host asked for it; what is done is kept, except for the toy, which takes seconds.
     """
+    load_plugins(task.plugins)
     runs = list(task.runs.values())
+    check_sources(runs[0])
     if runs[0].exact:
         return toy.execute(runs, task.sweep, host)
     (run,) = runs

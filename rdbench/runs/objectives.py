@@ -1,10 +1,12 @@
 """What training minimises: functions of terms and of how many steps are done."""
 
 import math
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from rdbench.config.plugins import make
 from rdbench.config.run_config import RunConfig
 from rdbench.models import Terms
 
@@ -28,6 +30,11 @@ class Objective(nn.Module):
         super().__init__()
         self.register_buffer("beta", torch.tensor(1.0))
 
+    @classmethod
+    def of(cls, run: RunConfig, steps_per_epoch: int) -> Self:
+        """The objective that a run describes; ``steps_per_epoch`` turns epochs into steps."""
+        raise NotImplementedError
+
     def beside(self, models: int) -> "Objective":
         """This objective for so many models side by side, each with a β of its own."""
         for name, value in list(self.named_buffers()):
@@ -46,6 +53,10 @@ class BetaVAE(Objective):
         self.final = final
         self.start = start
         self.anneal_steps = anneal_steps
+
+    @classmethod
+    def of(cls, run: RunConfig, steps_per_epoch: int) -> Self:
+        return cls(run.beta or 0.0, run.anneal_from or 0.0, run.anneal_epochs * steps_per_epoch)
 
     def forward(self, terms: Terms, step: Tensor) -> Tensor:
         self.beta.copy_(annealed(self.start, self.final, step, self.anneal_steps))
@@ -72,6 +83,10 @@ class TargetRate(Objective):
         self.anneal_steps = anneal_steps
         self.register_buffer("integral", torch.tensor(0.0))
 
+    @classmethod
+    def of(cls, run: RunConfig, steps_per_epoch: int) -> Self:
+        return cls(run.target_rate or 0.0, run.anneal_epochs * steps_per_epoch)
+
     def forward(self, terms: Terms, step: Tensor) -> Tensor:
         rate = terms.mean_rate
         target = annealed(0.0, self.target_rate, step, self.anneal_steps).to(rate.dtype)
@@ -92,6 +107,10 @@ class TargetRatePenalty(Objective):
         self.target_rate = target_rate
         self.anneal_steps = anneal_steps
 
+    @classmethod
+    def of(cls, run: RunConfig, steps_per_epoch: int) -> Self:
+        return cls(run.target_rate or 0.0, run.anneal_epochs * steps_per_epoch)
+
     def forward(self, terms: Terms, step: Tensor) -> Tensor:
         rate = terms.mean_rate
         excess = rate - annealed(0.0, self.target_rate, step, self.anneal_steps).to(rate.dtype)
@@ -110,6 +129,10 @@ class FreeBits(Objective):
         super().__init__()
         self.free_nats = free_nats
 
+    @classmethod
+    def of(cls, run: RunConfig, steps_per_epoch: int) -> Self:
+        return cls(run.free_nats or 0.0)
+
     def forward(self, terms: Terms, step: Tensor) -> Tensor:
         rate = terms.mean_rate
         self.beta.copy_(rate.detach() > self.free_nats)
@@ -126,23 +149,19 @@ class IWAE(Objective):
         super().__init__()
         self.samples = samples
 
+    @classmethod
+    def of(cls, run: RunConfig, steps_per_epoch: int) -> Self:
+        return cls(run.train_samples or 1)
+
     def forward(self, terms: Terms, step: Tensor) -> Tensor:
         log_weights = -(terms.rate + terms.distortion)
         return (math.log(self.samples) - log_weights.logsumexp(-2)).mean(-1)
 
 
-OBJECTIVES = {
-    "beta-vae": lambda run, anneal_steps: BetaVAE(run.beta, run.anneal_from or 0.0, anneal_steps),
-    "target-rate": lambda run, anneal_steps: TargetRate(run.target_rate, anneal_steps),
-    "target-rate-penalty": lambda run, anneal_steps: TargetRatePenalty(run.target_rate, anneal_steps),
-    "free-bits": lambda run, anneal_steps: FreeBits(run.free_nats),
-    "iwae": lambda run, anneal_steps: IWAE(run.train_samples),
-}
-
-
 def make_objective(run: RunConfig, steps_per_epoch: int) -> Objective:
     """The objective that a run describes."""
-    return OBJECTIVES[run.objective](run, run.anneal_epochs * steps_per_epoch)
+    objective: type[Objective] = make("objective", run.objective)
+    return objective.of(run, steps_per_epoch)
 
 
 def annealed(start: float, final: float, step: Tensor, steps: int) -> Tensor:

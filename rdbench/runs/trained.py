@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from rdbench import data
+from rdbench.config.run_config import check_sources
 from rdbench.data.images import Images
 from rdbench.errors import UserError, reason
 from rdbench.models import VAE, Size, make_model
@@ -24,9 +25,10 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
     """The trained model of a run, in evaluation mode, on the CPU.
 
     Raises:
-        UserError: its checkpoint is absent or does not fit.
+        UserError: its checkpoint is absent or does not fit, or a part from elsewhere is not here or not the same.
     """
     config, weights = read_config(row["config"]), store.load_weights(row["run_id"])
+    check_sources(config)
     image_side = Size.image_side  # of rows from before there were other sides, which do not say it
     if known(row.get("image_side")):
         image_side = int(row["image_side"])

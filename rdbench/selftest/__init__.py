@@ -1,7 +1,8 @@
 """Estimators, and the families they are used on, against truths found another way; no data and no network."""
 
 from rdbench.selftest.check import Check
+from rdbench.selftest.contract import check_contract
 from rdbench.selftest.densities import check_family
 from rdbench.selftest.estimators import check_estimators
 
-__all__ = ["Check", "check_estimators", "check_family"]
+__all__ = ["Check", "check_contract", "check_estimators", "check_family"]

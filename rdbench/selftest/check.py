@@ -11,7 +11,7 @@ class Check:
     """An estimate beside the truth, in nats unless the name says otherwise.
 
     ``error`` is the estimate's standard error and ``tolerance`` what it may be off besides: the bias of a finite k,
-    the coarseness of a grid, the rounding of float32.
+    the coarseness of a grid, the rounding of float32. ``mend`` says what to do where it fails.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Check:
     estimate: float
     error: float = 0.0
     tolerance: float = 0.0
+    mend: str = ""
 
     @property
     def passed(self) -> bool:

@@ -10,6 +10,7 @@ from rdbench.errors import UserError
 from rdbench.measures.bounds import mean_and_error, measure
 from rdbench.models import VAE, Size, build
 from rdbench.selftest.check import Check
+from rdbench.selftest.contract import check_contract
 
 SIDE = 4
 SIZE = Size(width=0.06, latent_dim=2, pseudo_inputs=3, image_side=SIDE)
@@ -29,9 +30,8 @@ FLOAT32 = 1e-3
 BIAS = 0.02
 
 
-@torch.no_grad()
 def check_family(family: Family) -> Iterator[Check]:
-    """The family's densities, flows, masks and bounds, as each is checked; the same numbers at every call.
+    """The family's contract, densities, flows, masks and bounds, as each is checked; the same numbers at every call.
 
     Raises:
         UserError: the family is the toy's.
@@ -40,6 +40,17 @@ def check_family(family: Family) -> Iterator[Check]:
         raise UserError(
             f"family {family.words} has no images to be checked on; rdbench selftest checks it with the rest"
         )
+    kept = True
+    for check in check_contract(family, SIZE):
+        kept = check.passed
+        yield check
+    if kept:
+        yield from _check_densities(family)
+
+
+@torch.no_grad()
+def _check_densities(family: Family) -> Iterator[Check]:
+    """Densities, flows, masks and bounds beside sums and integrals."""
     torch.manual_seed(0)
     model = build(family, SIZE)
     for parameter in model.parameters():
