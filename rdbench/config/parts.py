@@ -124,9 +124,9 @@ def register(part: Part) -> None:
     Raises:
         UserError: another part has its name.
     """
-    known = _registry.get((part.kind, part.name))
-    if known is not None and known != part:
-        whose = known.origin.where if known.origin else "rdbench"
+    there = _registry.get((part.kind, part.name))
+    if there is not None and (there.origin is None or part.origin is None or there.origin.digest != part.origin.digest):
+        whose = there.origin.where if there.origin else "rdbench"
         raise UserError(f"{part.kind} {part.name!r} is already a part of {whose}; give yours another name")
     _registry[part.kind, part.name] = part
 
