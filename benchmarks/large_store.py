@@ -14,9 +14,11 @@ import numpy as np
 from invented import record
 from machine import table_and_parquet
 
+from rdbench.store.changes import compact
 from rdbench.store.store import Store
 
 IMAGES = 100
+DATE = "2026-01-01T00:00:00"
 
 
 def seconds(*command: str) -> float:
@@ -38,7 +40,7 @@ def main() -> None:
         store = Store(Path(folder) / "store")
         store.prepare()
         for number in range(options.runs):
-            store.write(record(number, IMAGES, generator))
+            store.put(record(number, IMAGES, generator), DATE)
         commands = {
             "report": ["report", str(store)],
             "report --format html": ["report", str(store), "--format", "html"],
@@ -55,7 +57,7 @@ def main() -> None:
         }
         rows = [{"what": "report, one file a run", "seconds": seconds(*commands["report"]), "repeat": 0}]
         started = time.perf_counter()
-        store.compact()
+        compact(store)
         rows.append({"what": "compacting", "seconds": time.perf_counter() - started, "repeat": 0})
         for repeat in range(options.repeats):
             for what, command in commands.items():

@@ -19,8 +19,9 @@ from machine import table_and_parquet
 from rdbench.config.family import FAMILIES
 from rdbench.config.sweep import Sweep, load_sweep
 from rdbench.execute.plan import plan
+from rdbench.store.changes import RUNS_A_FILE
 from rdbench.store.schema import OTHERS, SCHEMAS
-from rdbench.store.store import RUNS_A_FILE, Store
+from rdbench.store.store import Store
 
 SEEDS = 10
 A_BETA = 10 * SEEDS

@@ -15,9 +15,11 @@ import numpy as np
 from invented import record
 from machine import table_and_parquet
 
+from rdbench.store.changes import compact
 from rdbench.store.store import Store
 
 RUNS = 100
+DATE = "2026-01-01T00:00:00"
 IMAGES = 10_000
 FURTHER = 10
 """Runs that the longer of two sweeps has more."""
@@ -60,8 +62,8 @@ def main() -> None:
         store = Store(folder / "store")
         store.prepare()
         for number in range(RUNS):
-            store.write(record(number, IMAGES, generator))
-        store.compact()
+            store.put(record(number, IMAGES, generator), DATE)
+        compact(store)
         whats = {
             "rdbench --help": lambda: seconds("--help"),
             f"rdbench report, {RUNS} runs of {IMAGES:,} test images": lambda: seconds("report", str(store)),

@@ -45,6 +45,7 @@ from rdbench.runs.state import State, UnreadableStateError, _digest
 from rdbench.runs.trained import load_model
 from rdbench.runs.training import Epoch, Training
 from rdbench.store import parquet
+from rdbench.store.changes import compact
 from rdbench.store.claims import Claims, owners
 from rdbench.store.plans import announce, missing
 from rdbench.store.store import Store
@@ -505,7 +506,7 @@ def test_a_run_id_that_is_a_path_is_refused_with_its_file(store, run_id, rdbench
     assert rdbench_command("report", store, "--check", "--baseline", store)[0] == 3
     assert rdbench_command("plot", store, "--kind", "plane", "--kind", "history", "--out", tmp_path / "out")[0] == 2
     assert sorted(path for path in tmp_path.rglob("*") if "out" not in path.parts) == before
-    store.compact()
+    compact(store)
     assert (Path(str(store)) / "runs" / "x.parquet").exists()
 
 

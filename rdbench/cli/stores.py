@@ -34,6 +34,7 @@ def runs(
     from rdbench.analysis.report.formats import aligned
     from rdbench.analysis.report.listing import choose, listing
     from rdbench.errors import UserError, plain, unknown
+    from rdbench.store.changes import remove
     from rdbench.store.schema import known
     from rdbench.store.status import Status
     from rdbench.store.store import Store
@@ -58,7 +59,7 @@ def runs(
                     shown = value.tolist() if isinstance(value, np.ndarray) else value
                     typer.echo(plain(f"{name}: {shown}"))
     elif action == "rm":
-        source.remove(list(chosen["run_id"]))
+        remove(source, list(chosen["run_id"]))
         typer.echo(f"removed {len(chosen)} runs from {source}")
     else:
         from rdbench.config.plugins import load_plugins
@@ -109,6 +110,7 @@ def evaluate(
     from rdbench.execute.display import Display
     from rdbench.runs.device import pick_device
     from rdbench.runs.remeasuring import is_measured, reevaluate
+    from rdbench.store.changes import compact
     from rdbench.store.store import Store
 
     load_plugins(plugin)
@@ -132,5 +134,5 @@ def evaluate(
             new = reevaluate(source, row, sorted(set(iwae)), split, where, data_dir, progress)
             bounds = "  ".join(f"{key} {value:.3f}" for key, value in new.items() if "iwae" in key)
             display.finish(name, bounds)
-    source.compact()
+    compact(source)
     typer.echo(f"{len(todo)} of {len(rows)} runs measured now; the columns are in {source}")

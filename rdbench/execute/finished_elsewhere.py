@@ -12,7 +12,7 @@ class News:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.before = store.storage.modified("runs")
-        self.known = store.newest()
+        self.known = store.current()
         self.compacted: set[str] = set()
 
     def finished(self, run_ids: Collection[str]) -> set[str]:
@@ -20,7 +20,7 @@ class News:
         now = self.store.storage.modified("runs")
         for name in now:
             if COMPACTED in name and name not in self.before:
-                rows = self.store.newest_in(name)  # old ones too, that another process merged
+                rows = self.store.current_in(name)  # old ones too, that another process merged
                 self.compacted |= {run_id for run_id, row in rows.items() if row != self.known.get(run_id)}
                 self.before[name] = now[name]
         names = {run_id: f"runs/{run_id}.parquet" for run_id in run_ids}

@@ -23,11 +23,13 @@ from rdbench.execute.task import Executor, Task
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.device import pick_device
 from rdbench.runs.provenance import command
+from rdbench.store.changes import compact
 from rdbench.store.claims import Claims
+from rdbench.store.current import finished
 from rdbench.store.plans import announce
 from rdbench.store.row_checks import read_config
 from rdbench.store.status import Status
-from rdbench.store.store import Store, finished
+from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
 
 UNFINISHED = 3
@@ -137,7 +139,7 @@ def do_runs(
         if signals.received or display.done + len(work.done_elsewhere) < len(planned.pending):
             why = "interrupted" if signals.received else "ended at its limit"
             raise _interrupted(why, display, work, planned, store, signals)
-    store.compact()
+    compact(store)
     rows = store.read("runs")
     mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
     return Ended(mine, bool((mine["status"] != Status.OK).any()))
@@ -146,7 +148,10 @@ def do_runs(
 def _work_through(work: Work, executor: Executor, store: Store, display: Display, watch: "_Watch") -> None:
     for outcome in executor.map(work, watch):
         for record in outcome.records:
-            store.write(record)
+            if not store.write(record, work.news.known.get(record.run_id)):
+                work.done_elsewhere.add(record.run_id)  # by a process that took the run over
+                display.say(record.run_id, "another process has answered it meanwhile, and its answer counts")
+                continue
             if record.row["status"] != Status.FAILED:  # one that failed goes on from its state, if only memory ran out
                 Checkpoint(store.storage, record.run_id).discard()
             display.end(record.run_id, record.row)  # a run counts as done once it is kept

@@ -14,6 +14,7 @@ from rdbench.measures.bounds import measure
 from rdbench.runs.provenance import command
 from rdbench.runs.splits import Splits
 from rdbench.runs.trained import load_model
+from rdbench.store.changes import extend
 from rdbench.store.row_checks import read_config
 from rdbench.store.schema import Column, known
 from rdbench.store.store import Store
@@ -59,7 +60,7 @@ def reevaluate(
     if split == "test":
         bounds = {f"iwae_{k}": bound.astype(np.float32) for k, bound in measured.iwae.items()}
         per_image = {name: bound for name, bound in bounds.items() if name in new}
-    store.extend(row["run_id"], {**new, "evaluated_with": command()}, per_image)
+    extend(store, row["run_id"], {**new, "evaluated_with": command()}, per_image)
     return new
 
 

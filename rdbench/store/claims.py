@@ -1,25 +1,55 @@
 """Who trains which run: several sweeps may share one store and never do a run twice."""
 
 import json
+import math
 import os
 import random
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from rdbench.errors import UserError
 from rdbench.store.files import CLAIMS, Storage, cannot_write
 
-HEARTBEAT_SECONDS = 10.0
-STALE_SECONDS = 60.0
+CLAIM_SECONDS = 60.0
 """How long a claim lasts whose owner no longer renews it, by the clock of the place where it lies."""
 
+SECONDS_VARIABLE = "RDBENCH_CLAIM_SECONDS"
+"""The environment variable that sets another time; all processes on a store must agree."""
+
+HEARTBEATS = 6
+"""How often a claim is renewed while it would last."""
+
 LONGEST_BACK_OFF = 0.1
+
+TABLES_CLAIM = "~tables"
+"""In the place of a run: the claim for all that reads, changes and writes tables. No run can have this name."""
+
+WAIT_CLAIMS = 3
+"""How many lives of a claim one waits for the tables."""
+
+
+def claim_seconds() -> float:
+    """How long a claim lasts.
+
+    Raises:
+        UserError: the environment says something else than a number of seconds.
+    """
+    text = os.environ.get(SECONDS_VARIABLE, str(CLAIM_SECONDS))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise UserError(f"{SECONDS_VARIABLE}: found {text!r}; expected a number of seconds, such as 60")
+    return seconds
 
 
 @dataclass(frozen=True)
@@ -55,6 +85,7 @@ class Claims:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
+        self.seconds = claim_seconds()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.owner = Owner(socket.gethostname(), os.getpid(), now, _machine())
         self.token = uuid.uuid4().hex[:16]
@@ -108,13 +139,13 @@ class Claims:
                 self.storage.delete(self._name(run_id))
 
     def _lives(self, name: str, age: float) -> bool:
-        if abs(age) > STALE_SECONDS:  # one from the future was not written here
+        if abs(age) > self.seconds:  # one from the future was not written here
             return False
         owner = _read(self.storage, name)
         return owner is None or not owner.is_dead
 
     def _renew(self) -> None:
-        while not self.ended.wait(HEARTBEAT_SECONDS):
+        while not self.ended.wait(self.seconds / HEARTBEATS):
             for run_id in sorted(self.held):
                 with self.lock:
                     if run_id not in self.held:
@@ -152,14 +183,44 @@ class Claims:
 
 def owners(storage: Storage) -> dict[str, Owner]:
     """Who trains which run now, by run."""
+    return {run_id: owner for run_id, owner in _owners(storage).items() if run_id != TABLES_CLAIM}
+
+
+def _owners(storage: Storage) -> dict[str, Owner]:
     found = {}
     times = storage.modified(CLAIMS)
     now = max([datetime.now(UTC), *times.values()])  # the clock of the place may be ahead
     for name, written in times.items():
         owner = _read(storage, name)
-        if owner and not owner.is_dead and (now - written).total_seconds() <= STALE_SECONDS:
+        if owner and not owner.is_dead and (now - written).total_seconds() <= claim_seconds():
             found[name.removeprefix(f"{CLAIMS}/").partition(".")[0]] = owner
     return found
+
+
+@contextmanager
+def changing(storage: Storage) -> Iterator[None]:
+    """Hold the tables of a store: one process at a time reads, changes and writes them. Waits until they are free.
+
+    Raises:
+        UserError: another process has them for too long, or the store cannot be written.
+    """
+    longest = WAIT_CLAIMS * claim_seconds()
+    end = time.monotonic() + longest
+    try:
+        if storage.is_there():
+            storage.make_folders(CLAIMS)
+    except OSError as error:
+        raise cannot_write(storage, error) from None
+    with Claims(storage) as claims:
+        while not claims.take([TABLES_CLAIM]):
+            if time.monotonic() > end:
+                owner = _owners(storage).get(TABLES_CLAIM)
+                who = f"process {owner.pid} on {owner.host}" if owner else "another process"
+                raise UserError(
+                    f"{who} has been changing the tables of {storage} for more than {longest:.0f} s; "
+                    "try again when it has ended"
+                )
+        yield
 
 
 def _read(storage: Storage, name: str) -> Owner | None:

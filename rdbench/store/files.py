@@ -134,11 +134,19 @@ class Storage:
         Raises:
             OSError: they cannot.
         """
-        for folder in folders:
-            self.filesystem.create_dir(self.path(folder), recursive=True)
+        self.make_folders(*folders)
         probe = f"{folders[0]}/.probe-{os.getpid()}"
         self.write(probe, b"probe")
         self.delete(probe)
+
+    def make_folders(self, *folders: str) -> None:
+        """See that there are folders of these names.
+
+        Raises:
+            OSError: they cannot be made.
+        """
+        for folder in folders:
+            self.filesystem.create_dir(self.path(folder), recursive=True)
 
     def write(self, name: str, content: Any) -> None:
         """Keep bytes under a name, whole or, whenever the machine stops, not at all.

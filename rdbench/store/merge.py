@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rdbench.errors import UserError
+from rdbench.store.current import date_after
 from rdbench.store.files import PLANS, cannot_write
 from rdbench.store.schema import TABLES, known, with_column
 from rdbench.store.status import Status
@@ -92,11 +92,12 @@ def _copy(store: Store, into: Store, run_ids: Sequence[str], finished: set[str])
             with suppress(FileNotFoundError):  # its run has ended meanwhile
                 into.storage.write(name, store.storage.read(name))
     if run_ids:
-        now, there = datetime.now(UTC).isoformat(timespec="microseconds"), pa.array(into.newest(), pa.string())
+        there = into.current()
+        now = date_after(max(there.values(), key=lambda writing: writing.date, default=None))
         for table in reversed(TABLES):
             rows = store.arrow(table, run_ids)
             if rows is not None:
-                into.write_compacted(table, _dated(rows, there, now))
+                into.write_compacted(table, _dated(rows, pa.array(there, pa.string()), now))
 
 
 def _dated(rows: pa.Table, run_ids: pa.Array, now: str) -> pa.Table:

@@ -1,19 +1,26 @@
 """The Parquet files of a store's tables: which there are, and what each holds."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rdbench.errors import plain
+from rdbench.store.current import WRITING, without_false_dates
 from rdbench.store.files import Storage
-from rdbench.store.schema import REQUIRED, RUN_ID, SCHEMAS, Table, typed
+from rdbench.store.schema import REQUIRED, RUN_ID, SCHEMAS, VERSION, VERSION_KEY, Table, known_type, typed, version
 
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
 """What reading a file raises that is no table of ours."""
 
 COMPACTED = "compacted-"
 """How the name of a file begins that holds many runs; others are called by their run."""
+
+
+class NewerTableError(ValueError):
+    """A table that a newer rdbench wrote, of which this one cannot read what it knows."""
 
 
 def files(storage: Storage, table: Table, run_ids: Collection[str] | None = None) -> list[str]:
@@ -28,51 +35,130 @@ def files(storage: Storage, table: Table, run_ids: Collection[str] | None = None
 def load(
     storage: Storage, table: Table, run_ids: Collection[str] | None, columns: Sequence[str] | None
 ) -> tuple[list[pa.Table], list[str]]:
-    """The tables of all files, and a line for each that is none; again where a file went away meanwhile."""
+    """The tables of all files, and a line for each that cannot be read."""
     while True:
-        tables, skipped = [], []
         names = files(storage, table, run_ids)
+        found = _read_all(storage, names, table, run_ids, columns)
+        if found is not None and not _merged_since(storage, names, table, run_ids):
+            return found
+
+
+def _read_all(
+    storage: Storage,
+    names: Sequence[str],
+    table: Table,
+    run_ids: Collection[str] | None,
+    columns: Sequence[str] | None,
+) -> tuple[list[pa.Table], list[str]] | None:
+    """What the files hold; None if one went away meanwhile, since another process merged it into a larger one."""
+    tables, skipped = [], []
+    for name in names:
         try:
-            for name in names:
-                try:
-                    tables.append(read_checked(storage, name, table, run_ids, columns))
-                except FileNotFoundError:
-                    raise
-                except UNREADABLE as error:
-                    why = f"{error.args[0] if error.args else error}".partition("\n")[0]
-                    skipped.append(plain(f"{storage}/{name}: not a table of {table} ({why})"))
+            tables.append(read_checked(storage, name, table, run_ids, columns))
         except FileNotFoundError:
-            continue  # another process merged it into a larger file
-        came = {*files(storage, table, run_ids)} - {*names}
-        if any(COMPACTED in name for name in came):
-            continue  # no listing is of one moment: the first may lack what was merged, and what it was merged into
-        return tables, skipped
+            return None
+        except UNREADABLE as error:
+            skipped.append(unreadable(storage, name, table, error))
+    return tables, skipped
+
+
+def _merged_since(storage: Storage, names: Sequence[str], table: Table, run_ids: Collection[str] | None) -> bool:
+    """Whether a larger file came since the files were listed.
+
+    No listing is of one moment: ours may lack both what was merged, and what it was merged into.
+    """
+    return any(COMPACTED in name for name in {*files(storage, table, run_ids)} - {*names})
+
+
+def unreadable(storage: Storage, name: str, table: Table, error: Exception) -> str:
+    """A line that says which file cannot be read as a table, and why."""
+    if isinstance(error, NewerTableError):
+        return plain(f"{storage}/{name}: {error}")
+    why = f"{error.args[0] if error.args else error}".partition("\n")[0]
+    if isinstance(error, OSError) and error.strerror:
+        return plain(f"{storage}/{name}: cannot be read ({error.strerror})")
+    return plain(f"{storage}/{name}: not a table of {table} ({why})")
 
 
 def read_checked(
-    storage: Storage, name: str, table: Table, run_ids: Collection[str] | None, columns: Sequence[str] | None
+    storage: Storage,
+    name: str,
+    table: Table,
+    run_ids: Collection[str] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pa.Table:
-    """The rows of one file.
+    """The rows of one file, its known columns in the types that we write.
 
     Raises:
         KeyError: it lacks a column that every such file has, or names a run as none can be named.
+        NewerTableError: a newer rdbench wrote it, and it is not readable for that.
         ArrowException, OSError, ValueError: it is no such table in another way.
     """
     with storage.open(name) as file:
         parquet = pq.ParquetFile(file)
-        present = parquet.schema_arrow.names
-        missing = [column for column in REQUIRED[table] if column not in present]
-        if missing and not parquet.metadata.num_rows:  # as a run leaves it that came to nothing
-            return pa.schema([(name, SCHEMAS[table][name]) for name in REQUIRED[table]]).empty_table()
-        if missing:
-            raise KeyError(f"no column {missing[0]}")
-        wanted = columns and [column for column in columns if column in present]
-        if run_ids is None:
-            found = parquet.read(wanted)
-        else:
-            found = pq.read_table(file, columns=wanted, filters=[("run_id", "in", set(run_ids))])
-        found = typed(table, found)
+        try:
+            found = _rows(parquet, file, table, run_ids, columns)
+        except KeyError as error:
+            if version(parquet.schema_arrow) <= VERSION:
+                raise
+            raise NewerTableError(f"made by a newer rdbench ({error.args[0]}); install that to read it") from None
+    return _checked(found)
+
+
+class Survey(NamedTuple):
+    """What a file holds, without reading its columns.
+
+    ``stamp`` is that of the file before it was read, ``stored`` its columns as they lie in it, ``schema`` in the types
+    that we write, and ``writings`` each writing of a run that it has rows of, with the cells of ``WRITING``.
+    """
+
+    name: str
+    stamp: tuple[datetime, int] | None
+    stored: pa.Schema
+    schema: pa.Schema
+    writings: list[tuple[str, str | None, str | None, str | None]]
+
+
+def survey(storage: Storage, name: str, table: Table) -> Survey:
+    """Look into a file; raises as ``read_checked``."""
+    stamp = storage.stamp(name)
+    with storage.open(name) as file:
+        parquet = pq.ParquetFile(file)
+        stored = parquet.schema_arrow
+        rows = _checked(_rows(parquet, file, table, None, WRITING))
+    present = [column for column in WRITING if column in rows.column_names]
+    once = rows.group_by(present).aggregate([]).to_pylist()
+    schema = pa.schema([(field.name, known_type(table, field.name) or field.type) for field in stored])
+    return Survey(
+        name,
+        stamp,
+        stored,
+        schema.with_metadata({VERSION_KEY: str(version(stored))}),
+        [tuple(map(row.get, WRITING)) for row in once],
+    )
+
+
+def _checked(found: pa.Table) -> pa.Table:
     for run_id in found["run_id"].unique().to_pylist():
         if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
             raise KeyError(f"{run_id!r} is no run_id")
-    return found
+    return without_false_dates(found)
+
+
+def _rows(
+    parquet: pq.ParquetFile,
+    file: pa.NativeFile,
+    table: Table,
+    run_ids: Collection[str] | None,
+    columns: Sequence[str] | None,
+) -> pa.Table:
+    present = parquet.schema_arrow.names
+    missing = [column for column in REQUIRED[table] if column not in present]
+    if missing and not parquet.metadata.num_rows:  # as a run leaves it that came to nothing
+        return pa.schema([(name, SCHEMAS[table][name]) for name in REQUIRED[table]]).empty_table()
+    if missing:
+        raise KeyError(f"no column {missing[0]}")
+    wanted = columns and [column for column in columns if column in present]
+    if run_ids is None:
+        return typed(table, parquet.read(wanted))
+    return typed(table, pq.read_table(file, columns=wanted, filters=[("run_id", "in", set(run_ids))]))

@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 
 from rdbench.config.parts import all_settings
 from rdbench.config.run_config import DESCRIPTION
+from rdbench.errors import UserError, reason
 
 Table = Literal["runs", "history", "examples"]
 Column = Sequence[Any] | NDArray[Any]
 TABLES: tuple[Table, ...] = ("runs", "history", "examples")
 
-TEXT = ("run_id", "sweep", "status", "error", "created_at", "dataset", "family", "encoder", "decoder", "marginal",
+VERSION = 1
+"""Of these tables; a file carries it, so that an older rdbench can say that a newer one wrote it."""
+
+VERSION_KEY = b"rdbench_schema"
+
+TEXT = ("run_id", "sweep", "status", "error", "created_at", "replaces", "dataset", "family", "encoder", "decoder",
+        "marginal",
         "objective", "precision", "config", "command", "evaluated_with", "device", "rdbench_version",
         "torch_version", "git_commit", "dataset_sha256")  # fmt: skip
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
@@ -38,13 +45,32 @@ SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
 """The columns that are not numbers of double precision, or of single precision in ``examples``."""
 OTHERS: Mapping[Table, pa.DataType] = {"runs": pa.float64(), "history": pa.float64(), "examples": pa.float32()}
 
+NUMBERS: Mapping[Table, re.Pattern[str]] = {
+    "runs": re.compile(
+        r"((train|valid)_)?(rate|distortion|elbo|iwae_\d+|mutual_information|marginal_kl)(_se)?|"
+        r"((encoder|elbo|likelihood|iwae_\d+)_gap|generative_[a-z]|class_information)(_se)?|"
+        r"beta|anneal_from|effective_beta|entropy|free_nats|target_rate|learning_rate|width|"
+        r"train_seconds|eval_seconds|images_per_second"
+    ),
+    "history": re.compile(r"beta|learning_rate|seconds|(train|valid)_(rate|distortion)"),
+    "examples": re.compile(r"rate|distortion|probability|iwae_\d+"),
+}
+"""The columns that are such numbers. One that is neither of these nor of SCHEMAS is unknown: it is kept as it is."""
+
+
+def known_type(table: Table, name: str) -> pa.DataType | None:
+    """The type of a column, None if this version does not know it; a setting of a part has that of its default."""
+    settings = all_settings() if table == "runs" else {}
+    if name in SCHEMAS[table]:
+        return SCHEMAS[table][name]
+    if name in settings:
+        return {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}[type(settings[name].default)]
+    return OTHERS[table] if NUMBERS[table].fullmatch(name) else None
+
 
 def column_type(table: Table, name: str) -> pa.DataType:
-    """The type of a column; a setting of a part has that of its default."""
-    settings = all_settings() if table == "runs" else {}
-    if name in settings and name not in SCHEMAS[table]:
-        return {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}[type(settings[name].default)]
-    return SCHEMAS[table].get(name, OTHERS[table])
+    """The type that a column is written in."""
+    return known_type(table, name) or OTHERS[table]
 
 
 KEYS: Mapping[Table, Sequence[str]] = {
@@ -82,7 +108,7 @@ class Record:
 
 
 def typed(table: Table, found: pa.Table) -> pa.Table:
-    """The same in the types that we write, without what others noted beside them.
+    """The same with its known columns in the types that we write, without what others noted beside them.
 
     Raises:
         KeyError: it cannot be.
@@ -92,18 +118,44 @@ def typed(table: Table, found: pa.Table) -> pa.Table:
         raise KeyError("two columns have one name")
     columns = {}
     for name, column in zip(names, found.columns, strict=True):
-        wanted = column_type(table, name)
+        wanted = known_type(table, name) or column.type
         try:
             columns[name] = column if column.type == wanted else column.cast(wanted)
             columns[name].validate(full=True)
         except pa.ArrowException:
             raise KeyError(f"column {name}: found {column.type}, expected {wanted}") from None
-    return pa.table(columns)
+    return marked(pa.table(columns), version(found.schema))
+
+
+def version(schema: pa.Schema) -> int:
+    """The version of the tables that a file was written with, 0 where it does not say."""
+    text = (schema.metadata or {}).get(VERSION_KEY, b"0")
+    return int(text) if re.fullmatch(rb"\d{1,9}", text) else 0
+
+
+def marked(rows: pa.Table, number: int) -> pa.Table:
+    """Rows that carry this version, and no other note."""
+    return rows.replace_schema_metadata({VERSION_KEY: str(number)})
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Tables as one with all their columns, and the latest of their versions.
+
+    Raises:
+        UserError: a column that this version does not know is of one type here and of another there.
+    """
+    try:
+        whole = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise UserError(
+            f"the files of the store do not go together: {reason(error)}; install a newer rdbench"
+        ) from None
+    return marked(whole, max(version(found.schema) for found in tables))
 
 
 def dated(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Mapping[str, Column]:
-    """Columns with the time of writing, by which the newest rows of a run are known in every table."""
-    if "created_at" not in row or not columns:
+    """Columns with the time of writing, by which the current rows of a run are known in every table."""
+    if not columns:
         return columns
     return {**columns, "created_at": [row["created_at"]] * len(columns["run_id"])}
 
@@ -127,7 +179,7 @@ def to_parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:
 
 
 def serialized(table: pa.Table) -> memoryview:
-    """A table as a Parquet file, compressed by zstd."""
+    """A table as a Parquet file, compressed by zstd, that says its version."""
     buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(marked(table, max(VERSION, version(table.schema))), buffer, compression="zstd")
     return memoryview(buffer.getvalue())

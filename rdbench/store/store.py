@@ -5,44 +5,48 @@ row has everything else.
 """
 
 import hashlib
+import logging
 import math
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from rdbench.errors import UserError, plain, reason
+from rdbench.store.claims import changing
+from rdbench.store.current import WRITING, Writing, choose_current, counting, current, date_after, deciding, finished
 from rdbench.store.files import CHECKPOINTS, CLAIMS, PLANS, cannot_write, open_storage
-from rdbench.store.parquet import COMPACTED, UNREADABLE, files, load, read_checked
+from rdbench.store.parquet import COMPACTED, UNREADABLE, load, read_checked
 from rdbench.store.schema import (
     ALWAYS,
     KEYS,
+    OTHERS,
     RUN_ID,
     TABLES,
+    VERSION,
     Column,
     Record,
     Table,
-    column_type,
     dated,
+    joined,
+    known_type,
     serialized,
     to_parquet,
-    with_column,
+    version,
 )
-from rdbench.store.status import Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WRITING = ("run_id", "status", "created_at")
-RUNS_A_FILE = 1000
+DATED = ("created_at",)
+"""The columns that decide which rows count in tables without a status."""
+
+log = logging.getLogger("rdbench")
 
 
 class EmptyTableError(UserError):
@@ -59,13 +63,6 @@ class Rows(NamedTuple):
 
     frame: "pd.DataFrame"
     skipped: list[str]
-
-
-class Writing(NamedTuple):
-    """When a row was written, None in the oldest stores, and the status of its run."""
-
-    created_at: str | None
-    status: str
 
 
 class Store:
@@ -93,35 +90,56 @@ class Store:
         except OSError as error:
             raise cannot_write(self, error, "name another") from None
 
-    def write(self, record: Record) -> None:
-        """Keep a record; its row comes last.
+    def write(self, record: Record, replacing: Writing | None = None) -> bool:
+        """Keep a record, dated after all that it replaces; whether it was kept.
+
+        An answer that is there already stays, and nothing is written, unless it is the one to be replaced: the one that
+        was there when its run was asked to be done again.
+
+        Raises:
+            UserError: the store cannot be read or written.
+        """
+        with changing(self.storage):
+            known = self.current([record.run_id]).get(record.run_id)
+            if known is not None and known.is_answer and known != replacing:
+                return False
+            replaced = None if known is None else known.date if known.is_answer else known.replaces
+            self.put(record, date_after(known), replaced)
+            return True
+
+    def put(self, record: Record, date: str, replaced: str | None = None) -> None:
+        """Keep a record, written at a date, in the place of an answer that was written at another; its row comes last.
 
         Raises:
             UserError: the store cannot be written.
         """
-        row = {name: [value] for name, value in record.row.items()}
+        row = {**record.row, "created_at": date} | ({} if replaced is None else {"replaces": replaced})
         columns: dict[Table, Mapping[str, Column]]
-        columns = {"examples": record.examples, "history": record.history, "runs": row}
+        columns = {"examples": record.examples, "history": record.history}
+        columns["runs"] = {name: [value] for name, value in row.items()}
         try:
             self.storage.write(self.checkpoint(record.run_id), save_safetensors(dict(record.weights)))
             for table, values in columns.items():
-                content = to_parquet(table, dated(values, record.row))
+                content = to_parquet(table, dated(values, row))
                 self.storage.write(f"{table}/{record.run_id}.parquet", content)
         except OSError as error:
             raise cannot_write(self, error) from None
 
     def read(self, table: Table, run_ids: Collection[str] | None = None, columns: Sequence[str] | None = None) -> Rows:
-        """The rows of a table, whatever files hold them, of the newest writing of each run.
+        """The rows of a table that count, whatever files hold them.
 
         Only of the runs in ``run_ids`` and only ``columns``, where these are given; whole rows of ``runs`` are checked.
 
         Raises:
             EmptyTableError: the store is not there, or holds no row of that table.
         """
-        tables, skipped = load(self.storage, table, run_ids, columns)
+        needed = columns and list(dict.fromkeys([*columns, *KEYS[table], *(WRITING if table == "runs" else DATED)]))
+        tables, skipped = load(self.storage, table, run_ids, needed)
         if not any(len(found) for found in tables):
             raise self.empty(table, skipped)
-        frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+        whole = joined(tables)
+        self._note_newer(table, whole.schema)
+        frame = whole.to_pandas()
         absent = [name for name in ALWAYS.get(table, ()) if columns is None and name not in frame]
         frame = frame.assign(**dict.fromkeys(absent, math.nan))
         if table == "runs" and columns is None:
@@ -132,131 +150,74 @@ class Store:
             if frame.empty:
                 raise self.empty(table, skipped)
         if frame.duplicated(list(KEYS[table])).any():
-            frame = frame[_newest(table, frame)].reset_index(drop=True)
-        return Rows(frame, skipped)
+            frame = frame[counting(table, frame, self._writings(table, frame))].reset_index(drop=True)
+        return Rows(frame if columns is None else frame[[name for name in columns if name in frame]], skipped)
 
     def empty(self, table: Table, skipped: list[str]) -> EmptyTableError:
         """The error for a table without a row; ``skipped`` has a line for each file that could not be read."""
         if skipped:
-            return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}; delete and sweep again", skipped)
+            return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}", skipped)
         if not self.storage.is_there():
             return EmptyTableError(f"there is no store {self}; make one with: rdbench sweep NAME --store {self}", [])
         return EmptyTableError(f"{self} holds no {table}; fill it with: rdbench sweep NAME --store {self}", [])
 
     def finished(self) -> set[str]:
-        """The ids of the runs that have a row, less those that failed: these are worth another try."""
-        return finished(self.newest())
+        """The ids of the runs that have an answer: one that failed is worth another try; raises as ``current``."""
+        return finished(self.current())
 
-    def newest(self) -> dict[str, Writing]:
-        """When each run that has a row was last written, and its status then."""
-        return _newest_writings(load(self.storage, "runs", None, WRITING)[0])
+    def current(self, run_ids: Collection[str] | None = None) -> dict[str, Writing]:
+        """When the row that counts of each run was written, and its status; of all runs that have one, or of some.
 
-    def newest_in(self, name: str) -> dict[str, Writing]:
+        Raises:
+            UserError: a file cannot be read: what it holds would be done again, and written over.
+        """
+        tables, skipped = load(self.storage, "runs", run_ids, WRITING)
+        if skipped:
+            raise UserError(f"{skipped[0]}; make it readable, or delete it if its runs are to be done again")
+        return current(tables)
+
+    def current_in(self, name: str) -> dict[str, Writing]:
         """The same of the runs in one file of ``runs``, none if it is no such file."""
         try:
-            return _newest_writings([read_checked(self.storage, name, "runs", None, WRITING)])
+            return current([read_checked(self.storage, name, "runs", None, WRITING)])
         except UNREADABLE:
             return {}
 
-    def compact(self) -> None:
-        """Merge files of one run into files of many, so that ten thousand runs are read in a second.
-
-        A merged file is there whole before what it holds is deleted, and a row that is met twice counts once, so a
-        reader sees every run at every moment, and so it is after a crash.
-        """
-        try:
-            for table in TABLES:
-                single = [name for name in files(self.storage, table) if COMPACTED not in name]
-                for start in range(0, len(single), RUNS_A_FILE):
-                    self._merge(table, single[start : start + RUNS_A_FILE])
-        except OSError as error:
-            raise cannot_write(self, error) from None
-
-    def _merge(self, table: Table, names: Sequence[str]) -> None:
-        tables, merged = [], []
-        before = {name: self.storage.stamp(name) for name in names}
-        for name in names:
-            try:
-                tables.append(read_checked(self.storage, name, table, None, None))
-            except UNREADABLE:
-                continue  # left where it is, for a reader to name
-            merged.append(name)
-        if len(merged) < 2:
-            return
-        self.write_compacted(table, pa.concat_tables(tables, promote_options="permissive"))
-        for name in merged:
-            if self.storage.stamp(name) == before.get(name):  # else another process wrote it anew since it was read
-                self.storage.delete(name)
-
-    def write_compacted(self, table: Table, rows: pa.Table) -> None:
-        """Keep rows of many runs in one file, named by what it holds."""
+    def write_compacted(self, table: Table, rows: pa.Table) -> str:
+        """Keep rows of many runs in one file, named by what it holds; its name."""
         content = serialized(rows)
-        name = hashlib.sha256(content).hexdigest()[:16]
-        self.storage.write(f"{table}/{COMPACTED}{name}.parquet", content)
+        name = f"{table}/{COMPACTED}{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+        self.storage.write(name, content)
+        return name
 
     def arrow(self, table: Table, run_ids: Collection[str] | None = None) -> pa.Table | None:
-        """The newest rows of all runs, or of some, as they lie in the files; None if there are none.
+        """The rows that count of all runs, or of some, as they lie in the files; None if there are none.
 
         Raises:
             UserError: a file cannot be read.
         """
         tables, skipped = load(self.storage, table, run_ids, None)
         if skipped:
-            raise UserError(f"{skipped[0]}; delete it or mend it first")
-        whole = pa.concat_tables(tables, promote_options="permissive") if tables else None
+            raise UserError(f"{skipped[0]}; make it readable, or delete it, first")
+        whole = joined(tables) if tables else None
         if whole is None or not len(whole):
             return None
-        keys = whole.select([name for name in (*KEYS[table], "created_at") if name in whole.column_names]).to_pandas()
-        return whole.filter(pa.array(_newest(table, keys)))
+        keys = deciding(table, whole).to_pandas()
+        return whole.filter(pa.array(counting(table, keys, self._writings(table, keys))))
 
-    def extend(self, run_id: str, columns: Mapping[str, Any], per_image: Mapping[str, Column]) -> None:
-        """Add columns to the row of a run, and to the rows of its test images.
+    def _writings(self, table: Table, keys: "pd.DataFrame") -> dict[str, Writing]:
+        """The current writing of each run in rows of a table."""
+        if table != "runs":
+            return current(load(self.storage, "runs", None, WRITING)[0])
+        cells = keys.reindex(columns=list(WRITING)).astype(object)
+        return choose_current(cells.where(cells.notna(), None).itertuples(index=False, name=None))
 
-        Raises:
-            UserError: the store cannot be read or written.
-        """
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        added: dict[Table, Mapping[str, Column]]
-        added = {"examples": per_image, "runs": {name: [value] for name, value in columns.items()}}
-        for table, values in added.items():
-            rows = self.arrow(table, [run_id])
-            if rows is None:
-                continue
-            for name, value in {**values, "created_at": [now] * len(rows)}.items():
-                kind = column_type(table, name)
-                rows = with_column(rows, name, pa.array(value, kind))
-            try:
-                self.storage.write(f"{table}/{run_id}.parquet", serialized(rows))
-            except OSError as error:
-                raise cannot_write(self, error) from None
-
-    def remove(self, run_ids: Collection[str]) -> None:
-        """Delete runs and all that belongs to them, their rows in ``runs`` first.
-
-        Raises:
-            UserError: the store cannot be written.
-        """
-        gone = list(run_ids)
-        try:
-            for table in TABLES:
-                for name in files(self.storage, table, gone):
-                    if COMPACTED in name:
-                        try:
-                            rows = read_checked(self.storage, name, table, None, None)
-                        except UNREADABLE:
-                            continue  # left where it is, for a reader to name
-                        kept = rows.filter(pc.invert(pc.is_in(rows["run_id"], pa.array(gone))))
-                        if len(kept) == len(rows):
-                            continue
-                        if len(kept):
-                            self.write_compacted(table, kept)
-                    self.storage.delete(name)
-            for run_id in gone:
-                for name in self.storage.names(CHECKPOINTS):
-                    if name.startswith(f"{CHECKPOINTS}/{run_id}."):
-                        self.storage.delete(name)
-        except OSError as error:
-            raise cannot_write(self, error) from None
+    def _note_newer(self, table: Table, found: pa.Schema) -> None:
+        """Say which columns this rdbench keeps and does not know."""
+        unknown = [field.name for field in found if not known_type(table, field.name) and field.type != OTHERS[table]]
+        if unknown or version(found) > VERSION:
+            names = f": the columns {', '.join(unknown)} are kept, and not used here" if unknown else ""
+            log.warning(plain(f"{self}/{table} was made by a newer rdbench, or with parts that are not here{names}"))
 
     def checkpoint(self, run_id: str) -> str:
         """The name under which the weights of a run lie.
@@ -281,27 +242,3 @@ class Store:
             raise UserError(f"there is no checkpoint {self}/{name}; do the run again") from None
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise UserError(f"cannot read the checkpoint {self}/{name}: {reason(error)}; do the run again") from None
-
-
-def finished(newest: Mapping[str, Writing]) -> set[str]:
-    """The ids of the runs that did not fail."""
-    return {run_id for run_id, (_, status) in newest.items() if status != Status.FAILED}
-
-
-def _newest_writings(tables: Sequence[pa.Table]) -> dict[str, Writing]:
-    rows: list[tuple[str | None, str, str]] = []
-    for found in tables:
-        dates = found["created_at"] if "created_at" in found.column_names else pa.nulls(len(found))
-        rows += zip(dates.to_pylist(), found["run_id"].to_pylist(), found["status"].to_pylist(), strict=True)
-    rows.sort(key=lambda row: (row[0] is not None, row[0]))  # the newest last, which counts
-    return {run_id: Writing(date, status) for date, run_id, status in rows}
-
-
-def _newest(table: Table, rows: "pd.DataFrame") -> NDArray[np.bool_]:
-    """Which rows count: of a run that was done again those of its newest writing, and each of them once."""
-    counts = np.ones(len(rows), bool)
-    if "created_at" in rows:
-        last = rows.groupby("run_id")["created_at"].transform("max")
-        counts = ((rows["created_at"] == last) | last.isna()).to_numpy(copy=True)
-    counts[counts] = ~rows[counts].duplicated(list(KEYS[table]), keep="last").to_numpy()
-    return counts

@@ -11,11 +11,13 @@ from rdbench.analysis.report.listing import choose, listing
 from rdbench.errors import UserError
 from rdbench.execute.runner import do_again
 from rdbench.runs.remeasuring import is_measured, reevaluate
+from rdbench.store.changes import extend
 from rdbench.store.claims import Claims
 from rdbench.store.plans import announce
 from rdbench.store.store import Store
 
 CPU = torch.device("cpu")
+FAILED = {"status": "failed", "error": "its process was killed"}
 KEPT = ("rate", "elbo", "iwae_3")
 
 
@@ -79,7 +81,7 @@ def test_other_data_or_no_weights_are_refused(store):
 
 def test_runs_that_failed_are_done_again(store, assert_same, tmp_path):
     row = row_of(store)
-    store.extend(row["run_id"], {"status": "failed", "error": "its process was killed"}, {})
+    extend(store, row["run_id"], FAILED | {"replaces": row["created_at"]}, {})
     assert list(choose(store, [], "failed")["run_id"]) == [row["run_id"]]
     assert not do_again(store, choose(store, [], "failed"), "auto", None).failed
     with pytest.raises(UserError, match=r"no run in .* is failed"):
@@ -90,7 +92,7 @@ def test_runs_that_failed_are_done_again(store, assert_same, tmp_path):
 
 def test_a_list_shows_what_is_done_running_unfinished_and_missing(store):
     row = row_of(store)
-    store.extend(row["run_id"], {"status": "failed", "error": "its process was killed"}, {})
+    extend(store, row["run_id"], FAILED | {"replaces": row["created_at"]}, {})
     announce(store.storage, "more", "rdbench sweep more", {"r": "a run", "u": "another", "m": "a third"})
     store.storage.write("checkpoints/u.unfinished-a.safetensors", b"")
     with Claims(store.storage) as claims:

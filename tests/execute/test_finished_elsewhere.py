@@ -6,6 +6,7 @@ from rdbench import data
 from rdbench.execute import task
 from rdbench.execute.finished_elsewhere import News
 from rdbench.execute.runner import run_sweep
+from rdbench.store.changes import compact, extend
 from rdbench.store.schema import serialized
 from rdbench.store.store import Store
 
@@ -37,8 +38,8 @@ def test_an_old_failure_that_another_sweep_merges_is_no_news(undisturbed, tmp_pa
     for run_id in (failed, again):
         one = rows.filter([run_id == other for other in rows["run_id"].to_pylist()])
         store.storage.write(f"runs/{run_id}.parquet", serialized(one))
-        store.extend(run_id, {"status": "failed", "error": "out of memory"}, {})
+        extend(store, run_id, {"status": "failed", "error": "out of memory", "replaces": "2999"}, {})
     news = News(store)
-    store.extend(again, {"status": "ok"}, {})
-    store.compact()
+    extend(store, again, {"status": "ok"}, {})
+    compact(store)
     assert news.finished([failed, again, new]) == {again}

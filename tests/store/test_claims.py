@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from rdbench.errors import UserError
-from rdbench.store.claims import STALE_SECONDS, Claims, Owner, owners
+from rdbench.store.claims import CLAIM_SECONDS, SECONDS_VARIABLE, Claims, Owner, owners
 from rdbench.store.files import open_storage
 
 
@@ -25,7 +25,7 @@ def foreign_claim(storage, age, **changes):
     os.utime(storage.path("claims/a.theirs.json"), (then, then))
 
 
-@pytest.mark.parametrize(("age", "taken"), [(0, False), (STALE_SECONDS - 5, False), (STALE_SECONDS + 5, True)])
+@pytest.mark.parametrize(("age", "taken"), [(0, False), (CLAIM_SECONDS - 5, False), (CLAIM_SECONDS + 5, True)])
 def test_a_claim_lasts_as_long_as_it_is_renewed(storage, age, taken):
     foreign_claim(storage, age)
     with Claims(storage) as claims:
@@ -45,7 +45,7 @@ def test_the_claim_of_a_process_that_is_gone_is_taken_over_at_once(storage):
 
 
 def test_a_claim_is_renewed(storage, monkeypatch):
-    monkeypatch.setattr("rdbench.store.claims.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setenv(SECONDS_VARIABLE, "0.3")
     with Claims(storage) as claims:
         claims.take(["a"])
         (name,) = storage.names("claims")

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from rdbench.errors import UserError
+from rdbench.store.changes import compact, extend, remove
 from rdbench.store.merge import merge
 from rdbench.store.plans import announce, announced
 from rdbench.store.schema import TABLES, Record
@@ -21,10 +22,11 @@ def make_store(tmp_path):
             examples = {"run_id": [run_id] * 2, "index": [0, 1], "rate": [1.0, 2.0]}
             history = {"run_id": [run_id], "epoch": [1], "valid_rate": [1.0]}
             weights = {"weight": np.full(2, len(run_id), np.float32)}
-            store.write(Record(run_id, row | values, history, examples, weights))
+            row |= values
+            store.put(Record(run_id, row, history, examples, weights), row["created_at"])
         announce(store.storage, name, f"rdbench sweep {name}", dict.fromkeys(runs, "words"))
         if compacted:
-            store.compact()
+            compact(store)
         return store
 
     return make
@@ -111,7 +113,7 @@ def test_a_store_that_is_not_there_is_refused(make_store, tmp_path):
 def test_what_is_removed_is_gone_and_the_rest_is_whole(make_store, compacted):
     store = make_store("store", compacted, aa={}, bb={}, cc={})
     store.storage.write("checkpoints/bb.unfinished-b.safetensors", b"state")
-    store.remove(["bb"])
+    remove(store, ["bb"])
     assert ids(store) == ["aa", "cc"]
     assert len(store.read("examples", columns=["run_id", "index"]).frame) == 4
     assert {name.split("/")[1][:2] for name in store.storage.names("checkpoints")} == {"aa", "cc"}
@@ -120,8 +122,8 @@ def test_what_is_removed_is_gone_and_the_rest_is_whole(make_store, compacted):
 @pytest.mark.parametrize("compacted", [False, True])
 def test_columns_are_added_to_a_row_and_its_images(make_store, compacted):
     store = make_store("store", compacted, aa={}, bb={})
-    store.extend("aa", {"iwae_9": -1.5, "evaluated_with": "rdbench evaluate"}, {"iwae_9": [-1.0, -2.0]})
-    store.compact()
+    extend(store, "aa", {"iwae_9": -1.5, "evaluated_with": "rdbench evaluate"}, {"iwae_9": [-1.0, -2.0]})
+    compact(store)
     columns = ["run_id", "status", "created_at", "rate", "iwae_9"]
     runs = store.read("runs", columns=columns).frame.set_index("run_id")
     assert runs.loc["aa", "iwae_9"] == -1.5 and np.isnan(runs.loc["bb", "iwae_9"])

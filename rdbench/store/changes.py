@@ -1,0 +1,198 @@
+"""What changes the tables of a store that are there: compacting them, adding columns, removing runs.
+
+All of it holds the claim on the tables, so that nothing is lost between reading and writing them.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rdbench.errors import UserError
+from rdbench.store.claims import changing, owners
+from rdbench.store.current import (
+    EARLIEST,
+    NO_STATUS,
+    Writing,
+    choose_current,
+    counting,
+    date_after,
+    deciding,
+    marks,
+)
+from rdbench.store.files import CHECKPOINTS, cannot_write
+from rdbench.store.parquet import COMPACTED, UNREADABLE, Survey, files, read_checked, survey
+from rdbench.store.schema import TABLES, Column, Table, column_type, joined, serialized, with_column
+from rdbench.store.store import Store
+
+RUNS_A_FILE = 1000
+
+
+def compact(store: Store) -> None:
+    """Bring a store to rest: each run once, in few files, those of a table with the same columns.
+
+    A new file is there whole before what it holds is deleted elsewhere, and a row that is met twice counts once, so a
+    reader sees every run at every moment, and so it is after a crash.
+
+    Raises:
+        UserError: the store cannot be written.
+    """
+    try:
+        with changing(store.storage):
+            bring_to_rest(store)
+    except OSError as error:
+        raise cannot_write(store, error) from None
+
+
+def bring_to_rest(store: Store) -> None:
+    """As ``compact``, by who holds the tables; a store stays as it is if its ``runs`` cannot all be read."""
+    surveyed, unread = _survey(store, "runs")
+    if unread:
+        return
+    writings = choose_current(row for found in surveyed for row in found.writings)
+    for table in TABLES:
+        if table != "runs":
+            surveyed, _ = _survey(store, table)
+        _compact_table(store, table, surveyed, writings)
+
+
+def _survey(store: Store, table: Table) -> tuple[list[Survey], bool]:
+    """What the files of a table hold, those of many runs first; and whether one of them cannot be read."""
+    found, unread = [], False
+    for name in sorted(files(store.storage, table), key=lambda name: COMPACTED not in name):
+        try:
+            found.append(survey(store.storage, name, table))
+        except UNREADABLE:
+            unread = True  # left where it is, for a reader to name
+    return found, unread
+
+
+def _compact_table(store: Store, table: Table, surveyed: Sequence[Survey], writings: Mapping[str, Writing]) -> None:
+    """Write anew what is in files of one run, what lacks a column of the others, and what does not count."""
+    for found in surveyed:
+        if not found.writings:  # as a run leaves it that came to nothing
+            _delete(store, found)
+    holding = [found for found in surveyed if found.writings]
+    if not holding:
+        return
+    schema = joined([found.schema.empty_table() for found in holding]).schema
+    chosen = marks(table, (mark for found in holding for mark in _marks(found)), writings)
+    keeper = {run_id: found.name for found in holding for run_id, *mark in _marks(found) if chosen[run_id] == (*mark,)}
+    kept: dict[str, set[str]] = {found.name: set() for found in holding}
+    for run_id, name in keeper.items():
+        kept[name].add(run_id)
+    alone = sum(COMPACTED not in found.name for found in holding) == 1
+
+    def rests(found: Survey) -> bool:
+        whole = len(kept[found.name]) == len(found.writings) and found.stored.equals(schema)
+        return whole and (alone or COMPACTED in found.name)
+
+    for group in _groups([found for found in holding if not rests(found)]):
+        _rewrite(store, table, group, kept, schema, writings)
+
+
+def _rewrite(
+    store: Store,
+    table: Table,
+    group: Sequence[Survey],
+    kept: Mapping[str, set[str]],
+    schema: pa.Schema,
+    writings: Mapping[str, Writing],
+) -> None:
+    """Bring into one file what files hold of the runs that are to be kept of each."""
+    tables, read = [schema.empty_table()], []
+    for found in group:
+        try:
+            rows = read_checked(store.storage, found.name, table)
+        except UNREADABLE:
+            continue  # left where it is, for a reader to name
+        tables.append(rows.filter(pc.is_in(rows["run_id"], pa.array(kept[found.name], pa.string()))))
+        read.append(found)
+    rows = joined(tables)
+    rows = rows.filter(pa.array(counting(table, deciding(table, rows).to_pandas(), writings)))
+    new = store.write_compacted(table, rows) if len(rows) else None
+    for found in read:
+        if found.name != new:
+            _delete(store, found)
+
+
+def _delete(store: Store, found: Survey) -> None:
+    """Delete a file, unless another process wrote it anew since it was read."""
+    if store.storage.stamp(found.name) == found.stamp:
+        store.storage.delete(found.name)
+
+
+def _marks(found: Survey) -> Iterator[tuple[str, str, str]]:
+    for run_id, status, created_at, _ in found.writings:
+        yield run_id, created_at or EARLIEST, status or NO_STATUS
+
+
+def _groups(surveyed: Sequence[Survey]) -> Iterator[list[Survey]]:
+    """Files in groups of so many runs as one file is to hold."""
+    group: list[Survey] = []
+    for found in surveyed:
+        if group and sum(len(other.writings) for other in (*group, found)) > RUNS_A_FILE:
+            yield group
+            group = []
+        group.append(found)
+    if group:
+        yield group
+
+
+def extend(store: Store, run_id: str, columns: Mapping[str, Any], per_image: Mapping[str, Column]) -> None:
+    """Add columns to the row of a run, and to the rows of its test images.
+
+    Raises:
+        UserError: the store cannot be read or written.
+    """
+    added: dict[Table, Mapping[str, Column]]
+    added = {"examples": per_image, "runs": {name: [value] for name, value in columns.items()}}
+    with changing(store.storage):
+        now = date_after(store.current([run_id]).get(run_id))
+        for table, values in added.items():
+            rows = store.arrow(table, [run_id])
+            if rows is None:
+                continue
+            for name, value in {**values, "created_at": [now] * len(rows)}.items():
+                rows = with_column(rows, name, pa.array(value, column_type(table, name)))
+            try:
+                store.storage.write(f"{table}/{run_id}.parquet", serialized(rows))
+            except OSError as error:
+                raise cannot_write(store, error) from None
+
+
+def remove(store: Store, run_ids: Collection[str]) -> None:
+    """Delete runs and all that belongs to them, their rows in ``runs`` first.
+
+    Raises:
+        UserError: another process is doing one of them, or the store cannot be written.
+    """
+    gone = set(run_ids)
+    try:
+        with changing(store.storage):
+            for run_id, owner in owners(store.storage).items():
+                if run_id in gone:
+                    raise UserError(f"run {run_id} is being done by process {owner.pid} on {owner.host}; stop it first")
+            for table in TABLES:
+                _remove_rows(store, table, gone)
+            for name in store.storage.names(CHECKPOINTS):
+                if name.removeprefix(f"{CHECKPOINTS}/").partition(".")[0] in gone:
+                    store.storage.delete(name)
+    except OSError as error:
+        raise cannot_write(store, error) from None
+
+
+def _remove_rows(store: Store, table: Table, gone: Collection[str]) -> None:
+    for name in files(store.storage, table, gone):
+        if COMPACTED in name:
+            try:
+                rows = read_checked(store.storage, name, table)
+            except UNREADABLE:
+                continue  # left where it is, for a reader to name
+            kept = rows.filter(pc.invert(pc.is_in(rows["run_id"], pa.array(gone, pa.string()))))
+            if len(kept) == len(rows):
+                continue
+            if len(kept):
+                store.write_compacted(table, kept)
+        store.storage.delete(name)
