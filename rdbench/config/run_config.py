@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from rdbench.config.binarise import Binarise, How
 from rdbench.config.family import PART_KINDS, TOY, Family, dataset_kind
 from rdbench.config.parts import (
     Part,
@@ -91,6 +92,8 @@ class RunConfig(BaseModel):
     evaluation_images: Annotated[Count | None, BeforeValidator(_number_or_all)] = None
     generated_images: Count = 100
     train_information: bool = False
+    binarise: How | None = None
+    binarise_seed: int | None = Field(None, ge=0, lt=2**32, validate_default=True)
     sources: tuple[str, ...] = ()
 
     @model_validator(mode="before")
@@ -116,6 +119,14 @@ class RunConfig(BaseModel):
     @classmethod
     def _one_where_there_is_a_beta(cls, beta: float | None, others: ValidationInfo) -> float | None:
         return 1.0 if beta is None and others.data.get("objective") == "beta-vae" else beta
+
+    @field_validator("binarise_seed")
+    @classmethod
+    def _zero_where_bits_are_drawn(cls, seed: int | None, others: ValidationInfo) -> int | None:
+        drawn = others.data.get("binarise") == "bernoulli"
+        if seed is not None and not drawn:
+            raise ValueError("it goes with binarise bernoulli only, which draws; leave it out")
+        return 0 if drawn and seed is None else seed
 
     @field_validator("anneal_from")
     @classmethod
@@ -172,6 +183,11 @@ class RunConfig(BaseModel):
     def family(self) -> Family:
         """The encoder, decoder and marginal."""
         return Family(self.encoder, self.decoder, self.marginal)
+
+    @property
+    def binarisation(self) -> Binarise | None:
+        """How the grey levels of the dataset become bits; None where it holds bits."""
+        return None if self.binarise is None else Binarise(self.binarise, self.binarise_seed)
 
     @property
     def exact(self) -> bool:

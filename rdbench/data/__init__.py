@@ -5,6 +5,7 @@ from functools import cache
 from math import log
 from pathlib import Path
 
+from rdbench.config.binarise import Binarise
 from rdbench.config.family import dataset_kind
 from rdbench.data import custom, toy
 from rdbench.data.custom import from_arrays
@@ -31,15 +32,17 @@ __all__ = [
 
 
 @cache
-def load(name: str, data_dir: Path | None = None) -> Dataset:
+def load(name: str, data_dir: Path | None = None, binarise: Binarise | None = None) -> Dataset:
     """The dataset of that name, fetched if need be, or the one in that .npz or .npy file.
 
     Raises:
-        UserError: there is none of that name, or its files cannot be had, read or trusted.
+        UserError: there is none of that name, its files cannot be had, read or trusted, or it is binary already.
     """
     if name.endswith(custom.SUFFIXES):
-        return custom.load(Path(name))
+        return custom.load(Path(name), binarise)
     spec, _ = _images(name)
+    if binarise is not None:
+        raise UserError(f"binarise {binarise.how}: {name} is binary already; it is for grey levels in an .npz or .npy")
     data_folder(data_dir)  # a folder that was asked for must be there, whether or not it is needed
     packed = load_packed(name) if spec.files else None
     if packed is not None and not _deviations(packed, spec):
@@ -64,36 +67,36 @@ def verify(name: str, data_dir: Path | None = None) -> Dataset:
     return dataset
 
 
-def checksum(name: str, data_dir: Path | None = None) -> str:
+def checksum(name: str, data_dir: Path | None = None, binarise: Binarise | None = None) -> str:
     """The dataset's SHA-256, where it is known beforehand without opening its files.
 
     Raises:
         UserError: as for ``load``.
     """
-    if dataset_kind(name) == "table":
+    if dataset_kind(name) == "table" and binarise is None:
         return toy.sha256()
-    known = DATASETS[name].sha256 if name in DATASETS else None
-    return known or load(name, data_dir).sha256
+    known = DATASETS[name].sha256 if name in DATASETS and binarise is None else None
+    return known or load(name, data_dir, binarise).sha256
 
 
-def make_ready(name: str, data_dir: Path | None = None) -> None:
+def make_ready(name: str, data_dir: Path | None = None, binarise: Binarise | None = None) -> None:
     """See that a dataset can be used: fetch and check it if need be. A table always can.
 
     Raises:
         UserError: as for ``load``.
     """
     if dataset_kind(name) == "images":
-        load(name, data_dir)
+        load(name, data_dir, binarise)
 
 
-def largest_rate(name: str) -> float:
+def largest_rate(name: str, binarise: Binarise | None = None) -> float:
     """The nats that a dataset can carry: H where it is known, else side² log 2, for 2^(side²) images there can be.
 
     Raises:
         UserError: it is in a file that cannot be read.
     """
     if name not in DATASETS:
-        return load(name).side ** 2 * log(2)
+        return load(name, None, binarise).side ** 2 * log(2)
     entropy = DATASETS[name].entropy
     return entropy() if entropy else SIDE**2 * log(2)
 

@@ -56,5 +56,8 @@ def as_bits(where: str, images: Any) -> Bits:
     others = np.unique(images[(images != 0) & (images != 1)])
     if others.size:
         shown = ", ".join(str(value) for value in others[:3])
-        raise UserError(f"{where}: found values such as {shown}; expected zeros and ones only, so binarise it first")
+        raise UserError(
+            f"{where}: found values such as {shown}; expected zeros and ones only, so binarise it "
+            "first, or have grey levels binarised by --set binarise=threshold or binarise=bernoulli"
+        )
     return pack(images)

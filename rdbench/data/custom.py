@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from rdbench.config.binarise import Binarise
 from rdbench.data.arrays import SHAPES, as_bits
 from rdbench.data.dataset import Bits, Dataset, side_of_packed
+from rdbench.data.grey import binarised
 from rdbench.data.labels import SPLITS, Labels, counted
 from rdbench.errors import UserError, reason
 
@@ -16,11 +18,11 @@ SPLIT_SEED = 0
 LABELS = {split: f"{split}_labels" for split in SPLITS}
 
 
-def load(path: Path) -> Dataset:
+def load(path: Path, binarise: Binarise | None = None) -> Dataset:
     """The images in a file: arrays ``train``, ``valid``, ``test``, or one array, shuffled and split 80/10/10.
 
     Raises:
-        UserError: the file cannot be read, or does not hold images of zeros and ones.
+        UserError: the file cannot be read, or does not hold images of zeros and ones, or grey ones to ``binarise``.
     """
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -31,14 +33,17 @@ def load(path: Path) -> Dataset:
         raise UserError(
             f"{path}: cannot be read as NumPy data ({reason(error)}); write it with np.savez or np.save"
         ) from None
-    return from_arrays(path.stem, arrays, str(path))
+    return from_arrays(path.stem, arrays, str(path), binarise)
 
 
-def from_arrays(name: str, arrays: Mapping[str, Any], where: str = "images") -> Dataset:
+def from_arrays(
+    name: str, arrays: Mapping[str, Any], where: str = "images", binarise: Binarise | None = None
+) -> Dataset:
     """The dataset called ``name`` of numpy or torch arrays; ``where`` says in errors where they come from.
 
     The arrays are ``train``, ``valid`` and ``test``, with their labels as ``train_labels``, ``valid_labels`` and
     ``test_labels`` if there are any; or one array under any key, shuffled and split 80/10/10.
+    They hold zeros and ones, or grey levels where ``binarise`` says what becomes of them.
 
     >>> images = np.zeros((20, 16, 16))
     >>> dataset = from_arrays("blank", {"images": images})
@@ -46,10 +51,11 @@ def from_arrays(name: str, arrays: Mapping[str, Any], where: str = "images") -> 
     ((16, 2, 2), 16)
 
     Raises:
-        UserError: they are no images of zeros and ones of one size.
+        UserError: they are no such images of one size.
     """
     if set(arrays) - set(LABELS.values()) == set(SPLITS):
-        bits = {split: as_bits(f"{where}[{split}]", arrays[split]) for split in SPLITS}
+        named = {f"{where}[{split}]": arrays[split] for split in SPLITS}
+        bits = dict(zip(SPLITS, _packed(named, binarise), strict=True))
         sides = {split: side_of_packed(packed.shape) for split, packed in bits.items()}
         if len(set(sides.values())) > 1:
             found = ", ".join(f"{side} pixels in {split}" for split, side in sides.items())
@@ -58,7 +64,13 @@ def from_arrays(name: str, arrays: Mapping[str, Any], where: str = "images") -> 
     if len(arrays) != 1:
         found = ", ".join(sorted(arrays)) or "none"
         raise UserError(f"{where}: found the arrays {found}; expected train, valid and test, or one array to be split")
-    return Dataset(name, *split_up(where, as_bits(where, next(iter(arrays.values())))))
+    return Dataset(name, *split_up(where, *_packed({where: next(iter(arrays.values()))}, binarise)))
+
+
+def _packed(arrays: Mapping[str, Any], binarise: Binarise | None) -> list[Bits]:
+    if binarise is None:
+        return [as_bits(where, array) for where, array in arrays.items()]
+    return binarised(arrays, binarise)
 
 
 def _label_sets(where: str, arrays: Mapping[str, Any], bits: Mapping[str, Bits]) -> dict[str, Labels]:

@@ -53,14 +53,14 @@ def plan(runs: Iterable[RunConfig], finished: Collection[str], data_dir: Path | 
     """
     runs = list(runs)
     _check_targets(runs)
-    checksums = {name: data.checksum(name, data_dir) for name in dict.fromkeys(run.dataset for run in runs)}
-    named = {run.run_id(checksums[run.dataset]): run for run in runs}
+    sources = dict.fromkeys((run.dataset, run.binarisation) for run in runs)
+    checksums = {source: data.checksum(source[0], data_dir, source[1]) for source in sources}
+    named = {run.run_id(checksums[run.dataset, run.binarisation]): run for run in runs}
     named = dict(islice(named.items(), shard.part - 1, None, shard.of))
     return Plan(named, {run_id: run for run_id, run in named.items() if run_id not in finished})
 
 
 def _check_targets(runs: Iterable[RunConfig]) -> None:
-    targets = dict.fromkeys((run.dataset, run.target_rate) for run in runs if run.target_rate is not None)
-    for dataset, target in targets:
-        if target > (ceiling := data.largest_rate(dataset)):
+    for dataset, binarise, target in dict.fromkeys((run.dataset, run.binarisation, run.target_rate) for run in runs):
+        if target is not None and target > (ceiling := data.largest_rate(dataset, binarise)):
             raise UserError(f"target_rate {target:g}: {dataset} carries at most {ceiling:.2f} nats; ask for less")

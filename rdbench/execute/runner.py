@@ -94,7 +94,7 @@ def do_again(
     again = {row["run_id"]: read_config(row["config"]) for row in rows.to_dict("records")}
     for run_id, run in again.items():
         check_sources(run)
-        if run.run_id(data.checksum(run.dataset, data_dir)) != run_id:
+        if run.run_id(data.checksum(run.dataset, data_dir, run.binarisation)) != run_id:
             raise UserError(f"run {run_id} was described with other data than what {run.dataset} is here")
     with Claims(store.storage) as claims:
         if not claims.take(again):
@@ -119,8 +119,8 @@ def do_runs(
     """Do what is pending of a plan that was made since ``news`` was; as ``run_sweep``."""
     console = Console()
     kind = pick_device(device).type
-    for name in dict.fromkeys(run.dataset for run in planned.pending.values()):
-        data.make_ready(name, data_dir)  # before any training
+    for name, binarise in dict.fromkeys((run.dataset, run.binarisation) for run in planned.pending.values()):
+        data.make_ready(name, data_dir, binarise)  # before any training
     store.prepare()
     words = {run_id: run.label(varying) for run_id, run in planned.runs.items()}
     announce(store.storage, sweep, command(), words)

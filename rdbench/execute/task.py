@@ -118,7 +118,7 @@ def perform(task: Task, host: Host) -> list[Record]:
     if runs[0].exact:
         return toy.execute(runs, task.sweep, host)
     (run,) = runs
-    dataset = data.load(run.dataset, task.data_dir)
+    dataset = data.load(run.dataset, task.data_dir, run.binarisation)
     checkpoint = Checkpoint(open_storage(task.store), task.name)
     try:
         return [execute(run, task.sweep, dataset, pick_device(task.device), host, checkpoint, task.checkpoint_seconds)]
@@ -130,7 +130,7 @@ def failed(task: Task, reason: str) -> list[Record]:
     """Records that say why runs came to nothing."""
     records = []
     for run_id, run in task.runs.items():
-        sha256 = data.checksum(run.dataset, task.data_dir)
+        sha256 = data.checksum(run.dataset, task.data_dir, run.binarisation)
         row = describe(run, task.sweep, sha256, None, pick_device(task.device))
         row |= {"status": Status.FAILED, "error": reason}
         records.append(Record(run_id, row, {"run_id": []}, {"run_id": []}, {"none": np.zeros(0, np.float32)}))

@@ -45,7 +45,7 @@ def reevaluate(
         raise UserError(
             f"run {row['run_id']} is of the toy, whose numbers are exact; there is nothing to measure again"
         )
-    dataset = data.load(run.dataset, data_dir)
+    dataset = data.load(run.dataset, data_dir, run.binarisation)
     if dataset.sha256 != row["dataset_sha256"]:
         raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")
     model = load_model(store, row).to(device)

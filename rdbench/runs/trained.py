@@ -58,10 +58,11 @@ def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float3
     Raises:
         UserError: the checkpoint or the data is not here.
     """
-    name = read_config(row["config"]).dataset
+    run = read_config(row["config"])
+    name = run.dataset
     if name in data.DATASETS and not data.present(name):
         raise UserError(f"dataset {name} is not here; fetch it with: rdbench data fetch {name}")
-    model, dataset = load_model(store, row), data.load(name)
+    model, dataset = load_model(store, row), data.load(name, None, run.binarisation)
     if dataset.sha256 != row["dataset_sha256"]:
         raise UserError(f"dataset {name} is not the one that run {row['run_id']} was trained on")
     inputs = Images.on(CPU, subset(dataset.test, ROWS))[:]

@@ -26,11 +26,11 @@ VERSION_KEY = b"rdbench_schema"
 TEXT = ("run_id", "sweep", "status", "error", "created_at", "replaces", "dataset", "family", "encoder", "decoder",
         "marginal",
         "objective", "precision", "config", "command", "evaluated_with", "device", "rdbench_version",
-        "torch_version", "git_commit", "dataset_sha256")  # fmt: skip
+        "torch_version", "git_commit", "dataset_sha256", "binarise")  # fmt: skip
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
          "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
          "threads", "skipped_steps", "micro_batch", "train_images", "valid_images", "test_images", "parameters",
-         "peak_memory_bytes", "image_side")  # fmt: skip
+         "peak_memory_bytes", "image_side", "binarise_seed")  # fmt: skip
 LISTS = ("rate_by_dimension", "train_rate_by_dimension")
 SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
     "runs": {

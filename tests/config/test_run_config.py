@@ -31,6 +31,14 @@ def test_different_runs_have_different_ids(one, other):
     assert (one == other) == (one.run_id(f"bits of {one.dataset}") == other.run_id(f"bits of {other.dataset}"))
 
 
+def test_how_grey_levels_became_bits_is_part_of_the_name():
+    ways = [{}, {"binarise": "threshold"}, {"binarise": "bernoulli"}, {"binarise": "bernoulli", "binarise_seed": 1}]
+    assert len({make_run(way).run_id("0" * 64) for way in ways}) == len(ways)
+    drawn = make_run({"binarise": "bernoulli"})
+    assert drawn.binarise_seed == 0  # recorded, though nobody set it
+    assert drawn == make_run({"binarise": "bernoulli", "binarise_seed": 0})
+
+
 def test_run_id_knows_the_data_by_checksum_and_not_by_path():
     here, there = RunConfig(dataset="/a/faces.npz"), RunConfig(dataset="/b/faces.npz")
     assert here.run_id("1" * 64) == there.run_id("1" * 64) != here.run_id("2" * 64)
@@ -69,6 +77,9 @@ def test_bad_values_are_refused_in_one_line_that_names_them(values, told):
         ({"dataset": "toy"}, "goes with discrete-discrete-discrete"),
         ({"encoder": "discrete"}, "goes with discrete-discrete-discrete"),
         ({"iwae": []}, "at least one k"),
+        ({"binarise_seed": 1}, "binarise_seed: found 1; it goes with binarise bernoulli only"),
+        ({"binarise": "threshold", "binarise_seed": 1}, "goes with binarise bernoulli only"),
+        ({"binarise": "round"}, "binarise: found 'round'; .*'threshold' or 'bernoulli'"),
     ],
 )
 def test_settings_that_contradict_are_refused(values, told):

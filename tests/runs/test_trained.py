@@ -1,6 +1,7 @@
 import numpy as np
 import torch
 
+from rdbench.config.binarise import Binarise
 from rdbench.config.run_config import RunConfig
 from rdbench.data import load
 from rdbench.runs.run import execute
@@ -18,21 +19,23 @@ SMALL = {
 }
 
 
-def test_a_run_on_images_of_another_side_is_trained_measured_and_drawn_from(tmp_path):
+def test_a_run_on_grey_images_of_another_side_is_trained_measured_and_drawn_from(tmp_path):
     """The family whose weights depend on the side in all three parts."""
-    side, path = 12, tmp_path / "mine.npy"
-    np.save(path, np.random.default_rng(0).random((80, side, side)) < 0.2)
-    config = RunConfig(dataset=str(path), decoder="pixelcnn", marginal="vamp", generated_images=2, **SMALL)
+    side, path = 8, tmp_path / "mine.npy"
+    np.save(path, np.random.default_rng(0).random((80, side, side)) ** 2)
+    grey = {"binarise": "bernoulli", "binarise_seed": 3}
+    dataset = load(str(path), None, Binarise("bernoulli", 3))
+    config = RunConfig(dataset=str(path), **grey, decoder="pixelcnn", marginal="vamp", generated_images=2, **SMALL)
     store = Store(tmp_path / "store")
     store.prepare()
-    store.write(execute(config, "test", load(str(path)), torch.device("cpu")))
+    store.write(execute(config, "test", dataset, torch.device("cpu")))
     (row,) = store.read("runs").frame.to_dict("records")
-    assert (row["status"], row["image_side"]) == ("ok", side)
+    assert (row["status"], row["image_side"], row["binarise"], row["binarise_seed"]) == ("ok", side, "bernoulli", 3)
     assert row["distortion"] < 1.2 * side**2 * np.log(2)
     assert load_model(store, row).decoder(torch.zeros(1, 4)).event_shape == (side, side)
     columns = draw_samples(store, row)
     assert [column.shape for column in columns] == [(8, side, side)] * 5
-    assert (columns[0] == load(str(path)).images("test")).all()
+    assert (columns[0] == dataset.images("test")).all()
 
 
 def test_a_row_from_before_other_sides_is_of_28_pixels(tmp_path):
