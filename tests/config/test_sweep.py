@@ -124,6 +124,7 @@ VALUES = {
     "evaluation_images": COUNT | st.just("all"),
     "generated_images": COUNT,
     "train_information": st.booleans(),
+    "binarise": st.sampled_from(["threshold", "bernoulli"]),
 }
 """What a value of each key may be, but for those of objectives."""
 
@@ -151,6 +152,8 @@ def grids(draw):
     grid |= {key: draw(several(SETTINGS[key], 2)) for key in draw(st.permutations(sorted(taken)))}
     if objectives:
         grid["objective"] = objectives
+    if set(grid.get("binarise", ())) == {"bernoulli"}:
+        grid["binarise_seed"] = draw(several(st.integers(0, 2**32 - 1)))
     order = draw(st.permutations(list(grid)))
     return {key: grid[key] for key in order}
 
@@ -212,11 +215,11 @@ WRONG = {
     **dict.fromkeys(["latent_dim", "pseudo_inputs", "epochs", "batch_size", "rate_samples", "train_images",
                      "evaluation_images", "generated_images", "train_samples", "iwae"], NOT_A_COUNT),
     **dict.fromkeys(["beta", "anneal_from", "target_rate", "free_nats"], NOT_A_NUMBER),
-    **dict.fromkeys(["precision", "objective", "family"], NOT_A_WORD),
+    **dict.fromkeys(["precision", "objective", "family", "binarise"], NOT_A_WORD),
     "width": [0, 8.5, *NOT_A_NUMBER],
     "learning_rate": [0, *NOT_A_NUMBER],
     "anneal_epochs": NOT_A_COUNT[1:],
-    "seed": NOT_A_COUNT[1:],
+    **dict.fromkeys(["seed", "binarise_seed"], NOT_A_COUNT[1:]),
     "train_information": NOT_AN_ANSWER,
     "dataset": NOT_A_WORD[1:],
 }  # fmt: skip
@@ -235,7 +238,7 @@ def test_a_value_of_a_wrong_kind_or_size_is_refused_with_its_key(grid, data):
 
 
 def test_every_key_can_be_wrong():
-    assert set(WRONG) == set(GRID_KEYS) == {*VALUES, *SETTINGS, "iwae", "objective"}
+    assert set(WRONG) == set(GRID_KEYS) == {*VALUES, *SETTINGS, "iwae", "objective", "binarise_seed"}
 
 
 @pytest.mark.parametrize(
