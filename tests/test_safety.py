@@ -655,7 +655,6 @@ LIST = [0.5] * 64
         ({"error": b"\xff\xfe"}, "column error: found binary"),
         ({"family": {"a": 1}}, "column family: found struct"),
         ({"rate_by_dimension": "[1]"}, "column rate_by_dimension: found string"),
-        ({"note": "of a stranger"}, "column note: found string"),
     ],
 )
 def test_a_row_that_is_of_no_run_is_named_and_skipped(store, changes, told):

@@ -66,6 +66,12 @@ class Display:
         """A line about a run."""
         self.line(f"  {self.words[name]}: {text}")
 
+    def leave(self, name: str, why: str) -> None:
+        """A run is no longer done here."""
+        self.say(name, why)
+        if name in self.tasks:
+            self.progress.remove_task(self.tasks.pop(name))
+
     def end(self, name: str, row: Mapping[str, Any]) -> None:
         """A run ended with this row."""
         result = f"{row['status']}: {row['error']}"

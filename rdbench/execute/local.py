@@ -50,4 +50,6 @@ class _Host:
         self.watch.say(self.task, line)
 
     def stop_asked(self) -> bool:
+        if self.watch.lost(self.task):
+            raise StoppedError  # and its state is not kept: there may be that of the other process by now
         return self.watch.stop_asked() or self.deadline.near()

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ from rdbench.errors import UserError, named
 from rdbench.execute.stopping import SIGNALS, Deadline
 from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks, failed, perform
 from rdbench.runs.host import StoppedError
+from rdbench.store.claims import HEARTBEATS, claim_seconds
 
 WAIT_SECONDS = 0.2
 
@@ -46,6 +48,8 @@ class Processes:
                     told = True
                     for worker in busy.values():
                         worker.stop()
+                for worker in busy.values():
+                    worker.stop_if_lost(watch)
                 for connection in wait(list(busy), WAIT_SECONDS):
                     outcome = busy[connection].heard(watch)  # type: ignore[index]
                     if outcome:
@@ -79,13 +83,21 @@ class _Worker:
         theirs.close()
         self.task: Task | None = None
         self.lives = True
+        self.gives_up = False
 
     def give(self, task: Task) -> None:
         self.task = task
+        self.gives_up = False
         self._send(task)
 
     def stop(self) -> None:
         self._send("stop")
+
+    def stop_if_lost(self, watch: Watch) -> None:
+        """Have a task given up that another process has taken over."""
+        if self.task and not self.gives_up and watch.lost(self.task):
+            self.gives_up = True
+            self._send("give up")
 
     def _send(self, message: Any) -> None:
         with suppress(OSError):  # it is no more, as will be heard
@@ -137,6 +149,7 @@ class _Host:
         self.connection = connection
         self.deadline = Deadline.at(ends)
         self.told = False
+        self.asked = time.monotonic()
 
     def progress(self, stage: str, done: int, total: int, numbers: str) -> None:
         self._send("progress", stage, done, total, numbers)
@@ -145,9 +158,13 @@ class _Host:
         self._send("say", line)
 
     def stop_asked(self) -> bool:
+        gap, self.asked = time.monotonic() - self.asked, time.monotonic()
+        patience = claim_seconds() / HEARTBEATS if gap > claim_seconds() else 0  # was stopped, and may hear of a loss
         try:
-            if self.connection.poll():
-                self.told = self.connection.recv() == "stop"
+            if self.connection.poll(patience):
+                if self.connection.recv() == "give up":
+                    raise StoppedError
+                self.told = True
         except (EOFError, OSError):
             os._exit(1)  # nobody is left to take what this run would give
         return self.told or self.deadline.near()
@@ -170,7 +187,7 @@ def _work(connection: Connection, threads: int) -> None:
             task = connection.recv()
         except (EOFError, OSError):
             return
-        if task == "stop":  # it came when there was nothing to stop any more
+        if isinstance(task, str):  # it came when there was nothing to stop any more
             continue
         message: tuple[Any, ...]
         try:

@@ -95,6 +95,11 @@ class Work:
             self.say(f"{len(self.pending)} runs are being done by other sweeps on this store; waiting for them")
         return None
 
+    def put_back(self, task: Task) -> None:
+        """Take back a task whose runs another process has taken over; it is waited for like those of others."""
+        self.begun -= len(task.runs)
+        self.pending.append(task.runs)
+
     def started(self, seconds: float) -> None:
         """A task took so long to begin its work, as the next one will."""
         self.shortest_start = min(self.shortest_start or seconds, seconds)

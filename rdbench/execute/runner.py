@@ -19,7 +19,7 @@ from rdbench.execute.plan import WHOLE, Plan, Shard, plan
 from rdbench.execute.processes import Processes
 from rdbench.execute.queue import Limits, Work
 from rdbench.execute.stopping import Signals
-from rdbench.execute.task import Executor, Task
+from rdbench.execute.task import Executor, Outcome, Task
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.device import pick_device
 from rdbench.runs.provenance import command
@@ -146,18 +146,31 @@ def do_runs(
 
 
 def _work_through(work: Work, executor: Executor, store: Store, display: Display, watch: "_Watch") -> None:
-    for outcome in executor.map(work, watch):
-        for record in outcome.records:
-            if not store.write(record, work.news.known.get(record.run_id)):
-                work.done_elsewhere.add(record.run_id)  # by a process that took the run over
-                display.say(record.run_id, "another process has answered it meanwhile, and its answer counts")
-                continue
-            if record.row["status"] != Status.FAILED:  # one that failed goes on from its state, if only memory ran out
-                Checkpoint(store.storage, record.run_id).discard()
-            display.end(record.run_id, record.row)  # a run counts as done once it is kept
-        work.claims.release(outcome.task.runs)
-        work.stopped = work.stopped or not outcome.records
+    lost = True
+    while lost:  # what was lost to another process is waited for, even where nothing else is left
+        lost = False
+        for outcome in executor.map(work, watch):
+            if work.claims.hold(outcome.task.runs):
+                _keep(outcome, work, store, display)
+                work.stopped = work.stopped or not outcome.records
+            else:
+                lost = True
+                work.put_back(outcome.task)
+                display.leave(outcome.task.name, "this process stood still, and another took the run over")
+            work.claims.release(outcome.task.runs)
     _clear_states(store, work.claims)
+
+
+def _keep(outcome: Outcome, work: Work, store: Store, display: Display) -> None:
+    """Write the records of runs that are this process's; what another has answered meanwhile stays as it is."""
+    for record in outcome.records:
+        if not store.write(record, work.news.known.get(record.run_id)):
+            work.done_elsewhere.add(record.run_id)
+            display.leave(record.run_id, "another process has answered it meanwhile, and its answer counts")
+            continue
+        if record.row["status"] != Status.FAILED:  # one that failed goes on from its state, if only memory ran out
+            Checkpoint(store.storage, record.run_id).discard()
+        display.end(record.run_id, record.row)  # a run counts as done once it is kept
 
 
 def _clear_states(store: Store, claims: Claims) -> None:
@@ -202,6 +215,9 @@ class _Watch:
 
     def say(self, task: Task, line: str) -> None:
         self.display.say(task.name, line)
+
+    def lost(self, task: Task) -> bool:
+        return self.work.claims.lost(task.runs)
 
     def stop_asked(self) -> bool:
         if self.signals.received is None:

@@ -90,6 +90,9 @@ class Watch(Protocol):
     def stop_asked(self) -> bool:
         """Whether all are to stop."""
 
+    def lost(self, task: Task) -> bool:
+        """Whether a run of this task is another process's now: it is to stop, and to keep nothing."""
+
 
 def begin_tasks(queue: Queue, watch: Watch, has_room: Callable[[], bool], start: Callable[[Task], None]) -> bool:
     """Start tasks while there is room and there are some; whether there can be more."""

@@ -22,7 +22,11 @@ class Host(Protocol):
         """A line that a user should see."""
 
     def stop_asked(self) -> bool:
-        """Whether the run is to keep what it has done and stop."""
+        """Whether the run is to keep what it has done and stop.
+
+        Raises:
+            StoppedError: it is to stop and to keep nothing: another process has taken it over.
+        """
 
 
 class QuietHost:

@@ -1,11 +1,11 @@
 """An evaluation in pieces, so that an interrupted one goes on after the last of them."""
 
-import time
 from collections.abc import Callable
 
 import torch
 
 from rdbench.measures.bounds import Arrays
+from rdbench.runs.clock import working_seconds
 from rdbench.runs.state import State, random_state, set_random_state
 
 
@@ -17,12 +17,12 @@ class Pieces:
         self.seed = seed
         self.done: dict[str, Arrays] = {}
         self.seconds = 0.0
-        self.started = time.perf_counter()
+        self.started = working_seconds()
         self.random: dict[str, torch.Tensor] = {}
 
     def begin(self) -> None:
         """The evaluation begins, or goes on."""
-        self.started = time.perf_counter()
+        self.started = working_seconds()
         if self.done:
             set_random_state(self.random, self.device)
         else:
@@ -34,7 +34,7 @@ class Pieces:
             return self.done[name], False
         self.done[name] = compute()
         self.random = random_state(self.device)
-        now = time.perf_counter()
+        now = working_seconds()
         self.seconds, self.started = self.seconds + now - self.started, now
         return self.done[name], True
 

@@ -1,7 +1,6 @@
 """Toy runs, from descriptions to records."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from rdbench.config.run_config import RunConfig
 from rdbench.data import toy
 from rdbench.measures.exact import Tables, account
 from rdbench.models.toy import DiscreteVAE
+from rdbench.runs.clock import working_seconds
 from rdbench.runs.host import Host, QuietHost, StoppedError
 from rdbench.runs.objectives import make_objective
 from rdbench.runs.provenance import describe
@@ -31,10 +31,10 @@ def execute(runs: Sequence[RunConfig], sweep: str, host: Host | None = None) -> 
         StoppedError: the host asked for it; so short a training keeps nothing of what is not whole.
     """
     first = runs[0]
-    started = time.perf_counter()
+    started = working_seconds()
     model = DiscreteVAE(torch.from_numpy(toy.density()), [run.seed for run in runs])
     epochs = _train(model, first, host or QuietHost())
-    seconds = (time.perf_counter() - started) / len(runs)
+    seconds = (working_seconds() - started) / len(runs)
     log_tables = [table.detach().numpy() for table in model.log_tables()]
     records = []
     for index, run in enumerate(runs):

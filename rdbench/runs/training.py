@@ -11,6 +11,7 @@ from rdbench.config.run_config import RunConfig
 from rdbench.data.images import Images
 from rdbench.measures.bounds import measure
 from rdbench.models import VAE
+from rdbench.runs.clock import working_seconds
 from rdbench.runs.device import Pace, fast_precision
 from rdbench.runs.memory import InParts
 from rdbench.runs.objectives import make_objective
@@ -92,14 +93,14 @@ class Training:
     def _epoch(
         self, progress: Callable[[Step], None], after_step: Callable[[], None], say: Callable[[str], None]
     ) -> None:
-        before, started = self.seconds, time.perf_counter()
-        reported = started
+        before, started = self.seconds, working_seconds()
+        reported = time.perf_counter()
         self._prepare_epoch()
         while True:
             self.in_parts(say)
             self.pace()
             self.step += 1
-            self.seconds = before + time.perf_counter() - started
+            self.seconds = before + working_seconds() - started
             if self.step % self.steps_per_epoch == 0:
                 break
             after_step()
@@ -109,7 +110,7 @@ class Training:
                 reported = time.perf_counter()
                 progress(Step(self.step, self.steps, float(self.objective.beta), *self.totals.means()))
         means = self.totals.means()  # it waits for all steps to end, so the clock is read after it
-        self.seconds = before + time.perf_counter() - started
+        self.seconds = before + working_seconds() - started
         self._end_epoch(progress, means)
         after_step()
 

@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,9 +90,10 @@ class Claims:
         self.owner = Owner(socket.gethostname(), os.getpid(), now, _machine())
         self.token = uuid.uuid4().hex[:16]
         self.held: set[str] = set()
+        self.renewed = time.monotonic()
         self.lock = threading.Lock()
         self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._renew, daemon=True)
+        self.thread = threading.Thread(target=self._renew_until_ended, daemon=True)
 
     def take(self, run_ids: Iterable[str]) -> bool:
         """Claim all of these runs, or none.
@@ -114,13 +115,7 @@ class Claims:
     def _take(self, run_id: str) -> bool:
         mine = self._name(run_id)
         self.storage.write(mine, self._content())
-        times = self.storage.modified(CLAIMS)
-        rivals = [name for name in times if name.startswith(f"{CLAIMS}/{run_id}.") and name != mine]
-        living = [
-            name
-            for name in rivals
-            if mine not in times or self._lives(name, (times[mine] - times[name]).total_seconds())
-        ]
+        rivals, living = self._others(mine)
         if living:
             self.storage.delete(mine)
             time.sleep(random.uniform(0, LONGEST_BACK_OFF))
@@ -144,16 +139,64 @@ class Claims:
         owner = _read(self.storage, name)
         return owner is None or not owner.is_dead
 
-    def _renew(self) -> None:
+    def hold(self, run_ids: Collection[str]) -> bool:
+        """Renew the claims on these runs now; whether all are held, and none is another process's meanwhile.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        try:
+            self._renew(run_ids)
+        except OSError as error:
+            raise cannot_write(self.storage, error) from None
+        return set(run_ids) <= self.held
+
+    def lost(self, run_ids: Collection[str]) -> bool:
+        """Whether one of these runs is another process's now, as after this one was stopped for a while."""
+        if time.monotonic() - self.renewed > self.seconds / 2:
+            self._renew_all()
+        return not set(run_ids) <= self.held
+
+    def _renew_until_ended(self) -> None:
         while not self.ended.wait(self.seconds / HEARTBEATS):
-            for run_id in sorted(self.held):
-                with self.lock:
-                    if run_id not in self.held:
-                        continue
-                    try:
-                        self.storage.write(self._name(run_id), self._content())
-                    except OSError:
-                        break  # what cannot be written now will be told of when a run is
+            self._renew_all()
+
+    def _renew_all(self) -> None:
+        self.renewed = time.monotonic()
+        with suppress(OSError):  # what cannot be written now will be told of when a run is
+            self._renew(sorted(self.held))
+
+    def _renew(self, run_ids: Iterable[str]) -> None:
+        for run_id in run_ids:
+            with self.lock:
+                if run_id in self.held and not self._is_renewed(self._name(run_id)):
+                    self.held.discard(run_id)
+
+    def _is_renewed(self, mine: str) -> bool:
+        """Write a claim again, unless another process has deleted it as too old, or comes to do so."""
+        before = self.storage.stamp(mine)
+        if before is None:
+            return False
+        self.storage.write(mine, self._content())
+        after = self.storage.stamp(mine)
+        if after is None:
+            return False
+        if (after[0] - before[0]).total_seconds() > self.seconds and self._others(mine)[1]:
+            self.storage.delete(mine)
+            return False
+        return True
+
+    def _others(self, mine: str) -> tuple[list[str], list[str]]:
+        """The claims of others on the run of this one, and those among them that still hold."""
+        times = self.storage.modified(CLAIMS)
+        beginning = mine.partition(".")[0] + "."
+        others = [name for name in times if name.startswith(beginning) and name != mine]
+        living = [
+            name
+            for name in others
+            if mine not in times or self._lives(name, (times[mine] - times[name]).total_seconds())
+        ]
+        return others, living
 
     def _name(self, run_id: str) -> str:
         return f"{CLAIMS}/{run_id}.{self.token}.json"

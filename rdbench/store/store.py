@@ -156,7 +156,7 @@ class Store:
     def empty(self, table: Table, skipped: list[str]) -> EmptyTableError:
         """The error for a table without a row; ``skipped`` has a line for each file that could not be read."""
         if skipped:
-            return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}", skipped)
+            return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}; see to these files first", skipped)
         if not self.storage.is_there():
             return EmptyTableError(f"there is no store {self}; make one with: rdbench sweep NAME --store {self}", [])
         return EmptyTableError(f"{self} holds no {table}; fill it with: rdbench sweep NAME --store {self}", [])

@@ -16,8 +16,9 @@ from rdbench.execute import task
 from rdbench.execute.queue import Limits
 from rdbench.execute.runner import run_sweep
 from rdbench.runs.checkpoint import Checkpoint
+from rdbench.runs.keeping import Keeper
 from rdbench.runs.state import State
-from rdbench.store.claims import Claims
+from rdbench.store.claims import SECONDS_VARIABLE, Claims
 from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
 
@@ -107,6 +108,44 @@ def test_several_sweeps_on_one_store_share_the_work(sweep, assert_same, tmp_path
     assert len(runs) == len(set(runs)) == 4
     assert len(set(processes)) > 1
     assert_same(tmp_path / "store")
+
+
+STOPPING = ["in training", "before its record is kept"]
+
+
+@pytest.mark.parametrize("moment", STOPPING)
+def test_a_process_that_stood_still_leaves_its_run_to_the_one_that_took_it_over(
+    sweep, assert_same, tmp_path, monkeypatch, moment
+):
+    """It is really stopped for longer than a claim lasts, and goes on when the other has finished."""
+    monkeypatch.setenv(SECONDS_VARIABLE, "0.6")
+    execute, between, steps = task.execute, Keeper.between, []
+
+    def stand_still():
+        if not steps:
+            steps.append(1)
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def stopped_sweep():
+        if moment == STOPPING[0]:
+            monkeypatch.setattr(Keeper, "between", lambda keeper: (stand_still(), between(keeper)))
+        else:
+            monkeypatch.setattr(task, "execute", lambda *given: (execute(*given), stand_still())[0])
+        run_sweep(sweep, tmp_path, limits=Limits(checkpoint_seconds=0.0))
+
+    child = forked(stopped_sweep)
+    assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
+    assert not run_sweep(sweep, tmp_path).failed
+    before = rows_of(tmp_path)
+    os.kill(child, signal.SIGCONT)
+    assert ended(child, 60) == 0
+    assert rows_of(tmp_path) == before
+    assert_same(tmp_path)
+
+
+def rows_of(folder):
+    """When each row was written."""
+    return dict(Store(folder).read("runs", columns=["run_id", "created_at"]).frame.itertuples(index=False, name=None))
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from rdbench.errors import UserError
-from rdbench.store.claims import CLAIM_SECONDS, SECONDS_VARIABLE, Claims, Owner, owners
+from rdbench.store.claims import CLAIM_SECONDS, SECONDS_VARIABLE, Claims, Owner, changing, owners
 from rdbench.store.files import open_storage
 
 
@@ -67,3 +67,56 @@ def test_a_store_that_takes_no_claims_is_told(tmp_path):
         pytest.raises(UserError, match="cannot write to the store"),
     ):
         claims.take(["a"])
+
+
+def taken_over(storage):
+    """Another process takes over what was not renewed: as ``take`` does it, the old claim goes."""
+    for name in storage.names("claims"):
+        storage.delete(name)
+    foreign_claim(storage, 0)
+
+
+def test_a_claim_that_was_taken_over_is_lost_and_not_written_again(storage):
+    with Claims(storage) as claims:
+        assert claims.take(["a"]) and claims.hold(["a"]) and not claims.lost(["a"])
+        taken_over(storage)
+        assert not claims.hold(["a"]) and claims.lost(["a"])
+    assert storage.names("claims") == ["claims/a.theirs.json"]
+
+
+def test_a_claim_renewed_too_late_yields_to_the_one_that_came_meanwhile(storage):
+    """The other has listed the claims and is about to delete ours."""
+    with Claims(storage) as claims:
+        assert claims.take(["a"])
+        (mine,) = storage.names("claims")
+        os.utime(storage.path(mine), (time.time() - CLAIM_SECONDS - 5,) * 2)
+        foreign_claim(storage, 0)
+        assert not claims.hold(["a"])
+        assert storage.names("claims") == ["claims/a.theirs.json"]
+
+
+def test_a_late_renewal_without_a_rival_holds(storage):
+    with Claims(storage) as claims:
+        assert claims.take(["a"])
+        (mine,) = storage.names("claims")
+        os.utime(storage.path(mine), (time.time() - CLAIM_SECONDS - 5,) * 2)
+        assert claims.hold(["a"])
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0", "-1", "inf", "nan"])
+def test_a_time_that_is_none_is_refused(storage, monkeypatch, text):
+    monkeypatch.setenv(SECONDS_VARIABLE, text)
+    with pytest.raises(UserError, match=f"{SECONDS_VARIABLE}: found '{text}'; expected a number of seconds"):
+        Claims(storage)
+
+
+def test_who_changes_tables_waits_and_then_says_for_whom(storage, monkeypatch):
+    monkeypatch.setenv(SECONDS_VARIABLE, "0.2")
+    with changing(storage):
+        assert owners(storage) == {}  # it is no run
+        told = f"process {os.getpid()} on .* has been changing the tables of .*store for"
+        with pytest.raises(UserError, match=told), changing(storage):
+            pass
+    with changing(storage):
+        pass
+    assert storage.names("claims") == []
