@@ -117,7 +117,7 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
     The column ``seeds`` says how many there are; a single run keeps its own standard errors.
     """
-    keys = [runs["config"].map(_but_for_seed), runs["dataset_sha256"], runs["status"]]
+    keys = [runs["config"].map(but_for_seed), runs["dataset_sha256"], runs["status"]]
     counts = runs.groupby(keys)["seed"].transform("nunique")
     single = runs[counts == 1].assign(seeds=1)
     rows = []
@@ -132,5 +132,7 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     return sort_runs(pd.concat([single, pd.DataFrame(rows)]) if rows else single)
 
 
-def _but_for_seed(config: str) -> str:
-    return json.dumps(later_defaults() | json.loads(config) | {"seed": None, "dataset": None}, sort_keys=True)
+def but_for_seed(config: str, *others: str) -> str:
+    """A description without its seed, its dataset's name and ``others``: equal for runs that differ in these alone."""
+    blank = dict.fromkeys(("seed", "dataset", *others))
+    return json.dumps(later_defaults() | json.loads(config) | blank, sort_keys=True)

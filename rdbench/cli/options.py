@@ -29,6 +29,9 @@ DatasetArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name fro
 StoreArgument = Annotated[
     str, typer.Argument(metavar="STORE", help="Folder of a sweep's tables, such as outputs/demo, or its URL.")
 ]
+StoresArgument = Annotated[
+    list[str], typer.Argument(metavar="STORE…", help="Stores to read as one: folders of tables, or their URLs.")
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.", callback=among(*DEVICES))]
 PluginOption = Annotated[
     list[Path],

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoreArgument
+from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoresArgument, among
 
 
 def plot(
-    store: StoreArgument,
+    stores: StoresArgument,
     kind: Annotated[list[str], typer.Option(help="plane, skew, history, phase, samples, attribution or toy.")] = [],
     family: FamilyOption = [],
     beta: BetaOption = [],
@@ -18,27 +18,33 @@ def plot(
         typer.Option(help="Folder for figures.", show_default="figures in the store, or under outputs"),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Of png, svg and pdf, with commas between.")] = "png,svg",
+    width: Annotated[float, typer.Option(min=2.5, max=20, help="Inches; text is of 8 points at any width.")] = 7.0,
+    style: Annotated[str, typer.Option(help="colour or grey.", callback=among("colour", "grey"))] = "colour",
     reference: Annotated[bool, typer.Option(help="Show the points that the paper prints.")] = False,
+    points: Annotated[
+        Path | None,
+        typer.Option(help="CSV file of other points: rate and distortion, and label, family, dataset if wanted."),
+    ] = None,
     plugin: PluginOption = [],
 ) -> None:
-    """Draw figures of a store's runs: of every kind that it has the numbers for, or of those asked for."""
-    from rdbench.analysis.plots import draw
+    """Draw figures of the runs of stores: of every kind that they have the numbers for, or of those asked for."""
+    import pandas as pd
+
+    from rdbench.analysis.plots import Look, draw, paper_points, read_points
     from rdbench.analysis.report import select
+    from rdbench.analysis.stores import one_source
     from rdbench.config.plugins import load_plugins
-    from rdbench.store.store import Store
 
     load_plugins(plugin)
-    source = Store(store)
+    source = one_source(stores)
     rows = source.read("runs")
     chosen = select(rows.frame, family, beta, None)
-    paths, left_out = draw(
-        source,
-        chosen,
-        kind,
-        [name.strip() for name in formats.split(",")],
-        out or (Path("outputs") / source.name if "://" in store else Path(store)) / "figures",
-        reference=reference,
-    )
+    others = ([paper_points()] if reference else []) + ([read_points(points)] if points else [])
+    look = Look(width, style, pd.concat(others, ignore_index=True)) if others else Look(width, style)
+    at_home = len(stores) == 1 and "://" not in stores[0]
+    folder = out or (Path(stores[0]) if at_home else Path("outputs") / source.name) / "figures"
+    names = [name.strip() for name in formats.split(",")]
+    paths, left_out = draw(source, chosen, kind, names, folder, look)
     for path in paths:
         typer.echo(path)
     for line in (*left_out, *rows.skipped):
@@ -47,25 +53,26 @@ def plot(
 
 
 def report(
-    store: StoreArgument,
+    stores: StoresArgument,
     family: FamilyOption = [],
     beta: BetaOption = [],
     where: Annotated[
         str | None, typer.Option(help="Conditions on columns, such as 'rate < 10 and width == 1'.")
     ] = None,
-    format_name: Annotated[str, typer.Option("--format", help="table, markdown, json or html.")] = "table",
+    format_name: Annotated[str, typer.Option("--format", help="table, markdown, latex, csv, json or html.")] = "table",
     columns: Annotated[str, typer.Option(help="Which numbers of a run: measures, or information.")] = "measures",
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="the terminal")] = None,
     baseline: Annotated[str | None, typer.Option(help="A store to compare with, run by run.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Let the exit code say what was found.")] = False,
 ) -> None:
-    """Report a store's runs: numbers, verdicts, the paper's numbers beside them, differences.
+    """Report the runs of stores: numbers, verdicts, the paper's numbers beside them, differences.
 
     Exit codes with --check: 0 nothing broke; 1 a regression or broken bound; 2 wrong usage; 3 missing or failed runs.
 
     Without it: 0, 2 on wrong usage, 3 if a file in the store cannot be read.
     """
     from rdbench.analysis.report import COLUMNS, FORMATS, assemble
+    from rdbench.analysis.stores import one_source
     from rdbench.errors import UserError, unknown
     from rdbench.store.store import Store
 
@@ -73,7 +80,7 @@ def report(
         raise unknown("format", format_name, FORMATS)
     if columns not in COLUMNS:
         raise unknown("choice of --columns", columns, COLUMNS)
-    found = assemble(Store(store), family, beta, where, Store(baseline) if baseline else None)
+    found = assemble(one_source(stores), family, beta, where, Store(baseline) if baseline else None)
     content = FORMATS[format_name](found, columns)
     if out is None:
         typer.echo(content)

@@ -108,7 +108,7 @@ def toy(
     ended = run_sweep(chosen, store, "cpu", None)
     print_runs(ended.runs, str(store))
     typer.echo("\n" + aligned(toy_table(ended.runs)))
-    paths, left_out = draw(Store(store), ended.runs, ["toy"], ["png", "svg"], store / "figures", reference=False)
+    paths, left_out = draw(Store(store), ended.runs, ["toy"], ["png", "svg"], store / "figures")
     for line in (*paths, *left_out):
         typer.echo(line)
     raise typer.Exit(1 if ended.failed else 0)

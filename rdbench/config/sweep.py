@@ -18,52 +18,73 @@ MOST_RUNS = 1_000_000
 """Lists multiply: what asks for more than this, at 2 kB and some 20 µs each, is taken for a slip."""
 
 
+Grid = Mapping[str, tuple[Any, ...]]
+
+
 @dataclass(frozen=True)
 class Sweep:
-    """A named grid of runs: every key of a run with the values it takes, ``family`` standing for its three parts."""
+    """A named grid of runs: every key of a run with the values it takes, ``family`` standing for its three parts.
+
+    ``also`` holds further grids: each has values of its own for some keys, and those of ``grid`` for all others.
+    """
 
     name: str
     description: str
-    grid: Mapping[str, tuple[Any, ...]]
+    grid: Grid
+    also: tuple[Grid, ...] = ()
+
+    @property
+    def grids(self) -> list[Grid]:
+        """Every grid in full, the first one first."""
+        return [self.grid, *({**self.grid, **own} for own in self.also)]
 
     @property
     def varying(self) -> list[str]:
         """The keys that take several values."""
-        return [key for key, values in self.grid.items() if len(values) > 1]
+        first, *others = self.grids
+        several = [key for key, values in first.items() if len(values) > 1]
+        differing = [key for grid in others for key, values in grid.items() if values != first.get(key)]
+        return list(dict.fromkeys([*several, *differing]))
 
     def with_values(self, values: Mapping[str, Any]) -> "Sweep":
-        """This sweep with some values replaced, less its own settings of objectives that it then no longer has."""
+        """This sweep with some values replaced, less its own settings of objectives that it then no longer has.
+
+        A grid of ``also`` that has values of its own for one of these keys is left out.
+        """
         given = _grid(values)
         grid = {**self.grid, **given}
         lost = _taken(_objectives(self.grid)) - _taken(_objectives(grid)) - set(given)
-        return replace(self, grid={key: values for key, values in grid.items() if key not in lost})
+        also = tuple(own for own in self.also if not set(own) & set(given))
+        return replace(self, grid={key: values for key, values in grid.items() if key not in lost}, also=also)
 
     def runs(self) -> list[RunConfig]:
-        """Every run of the grid once, in the order of its keys; of several objectives each takes its own settings.
+        """Every run of the grids once, in the order of the keys; of several objectives each takes its own settings.
 
         Raises:
             UserError: a value is refused, or there are too many.
         """
-        count = math.prod(map(len, self.grid.values()))
+        count = sum(math.prod(map(len, grid.values())) for grid in self.grids)
         if count > MOST_RUNS:
             raise UserError(f"sweep {self.name}: found {count:,} runs; expected at most {MOST_RUNS:,}; shorten a list")
-        families = [parse_family(family) for family in self.grid["family"]]
-        own = {family: _own_settings(family) for family in families}
-        shared = set.union(*own.values())
-        keys = [key for key in self.grid if key not in ("family", "seed")]
-        others = [[(key, value) for value in self.grid[key]] for key in keys]
-        objectives = _objectives(self.grid)
-        points = (dict(_own(point, objectives)) for point in product(*others))
-        given = self.grid.get("seed", (RunConfig.model_fields["seed"].default,))
-        seeds = [make_run({"seed": seed}).seed for seed in given]
-        described = [
-            [
-                make_run(_without(point, shared - own[family]) | {"seed": seeds[0]} | family._asdict())
-                for family in families
-            ]
-            for point in points
-        ]
-        return list(dict.fromkeys(_with_seed(run, seed) for runs in described for seed in seeds for run in runs))
+        return list(dict.fromkeys(run for grid in self.grids for run in _runs(grid)))
+
+
+def _runs(grid: Grid) -> Iterator[RunConfig]:
+    """Every run of one grid."""
+    families = [parse_family(family) for family in grid["family"]]
+    own = {family: _own_settings(family) for family in families}
+    shared = set.union(*own.values())
+    keys = [key for key in grid if key not in ("family", "seed")]
+    others = [[(key, value) for value in grid[key]] for key in keys]
+    objectives = _objectives(grid)
+    points = (dict(_own(point, objectives)) for point in product(*others))
+    given = grid.get("seed", (RunConfig.model_fields["seed"].default,))
+    seeds = [make_run({"seed": seed}).seed for seed in given]
+    described = [
+        [make_run(_without(point, shared - own[family]) | {"seed": seeds[0]} | family._asdict()) for family in families]
+        for point in points
+    ]
+    return (_with_seed(run, seed) for runs in described for seed in seeds for run in runs)
 
 
 def _with_seed(run: RunConfig, seed: int) -> RunConfig:
@@ -158,8 +179,11 @@ def load_sweep(name: str) -> Sweep:
     if not stem.strip("."):
         raise UserError(f"the sweep {name} has no name of its own, by which its store is called; rename the file")
     description = str(values.pop("description", ""))
+    also = values.pop("also", [])
+    if not (isinstance(also, list) and all(isinstance(own, dict) for own in also)):
+        raise UserError(f"{name}: found also = {also!r}; expected tables, each under [[also]]")
     defaults = {"family": "all"}
-    return Sweep(stem, description, _grid(defaults | values))
+    return Sweep(stem, description, _grid(defaults | values), tuple(map(_grid, also)))
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:

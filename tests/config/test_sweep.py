@@ -23,6 +23,20 @@ def test_packaged_sweeps_cover_all_families(name):
     assert {run.family for run in load_sweep(name).runs()} == set(FAMILIES)
 
 
+def test_further_grids_have_values_of_their_own_until_others_are_given(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("family = ['---', '+++']\nepochs = 3\n[[also]]\nfamily = '---'\nbeta = [0.5, 1.0]\n")
+    sweep = load_sweep(str(path))
+    assert [(run.family.signs, run.beta, run.epochs) for run in sweep.runs()] == [
+        ("---", 1, 3),
+        ("+++", 1, 3),
+        ("---", 0.5, 3),
+    ]
+    assert [(run.family.signs, run.beta) for run in sweep.with_values({"beta": 2}).runs()] == [("---", 2), ("+++", 2)]
+    assert {run.epochs for run in sweep.with_values({"epochs": 7}).runs()} == {7}
+    assert len(sweep.with_values({"epochs": 7}).runs()) == 3
+
+
 def test_mnist_sweep_is_the_papers_protocol():
     runs = load_sweep("mnist").runs()
     assert {run.beta for run in runs} >= {0.1, 1.0, 10.0}
@@ -49,6 +63,8 @@ def test_given_values_replace_those_of_the_sweep():
         ("beta = ", "not valid TOML"),
         ("family = ['+++', '+-x']", "unknown family"),
         ("family = 3", "family: found 3"),
+        ("also = 3", "found also = 3; expected tables"),
+        ("[[also]]\nbets = 1", "unknown key 'bets'"),
     ],
 )
 def test_bad_sweep_files_are_refused(tmp_path, text, told):

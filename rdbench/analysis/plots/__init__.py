@@ -1,7 +1,9 @@
 """Tables to figures; no torch, but for samples."""
 
+import io
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,17 +14,18 @@ from rdbench.analysis.frame import measured, sort_runs
 from rdbench.analysis.plots.attribution import attribution
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
 from rdbench.analysis.plots.history import history
+from rdbench.analysis.plots.others import no_points, paper_points, read_points
 from rdbench.analysis.plots.phase import phase
 from rdbench.analysis.plots.plane import plane
 from rdbench.analysis.plots.samples import samples
 from rdbench.analysis.plots.skew import skew
-from rdbench.analysis.plots.style import STYLE
+from rdbench.analysis.plots.style import WIDTH, own_style, to_grey
 from rdbench.analysis.plots.toy import toy_figure
+from rdbench.analysis.stores import Source
 from rdbench.config.family import DatasetKind, dataset_kind
 from rdbench.errors import UserError, plain, unknown
-from rdbench.store.store import Store
 
-__all__ = ["FORMATS", "KINDS", "draw", "page_figures"]
+__all__ = ["FORMATS", "KINDS", "STYLES", "Look", "draw", "page_figures", "paper_points", "read_points"]
 
 KINDS: dict[str, Callable[[Drawing], Figure]] = {
     "plane": plane,
@@ -37,12 +40,30 @@ UNFIT: dict[DatasetKind, tuple[str, ...]] = {"images": ("toy",), "table": ("samp
 """The kinds of figures that a kind of dataset has no numbers for."""
 
 FORMATS = ("png", "svg", "pdf")
+STYLES = ("colour", "grey")
+PAGE_WIDTH = 4.4
+"""Inches: a figure of a page, whose letters can be read on a telephone."""
+
 UNDATED: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """The same runs give the same bytes: what each format would write the time into."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """How figures are to look: inches, a style, and points from elsewhere to draw beside the runs."""
+
+    width: float = WIDTH
+    style: str = "colour"
+    others: pd.DataFrame = field(default_factory=no_points)
+
+
 def draw(
-    store: Store, runs: pd.DataFrame, kinds: Sequence[str], formats: Sequence[str], out: Path, *, reference: bool
+    store: Source,
+    runs: pd.DataFrame,
+    kinds: Sequence[str],
+    formats: Sequence[str],
+    out: Path,
+    look: Look | None = None,
 ) -> tuple[list[Path], list[str]]:
     """Draw figures of the runs that ended well into ``out``; the paths written, and a line for each figure left out.
 
@@ -53,6 +74,8 @@ def draw(
     """
     _check("kind", kinds, tuple(KINDS))
     _check("format", formats, FORMATS)
+    look = look or Look()
+    _check("style", [look.style], STYLES)
     ended = sort_runs(measured(runs))
     if ended.empty:
         raise UserError(f"{store} holds no run that ended well; nothing to draw")
@@ -66,27 +89,34 @@ def draw(
             try:
                 if kind in unfit:
                     raise NothingToDrawError(f"it is no figure of {mine['dataset'].iloc[0]}")
-                figure = _figure(kind, Drawing(store, mine, reference))
+                with own_style():
+                    figure = KINDS[kind](Drawing(store, mine, _near(look.others, mine), look.width))
             except (NothingToDrawError, UserError) as error:
                 left_out.append(plain(f"{kind} left out: {error}"))
                 continue
+            if look.style == "grey":
+                to_grey(figure)
             paths += _save(figure, out, kind if len(stems) == 1 else f"{kind}-{stem}", formats)
     return paths, left_out
 
 
-def page_figures(store: Store, runs: pd.DataFrame) -> dict[str, Figure]:
-    """The figures that a report's page shows, by what they are."""
-    ended = measured(runs)
-    return {
-        f"{kind} of {dataset}": _figure(kind, Drawing(store, mine))
-        for (_, dataset), mine in ended.groupby(["dataset_sha256", "dataset"])
-        for kind in ("plane", "skew")
-    }
+def page_figures(store: Source, runs: pd.DataFrame) -> dict[str, str]:
+    """The figures that a report's page shows, by what they are, as SVG whose points have the ids of their runs."""
+    figures = {}
+    for (_, dataset), mine in measured(runs).groupby(["dataset_sha256", "dataset"]):
+        for kind in ("plane", "skew"):
+            with own_style():
+                figure = KINDS[kind](Drawing(store, sort_runs(mine), width=PAGE_WIDTH, single=True))
+                buffer = io.StringIO()
+                with mpl.rc_context({"svg.fonttype": "none"}):
+                    figure.savefig(buffer, format="svg", metadata=UNDATED[".svg"])
+            figures[f"{kind} of {dataset}"] = buffer.getvalue()
+    return figures
 
 
-def _figure(kind: str, drawing: Drawing) -> Figure:
-    with mpl.rc_context(STYLE):
-        return KINDS[kind](drawing)
+def _near(others: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The other points that belong in a figure of runs: of their dataset, or of none in particular."""
+    return others[others["dataset"].isna() | (others["dataset"] == runs["dataset"].iloc[0])]
 
 
 def _save(figure: Figure, out: Path, name: str, formats: Sequence[str]) -> list[Path]:
@@ -94,7 +124,7 @@ def _save(figure: Figure, out: Path, name: str, formats: Sequence[str]) -> list[
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path in paths:
-            with mpl.rc_context(STYLE):
+            with own_style():
                 figure.savefig(path, metadata=UNDATED[path.suffix])
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; name another folder with --out") from None

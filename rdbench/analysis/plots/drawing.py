@@ -1,14 +1,18 @@
 """What a figure is drawn from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rdbench.analysis.frame import frontiers
+from rdbench.analysis.plots.others import no_points
+from rdbench.analysis.plots.style import WIDTH
+from rdbench.analysis.stores import Source
 from rdbench.config.family import dataset_kind
+from rdbench.config.run_config import aim
 from rdbench.errors import plain
-from rdbench.store.store import Store
 
 MOST_LETTERS = 60
 
@@ -19,11 +23,17 @@ class NothingToDrawError(Exception):
 
 @dataclass(frozen=True)
 class Drawing:
-    """The chosen runs of one dataset that ended well, the store they are from, and whether to show printed points."""
+    """The chosen runs of one dataset that ended well, and where they are from.
 
-    store: Store
+    ``others`` are points from elsewhere, ``width`` is in inches, and with ``single`` each run is an artist of its own,
+    which has the run's id.
+    """
+
+    store: Source
     runs: pd.DataFrame
-    reference: bool = False
+    others: pd.DataFrame = field(default_factory=no_points)
+    width: float = WIDTH
+    single: bool = False
 
     @property
     def dataset(self) -> str:
@@ -44,12 +54,23 @@ class Drawing:
 
     @property
     def title(self) -> str:
-        """What was measured, in words."""
-        return f"{self.name}, exact" if self.exact else f"{self.name}, test split"
+        """What was measured, in words, with the aim that all runs share."""
+        measured = f"{self.name}, exact" if self.exact else f"{self.name}, test split"
+        aims = {aim(run) for run in self.runs.to_dict("records")}
+        return f"{measured}, {aims.pop()}" if len(aims) == 1 else measured
+
+    @property
+    def unit(self) -> str:
+        """What rates and distortions are measured in."""
+        return f"nats per {'value' if self.exact else 'image'}"
+
+    def figure(self, height: float) -> Figure:
+        """An empty figure of the width asked for."""
+        return Figure(figsize=(self.width, height))
 
     @property
     def entropy(self) -> float | None:
-        """H in nats per image, where it is known."""
+        """H in nats, where it is known."""
         known = self.runs["entropy"].dropna() if "entropy" in self.runs else pd.Series(dtype=float)
         return None if known.empty else float(known.iloc[0])
 

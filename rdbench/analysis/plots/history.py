@@ -1,13 +1,17 @@
 """Training as it went."""
 
 from collections import Counter
+from collections.abc import Mapping
 
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rdbench.analysis.frame import labels
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
-from rdbench.analysis.plots.style import legend_outside, look
+from rdbench.analysis.plots.style import DARK, NARROW, legend_outside, look, set_title
 from rdbench.config.family import Family, family_of
+from rdbench.config.run_config import aim
 from rdbench.store.row_checks import LARGEST
 
 MOST_RUNS = 60
@@ -15,18 +19,13 @@ MOST_LABELS = 18
 """With more runs than this the legend names families alone."""
 
 DASHES = ("-", "--", ":", "-.")
-"""Of a family's runs, one after the other."""
+"""Of a family's runs, or of what many runs aim at, one after the other."""
 
 MOST_MARKERS = 20
 COLLAPSED = 0.1
 """Nats: where a rate falls below this, its axis turns logarithmic beyond a linear start."""
 
-PANELS = {
-    "rate": "R (nats per image)",
-    "distortion": "D (nats per image)",
-    "neg_elbo": "−ELBO (nats per image)",
-    "beta": "β",
-}
+PANELS = {"rate": "R", "distortion": "D", "neg_elbo": "−ELBO", "beta": "β"}
 
 
 def history(drawing: Drawing) -> Figure:
@@ -48,25 +47,38 @@ def history(drawing: Drawing) -> Figure:
     numbers = epochs[["rate", "distortion", "beta"]]
     epochs = epochs.assign(**numbers.where(numbers.abs() < LARGEST))
     epochs["neg_elbo"] = epochs["rate"] + epochs["distortion"]
-    figure = Figure(figsize=(7.6, 6.4))
-    panels = dict(zip(PANELS, figure.subplots(2, 2, sharex=True).flat, strict=True))
-    lines: Counter[Family] = Counter()
+    narrow = drawing.width < NARROW
+    figure = drawing.figure(7.0 if narrow else 5.2)
+    panels = dict(zip(PANELS, figure.subplots(*((4, 1) if narrow else (2, 2)), sharex=True).flat, strict=True))
+    _draw_lines(panels, runs, epochs)
+    for name, axes in panels.items():
+        axes.set_ylabel(PANELS[name] if name == "beta" else f"{PANELS[name]} ({drawing.unit})")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if name == "beta" or (name == "neg_elbo" and not narrow):
+            axes.set_xlabel("epoch")
+    if epochs["rate"].min() < COLLAPSED:
+        panels["rate"].set_yscale("symlog", linthresh=1e-3, linscale=1)
+        panels["rate"].yaxis.get_major_locator().set_params(numticks=6)
+    set_title(figure, f"Training: {drawing.title.replace('test', 'validation')}")
+    legend_outside(figure)
+    return figure
+
+
+def _draw_lines(panels: Mapping[str, Axes], runs: pd.DataFrame, epochs: pd.DataFrame) -> None:
+    """A line a run: its marker and colour say the family, its dashes which of its runs, of many what they aim at."""
     every = max(1, epochs["epoch"].max() // MOST_MARKERS)
+    aims = list(dict.fromkeys(aim(run) for run in runs.to_dict("records")))
+    few = len(runs) <= MOST_LABELS
+    lines: Counter[Family] = Counter()
     for run, words in zip(runs.to_dict("records"), labels(runs), strict=True):
         mine = epochs[epochs["run_id"] == run["run_id"]].sort_values("epoch")
         family = family_of(run["family"])
-        style = look(family) | {"linestyle": DASHES[lines[family] % len(DASHES)], "markersize": 4, "markevery": every}
-        label = words if len(runs) <= MOST_LABELS else None if lines[family] else family.label
+        dashes = DASHES[(lines[family] if few else aims.index(aim(run))) % len(DASHES)]
+        style = look(family) | {"linestyle": dashes, "linewidth": 0.8, "markersize": 3.5, "markevery": every}
+        label = words if few else None if lines[family] else family.signs
         lines[family] += 1
         for name, axes in panels.items():
             axes.plot(mine["epoch"], mine[name], **style, label=label if name == "rate" else None)
-    for name, axes in panels.items():
-        axes.set_ylabel(PANELS[name])
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        if name in ("neg_elbo", "beta"):
-            axes.set_xlabel("epoch")
-    if epochs["rate"].min() < COLLAPSED:
-        panels["rate"].set_yscale("symlog", linthresh=1e-3, linscale=0.5)
-    figure.suptitle(f"Training: {drawing.title.replace('test', 'validation')}", x=0.01, ha="left", fontsize=11)
-    legend_outside(figure)
-    return figure
+    if not few and 1 < len(aims) <= len(DASHES):
+        for words, dashes in zip(aims, DASHES, strict=False):
+            panels["rate"].plot([], [], color=DARK, linestyle=dashes, label=words)

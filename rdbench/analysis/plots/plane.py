@@ -3,37 +3,35 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.spatial import ConvexHull, QhullError
 
-from rdbench.analysis.paper import printed_points
+from rdbench.analysis.plots.curves import curves, draw_curves, label_ends
 from rdbench.analysis.plots.drawing import Drawing
-from rdbench.analysis.plots.style import legend_outside, scatter_families
+from rdbench.analysis.plots.points import draw_others, scatter_families
+from rdbench.analysis.plots.style import BOUND, DARK, legend_outside, set_title
 
 
 def plane(drawing: Drawing) -> Figure:
-    """Every run in the rate-distortion plane, with the frontier, its convex hull, and the bounds on the entropy."""
-    runs = drawing.runs
-    figure = Figure()
+    """Every run in the rate-distortion plane, joined along β, with the frontier, its hull, and the bounds on H."""
+    figure = drawing.figure(min(4.2, 0.85 * drawing.width))
     axes = figure.subplots()
-    scatter_families(axes, runs, "rate", "distortion")
-    points = runs[["rate", "distortion"]].to_numpy(float)
-    printed = printed_points() if drawing.reference else pd.DataFrame(columns=["dataset", "rate", "distortion"])
-    printed = printed.loc[printed["dataset"] == drawing.dataset, ["rate", "distortion"]]
-    _set_limits(axes, np.concatenate([points, printed.to_numpy(float)]), drawing.entropy)
+    found = list(curves(drawing.runs, "rate", "distortion"))
+    scatter_families(axes, drawing, drawing.runs, "rate", "distortion")
+    draw_curves(axes, found)
+    columns = ["rate", "distortion"]
+    points = np.concatenate([drawing.runs[columns].to_numpy(float), drawing.others[columns].to_numpy(float)])
+    _set_limits(axes, points, drawing.entropy)
     for index, best in enumerate(drawing.frontiers):
         _draw_frontier(axes, best, labelled=not index)
     _draw_bounds(axes, drawing.best_neg_elbo, drawing.entropy)
-    if len(printed):
-        axes.plot(
-            printed["rate"], printed["distortion"], "x", color="0.5", markersize=5, label="printed by Alemi et al."
-        )
-    axes.set_xlabel("rate R (nats per image)")
-    axes.set_ylabel("distortion D (nats per image)")
-    axes.set_title(f"Rate-distortion plane: {drawing.title}")
+    draw_others(axes, drawing.others)
+    axes.set_xlabel(f"rate R ({drawing.unit})")
+    axes.set_ylabel(f"distortion D ({drawing.unit})")
+    set_title(figure, f"Rate-distortion plane: {drawing.title}")
     legend_outside(figure)
+    label_ends(figure, axes, found, points)
     return figure
 
 
@@ -67,12 +65,12 @@ def _set_limits(axes: Axes, points: np.ndarray, entropy: float | None) -> None:
 
 
 def _draw_frontier(axes: Axes, best: np.ndarray, *, labelled: bool) -> None:
-    label, hull_label = ("frontier (ticks: its members)", "its convex hull") if labelled else (None, None)
-    axes.plot(*_staircase(axes, best), color="0.35", zorder=1, label=label)
+    label, hull_label = ("frontier", "its convex hull") if labelled else (None, None)
+    axes.plot(*_staircase(axes, best), color=DARK, zorder=1, label=label)
     _mark_margins(axes, best)
     hull = lower_left_hull(best)
     if len(hull) > 2:
-        axes.plot(*hull.T, color="0.35", linestyle=":", zorder=1, label=hull_label)
+        axes.plot(*hull.T, color=DARK, linestyle=":", zorder=1, label=hull_label)
 
 
 def _staircase(axes: Axes, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,16 +81,16 @@ def _staircase(axes: Axes, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mark_margins(axes: Axes, best: np.ndarray) -> None:
-    marks: dict[str, Any] = {"color": "0.35", "clip_on": False, "linestyle": "none", "markersize": 7, "zorder": 4}
+    marks: dict[str, Any] = {"color": DARK, "clip_on": False, "linestyle": "none", "markersize": 7, "zorder": 4}
     axes.plot(best[:, 0], np.zeros(len(best)), marker=2, transform=axes.get_xaxis_transform(), **marks)
     axes.plot(np.zeros(len(best)), best[:, 1], marker=1, transform=axes.get_yaxis_transform(), **marks)
 
 
 def _draw_bounds(axes: Axes, best_neg_elbo: float, entropy: float | None) -> None:
     axes.autoscale(False)  # the limits are those of the runs
-    label = f"best −ELBO = {best_neg_elbo:.2f} ≥ H"
-    axes.axline((0, best_neg_elbo), slope=-1, color="0.35", linestyle="--", zorder=1, label=label)
+    label = f"best −ELBO {best_neg_elbo:.2f}"
+    axes.axline((0, best_neg_elbo), slope=-1, color=DARK, linestyle="--", zorder=1, label=label)
     if entropy is not None:
         rate = np.array([0, max(entropy, axes.get_xlim()[1])])
-        line, *_ = axes.plot(rate, entropy - rate, color="#D55E00", zorder=1, label=f"D = H − R, H = {entropy:.2f}")
+        line, *_ = axes.plot(rate, entropy - rate, color=BOUND, zorder=1, label=f"D = H − R, H {entropy:.2f}")
         axes.fill_between(rate, entropy - rate, axes.get_ylim()[0] - 1, color=line.get_color(), alpha=0.12, linewidth=0)

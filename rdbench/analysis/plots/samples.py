@@ -1,36 +1,51 @@
 """Images that models reconstruct and generate."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
 from rdbench.analysis.plots.drawing import Drawing
+from rdbench.analysis.plots.style import set_title
+from rdbench.analysis.stores import holder
 from rdbench.config.run_config import aim
 
-MOST_RUNS = 6
+MOST_FAMILIES, MOST_RUNS = 4, 6
+"""Rows of the figure, a family each, and runs in a row."""
+
 COLUMNS = ("input\nx", "decoded\nz ~ e(z|x)", "mean\nof five", "decoded\nz ~ m(z)", "mean\nof five")
+PANEL = (3.2, 5.6)
+"""Inches of one run's images, which are no smaller in a narrow figure."""
 
 
 def samples(drawing: Drawing) -> Figure:
-    """For each β of one family: inputs with one decoded sample and the mean of five, then the same from the marginal.
+    """A row a family, a panel a β: inputs with one decoded sample and the mean of five, then those from the marginal.
 
-    Five images are decoded from the one z of each row. Reads the checkpoints, and so needs torch.
+    Five images are decoded from the one z of each row. Of more families than fit those of best ELBO are drawn. Reads
+    the checkpoints, and so needs torch.
     """
     from rdbench.runs.trained import draw_samples  # here, for all other figures do without torch
 
-    runs = drawing.runs
-    if runs["family"].nunique() > 1:
-        runs = runs[runs["family"] == runs.sort_values("elbo")["family"].iloc[-1]]
-    runs = runs.assign(aim=[aim(run) for run in runs.to_dict("records")])
-    runs = runs.drop_duplicates(["objective", "aim", "anneal_epochs"]).head(MOST_RUNS)
-    drawn = [draw_samples(drawing.store, run) for run in runs.to_dict("records")]
-    figure = Figure(figsize=(2.9 * len(runs) + 0.2, 5.0))
-    panels = figure.subfigures(1, len(runs), squeeze=False).flat
-    for panel, run, columns in zip(panels, runs.to_dict("records"), drawn, strict=True):
-        annealed = ", annealed" if run["anneal_epochs"] else ""
-        panel.suptitle(f"{run['aim']}{annealed}\nR {run['rate']:.2f}  D {run['distortion']:.2f}", fontsize=9)
-        _draw(panel, columns)
-    figure.suptitle(f"{runs['family'].iloc[0]}: {drawing.name}", fontsize=11, x=0.01, ha="left")
+    families = drawing.runs["family"].unique()
+    best = drawing.runs.sort_values("elbo", ascending=False)["family"].unique()[:MOST_FAMILIES]
+    rows = [_of_family(drawing.runs, family) for family in families if family in best]
+    columns = max(map(len, rows))
+    figure = Figure(figsize=(PANEL[0] * columns, 0.4 + PANEL[1] * len(rows)))
+    for panels, runs in zip(figure.subfigures(len(rows), columns, squeeze=False), rows, strict=True):
+        for panel, run in zip(panels, runs.to_dict("records"), strict=False):
+            annealed = ", annealed" if run["anneal_epochs"] else ""
+            words = f"{run['family']}\n{run['aim']}{annealed}\nR {run['rate']:.2f}  D {run['distortion']:.2f}"
+            panel.suptitle(words)
+            _draw(panel, draw_samples(holder(drawing.store, run["run_id"]), run))
+    which = f", the {MOST_FAMILIES} of best ELBO of {len(families)} families" if len(families) > MOST_FAMILIES else ""
+    set_title(figure, f"Samples: {drawing.name}{which}")
     return figure
+
+
+def _of_family(runs: pd.DataFrame, family: str) -> pd.DataFrame:
+    """Some runs of a family, one of each aim."""
+    mine = runs[runs["family"] == family]
+    mine = mine.assign(aim=[aim(run) for run in mine.to_dict("records")])
+    return mine.drop_duplicates(["objective", "aim", "anneal_epochs"]).head(MOST_RUNS)
 
 
 def _draw(panel: SubFigure, columns: list[np.ndarray]) -> None:
@@ -38,5 +53,5 @@ def _draw(panel: SubFigure, columns: list[np.ndarray]) -> None:
     for axes, images, name in zip(panel.subplots(1, len(columns)), columns, COLUMNS, strict=True):
         framed = np.pad(images, ((0, 0), (1, 1), (1, 1)), constant_values=0.5)
         axes.imshow(framed.reshape(-1, framed.shape[-1]), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-        axes.set_title(name, fontsize=7, loc="center")
+        axes.set_title(name, loc="center")
         axes.set_axis_off()

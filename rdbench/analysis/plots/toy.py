@@ -6,6 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
+from rdbench.analysis.plots.style import legend_outside, set_title
+from rdbench.analysis.stores import holder
 from rdbench.data import toy
 from rdbench.measures.exact import Tables, account, optimal
 from rdbench.store.store import Store
@@ -13,8 +15,8 @@ from rdbench.store.store import Store
 TOLERANCE = 1e-3
 """Nats by which a run may miss its target rate and still be drawn for it."""
 
-DATA, MODEL, RECONSTRUCTION = "0.6", "#0072B2", "#E69F00"
-CLASSES = ("#CC79A7", "#009E73")
+DATA, MODEL, RECONSTRUCTION = "0.6", "#0072B2", "#B87A00"
+CLASSES = ("#C65A9A", "#00805C")
 
 
 def toy_figure(drawing: Drawing) -> Figure:
@@ -24,15 +26,13 @@ def toy_figure(drawing: Drawing) -> Figure:
     """
     columns = {"built by hand": optimal()}
     for name, run in _chosen(drawing.runs).items():
-        columns[name] = _tables(drawing.store, run["run_id"])
-    figure = Figure(figsize=(9.6, 10.4))
-    grid = figure.subplots(5, 3)
+        columns[name] = _tables(holder(drawing.store, run["run_id"]), run["run_id"])
+    figure = drawing.figure(9.0)
+    grid = figure.subplots(5, 3, sharex=False)
     for axes, (name, tables) in zip(grid.T, columns.items(), strict=True):
         numbers = account(tables)
         of_class = numbers["class_information"]
-        axes[0].set_title(
-            f"{name}\nR {numbers['rate']:.4f}  D {numbers['distortion']:.4f}\nI(Z; z*) {of_class:.3f}", fontsize=9.5
-        )
+        axes[0].set_title(f"{name}\nR {numbers['rate']:.4f}\nD {numbers['distortion']:.4f}\nI(Z; z*) {of_class:.3f}")
         _over_data(axes[0], tables)
         _over_latents(axes[1], tables)
         _map(axes[2], tables.encoder, "e(z|x)", "latent z", "x")
@@ -40,12 +40,12 @@ def toy_figure(drawing: Drawing) -> Figure:
         _map(axes[4], tables.reconstructed(), "x to x'", "x'", "x")
     for axes in grid[:, 1:].flat:
         axes.set_ylabel("")
-    grid[0, 0].legend(fontsize=7.5, loc="upper left")
-    grid[1, 1].legend(fontsize=7.5, loc="upper left")  # where the ELBO leaves room
+        axes.set_yticklabels([])
+    legend_outside(figure)
     for row in grid[:2]:
         for axes in row:
             axes.set_ylim(0, 1.15 * max(other.dataLim.y1 for other in row))
-    figure.suptitle(f"The toy: H = {toy.entropy():.4f} nats, I(x; z*) = 0.5", x=0.01, ha="left", fontsize=11)
+    set_title(figure, f"The toy: H = {toy.entropy():.4f} nats, I(x; z*) = 0.5")
     return figure
 
 
@@ -99,6 +99,6 @@ def _over_latents(axes: Axes, tables: Tables) -> None:
 def _map(axes: Axes, table: toy.Table, name: str, to: str, given: str) -> None:
     axes.imshow(table, cmap="gray_r", vmin=0, aspect="auto", extent=(-1, 1, 1, -1), interpolation="nearest")
     axes.grid(False)
-    axes.set_title(name, fontsize=9)
+    axes.set_title(name)
     axes.set_xlabel(to)
     axes.set_ylabel(given)

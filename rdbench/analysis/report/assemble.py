@@ -4,20 +4,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rdbench.analysis import examples
-from rdbench.analysis.frame import join_seeds, mark_frontier, measured, sort_runs
-from rdbench.analysis.gate.verdicts import Verdict, verdicts
-from rdbench.analysis.report.baseline import against_baseline
-from rdbench.analysis.report.paired import paired_differences
+from rdbench.analysis.frame import join_seeds, mark_frontier, sort_runs
+from rdbench.analysis.report.differences import against_baseline, paired_differences
 from rdbench.analysis.report.paper import against_paper
+from rdbench.analysis.report.verdicts import Verdict, verdicts
+from rdbench.analysis.stores import Source, each
 from rdbench.analysis.where import select
 from rdbench.config.run_config import aim
 from rdbench.store import plans
 from rdbench.store.status import Status
 from rdbench.store.store import Store
-
-FAILING = {"regression": "worse than the baseline", "moved": "R or D is not the baseline's"}
-"""The findings beside a baseline that fail a gate."""
 
 OK, BROKEN, INCOMPLETE = 0, 1, 3
 
@@ -30,7 +26,7 @@ class Report:
     cannot be read, ``missing`` one for each run that a sweep announced and the store does not hold.
     """
 
-    store: str
+    source: Source
     runs: pd.DataFrame
     rows: pd.DataFrame
     verdicts: list[Verdict]
@@ -41,6 +37,11 @@ class Report:
     missing: list[str]
 
     @property
+    def store(self) -> str:
+        """Where the runs are from, in words."""
+        return str(self.source)
+
+    @property
     def problems(self) -> list[str]:
         """What is missing, failed or unreadable, a line each."""
         lines = [*self.skipped, *self.missing]
@@ -48,8 +49,6 @@ class Report:
             lines.append(f"run {run['run_id']} ({run['family']} {aim(run)}) {run['status']}: {run['error']}")
         if not (self.runs["status"] == Status.OK).any():
             lines.append("no run was measured")
-        for verdict in self.verdicts:
-            lines += [f"run {run_id} lacks a number: {verdict.why[run_id]}" for run_id in verdict.missing]
         if self.baseline is not None:
             missing = self.baseline[self.baseline["finding"] == "missing here"]
             lines += [f"run {run['run_id']} of the baseline is missing here" for run in missing.to_dict("records")]
@@ -60,18 +59,14 @@ class Report:
     @property
     def regressions(self) -> list[str]:
         """What broke, a line each: a bound, a judged printed point, a run of the baseline."""
-        lines = []
-        for verdict in self.verdicts:
-            lines += [f"broken: {verdict.claim}: run {run_id} ({verdict.why[run_id]})" for run_id in verdict.broken]
+        lines = [
+            f"broken: {verdict.claim} ({', '.join(verdict.broken)})" for verdict in self.verdicts if verdict.broken
+        ]
         for row in self.paper[self.paper["judgement"].isin(["worse", "implausible"])].to_dict("records"):
             lines.append(f"{row['judgement']} beside the paper: run {row['run_id']}")
         if self.baseline is not None:
-            for finding, words in {
-                "regression": "worse than the baseline",
-                "moved": "R or D is not the baseline's",
-            }.items():
-                found = self.baseline[self.baseline["finding"] == finding]
-                lines += [f"{words}: run {run_id}" for run_id in found["run_id"]]
+            worse = self.baseline[self.baseline["finding"] == "regression"]
+            lines += [f"worse than the baseline: run {run_id}" for run_id in worse["run_id"]]
         return lines
 
     @property
@@ -83,7 +78,7 @@ class Report:
 
 
 def assemble(
-    store: Store, families: list[str], betas: list[float], condition: str | None, baseline: Store | None
+    store: Source, families: list[str], betas: list[float], condition: str | None, baseline: Store | None
 ) -> Report:
     """Read a store, choose runs, and judge them.
 
@@ -93,23 +88,22 @@ def assemble(
     rows = store.read("runs")
     runs = mark_frontier(sort_runs(select(rows.frame, families, betas, condition)))
     compared, skipped = None, list(rows.skipped)
-    missing, unread = plans.missing(store.storage, set(rows.frame["run_id"]))
-    skipped += unread
+    missing: list[str] = []
+    for one in each(store):
+        absent, unread = plans.missing(one.storage, set(rows.frame["run_id"]))
+        missing += [line for line in absent if line not in missing]
+        skipped += unread
     if baseline is not None:
         other = baseline.read("runs")
         skipped += other.skipped
-        chosen = select(other.frame, families, betas, condition)
-        compared, unread = against_baseline(store, runs, baseline, chosen)
-        skipped += unread
+        compared = against_baseline(runs, select(other.frame, families, betas, condition))
     differences, unread = paired_differences(store, runs)
     skipped += unread
-    per_run, unread = examples.means(store, measured(runs))
-    skipped += [line for line in unread if line not in skipped]
     return Report(
-        str(store),
+        store,
         runs,
         join_seeds(runs),
-        verdicts(runs, per_run),
+        verdicts(runs),
         against_paper(runs),
         differences,
         compared,

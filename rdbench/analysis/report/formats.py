@@ -1,4 +1,4 @@
-"""A report as text, Markdown, JSON or one HTML page."""
+"""A report as text, Markdown, LaTeX, CSV, JSON or one HTML page."""
 
 import json
 import math
@@ -12,9 +12,9 @@ import pandas as pd
 from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells, all_tables
 from rdbench.analysis.report.html import page
+from rdbench.analysis.report.papers import csv, latex
 from rdbench.errors import plain
 from rdbench.store.status import Status
-from rdbench.store.store import Store
 
 JSON_SCHEMA = 1
 """Raised when a key of the JSON format changes its meaning or goes."""
@@ -63,11 +63,18 @@ def html(report: Report, columns: str = "measures") -> str:
     """One page that needs nothing else."""
     from rdbench.analysis.plots import page_figures  # here, for no other format needs matplotlib
 
-    figures = page_figures(Store(report.store), report.runs)
+    figures = page_figures(report.source, report.runs)
     return page(report, all_tables(report, columns), _headline(report), figures)
 
 
-FORMATS: dict[str, Callable[..., str]] = {"table": text, "markdown": markdown, "json": as_json, "html": html}
+FORMATS: dict[str, Callable[..., str]] = {
+    "table": text,
+    "markdown": markdown,
+    "latex": latex,
+    "csv": csv,
+    "json": as_json,
+    "html": html,
+}
 
 
 def _headline(report: Report) -> str:

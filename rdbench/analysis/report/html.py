@@ -1,23 +1,17 @@
 """The report as one self-contained HTML page: figures inside, tables that sort and filter."""
 
-import base64
-import io
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING
 
 from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells
 from rdbench.errors import plain
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def page(report: Report, tables: list[Cells], headline: str, figures: Mapping[str, "Figure"]) -> str:
-    """The page; every text from the store is escaped."""
+def page(report: Report, tables: list[Cells], headline: str, figures: Mapping[str, str]) -> str:
+    """The page, with figures in SVG; every text from the store is escaped."""
     template = Template((files("rdbench.analysis.report") / "page.html").read_text(encoding="utf-8"))
     lines = [*report.regressions, *report.problems]
     return template.substitute(
@@ -35,11 +29,8 @@ def _escaped(words: str) -> str:
     return escape(plain(words))
 
 
-def _figure(name: str, figure: "Figure") -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    encoded = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{_escaped(name)}" src="data:image/png;base64,{encoded}">'
+def _figure(name: str, svg: str) -> str:
+    return f'<figure aria-label="{_escaped(name)}">{svg[svg.index("<svg") :]}</figure>'
 
 
 def _table(table: Cells) -> str:

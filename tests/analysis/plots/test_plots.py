@@ -6,72 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdbench.analysis.plots import KINDS, draw
+from rdbench.analysis.plots import KINDS, Look, draw, paper_points
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
 from rdbench.analysis.plots.plane import lower_left_hull
-from rdbench.config.family import FAMILIES
 from rdbench.config.run_config import RunConfig
 from rdbench.errors import UserError
-from rdbench.store.schema import Record
-from rdbench.store.store import Store
-
-
-def invented(count=24, **columns):
-    """Runs whose R + D is 85 and more, over all families."""
-    generator = np.random.default_rng(0)
-    families = [FAMILIES[index % 12] for index in range(count)]
-    rate = np.linspace(0.0004, 80, count)
-    runs = {
-        "run_id": [f"{index:04d}" for index in range(count)],
-        "dataset": "mnist", "dataset_sha256": "d", "status": "ok", "objective": "beta-vae",
-        "anneal_epochs": 0, "seed": 0, "test_images": 200, "config": '{"iwae": [1, 5]}',
-        "family": [family.words for family in families],
-        "beta": 1 + np.arange(count) % 5 / 4,
-        "rate": rate, "distortion": 85 - rate + generator.exponential(3, count),
-    }  # fmt: skip
-    frame = pd.DataFrame(runs | columns)
-    frame["elbo"] = -(frame["rate"] + frame["distortion"])
-    frame["iwae_5"] = frame["elbo"] + 1
-    for name in ("rate", "distortion", "elbo", "iwae_5"):
-        frame[f"{name}_se"] = 0.3
-    return frame
-
-
-@pytest.fixture
-def store(tmp_path):
-    """A store with the history of the invented runs."""
-    store = Store(tmp_path / "store")
-    store.prepare()
-    for row in invented().to_dict("records"):
-        epochs = [1, 2, 3]
-        history = {"run_id": [row["run_id"]] * 3, "epoch": epochs, "beta": [0.5, 1, 1]}
-        history |= {
-            f"valid_{name}": [row[name] * (1 + 1 / epoch) for epoch in epochs] for name in ("rate", "distortion")
-        }
-        store.write(
-            Record(row["run_id"], row, history, {"run_id": [], "index": []}, {"weight": np.zeros(1, np.float32)})
-        )
-    return store
 
 
 @pytest.mark.parametrize("kind", ["plane", "skew", "history", "phase"])
 @pytest.mark.parametrize("entropy", [80.0, np.nan])
-def test_figures_have_titles_and_units(store, kind, entropy):
-    figure = KINDS[kind](Drawing(store, invented(entropy=entropy), reference=True))
+def test_figures_have_titles_and_units(store, kind, entropy, invented):
+    figure = KINDS[kind](Drawing(store, invented(entropy=entropy), paper_points()))
     texts = [axes.get_xlabel() + axes.get_ylabel() for axes in figure.axes]
     assert any("nats per image" in text for text in texts)
-    title = figure.axes[0].get_title(loc="left") or figure.axes[0].get_title() or figure.get_suptitle()
-    assert "mnist" in title
+    assert "mnist" in figure.get_suptitle()
 
 
-def test_attribution_bars_sum_to_minus_elbo(store):
+def test_attribution_bars_sum_to_minus_elbo(store, invented):
     runs = invented(mutual_information=1.0, encoder_gap=1.0).assign(marginal_kl=lambda frame: frame["rate"] - 1)
     (axes,) = KINDS["attribution"](Drawing(store, runs)).axes
     ends = np.array([bar.get_x() + bar.get_width() for bar in axes.patches[-len(runs) :]])
     assert ends == pytest.approx(-runs["elbo"].to_numpy())
 
 
-def test_the_gap_is_to_the_largest_k_that_a_run_was_asked_for(store):
+def test_the_gap_is_to_the_largest_k_that_a_run_was_asked_for(store, invented):
     """Whatever k it was measured with since, of which the gap knows nothing."""
     gaps = {"mutual_information": 1.0, "encoder_gap": 1.0, "marginal_kl": 1.0}
     later = invented(**gaps).assign(iwae_5000=-80.0)
@@ -81,7 +39,7 @@ def test_the_gap_is_to_the_largest_k_that_a_run_was_asked_for(store):
         assert [text.get_text() for text in legend.get_texts()][2] == f"encoder's {named}"
 
 
-def test_only_runs_of_the_same_images_are_ranked(store):
+def test_only_runs_of_the_same_images_are_ranked(store, invented):
     """A lucky run on few images takes no place on the frontier of others, and bounds H for none."""
     lucky = {"rate": 1.0, "distortion": 1.0, "elbo": -2.0, "elbo_se": 40.0, "test_images": 10}
     many = invented()
@@ -90,18 +48,44 @@ def test_only_runs_of_the_same_images_are_ranked(store):
     assert sorted(map(len, drawing.frontiers)) == sorted([1, len(Drawing(store, many).frontiers[0])])
     assert drawing.best_neg_elbo == -many["elbo"].max()
     plane = KINDS["plane"](drawing)
-    assert [text.get_text() for text in plane.legends[0].get_texts()].count("frontier (ticks: its members)") == 1
+    assert [text.get_text() for text in plane.legends[0].get_texts()].count("frontier") == 1
     assert [text.get_text() for text in plane.legends[0].get_texts()] == [
         text.get_text() for text in KINDS["plane"](Drawing(store, many)).legends[0].get_texts()
     ]
 
 
-def test_attribution_without_its_columns_says_so(store):
+def test_what_cannot_be_told_from_information_is_hatched(store, invented):
+    """At the ceiling log N = 5.30 of 200 images, and only there."""
+    runs = invented(2, encoder_gap=1.0).assign(mutual_information=[5.25, 4.0], marginal_kl=[10.0, 3.0])
+    (axes,) = KINDS["attribution"](Drawing(store, runs)).axes
+    parts = {bars.get_label().split(",")[0]: [bar.get_width() for bar in bars] for bars in axes.containers}
+    assert parts["information or marginal KL"] == [10.0, 0.0]
+    assert parts["marginal KL"] == [0.0, 3.0]
+    (hatched,) = [bars for bars in axes.containers if bars.get_label().endswith("cannot be told")]
+    assert all(bar.get_hatch() for bar in hatched)
+
+
+def test_the_toy_is_measured_in_nats_per_value_and_exactly(store, invented):
+    runs = invented(1, dataset="toy", family="discrete-discrete-discrete", mutual_information=1.0, marginal_kl=1.0)
+    figure = KINDS["attribution"](Drawing(store, runs.assign(encoder_gap=0.0)))
+    assert "nats per value" in figure.axes[0].get_xlabel()
+    assert "plane" in KINDS and "nats per value" in KINDS["plane"](Drawing(store, runs)).axes[0].get_ylabel()
+
+
+def test_samples_of_two_families_are_both_drawn(store, invented, monkeypatch):
+    monkeypatch.setattr("rdbench.runs.trained.draw_samples", lambda store, run: [np.zeros((2, 28, 28))] * 5)
+    figure = KINDS["samples"](Drawing(store, invented(family=["gaussian-deconv-maf", "iaf-deconv-maf"] * 12)))
+    titles = [panel.get_suptitle() for panel in figure.subfigs if panel.get_suptitle()]
+    assert len(titles) == 10  # of each family five β
+    assert {title.split("\n")[0] for title in titles} == {"gaussian-deconv-maf", "iaf-deconv-maf"}
+
+
+def test_attribution_without_its_columns_says_so(store, invented):
     with pytest.raises(NothingToDrawError, match="no mutual_information and no marginal_kl and no encoder_gap"):
         KINDS["attribution"](Drawing(store, invented()))
 
 
-def test_samples_without_fitting_checkpoints_say_so(store):
+def test_samples_without_fitting_checkpoints_say_so(store, invented):
     runs = invented(dataset="sprites", config=RunConfig(dataset="sprites", width=0.05).model_dump_json())
     with pytest.raises(UserError, match="does not hold this run's weights"):
         KINDS["samples"](Drawing(store, runs))
@@ -111,22 +95,22 @@ def test_samples_without_fitting_checkpoints_say_so(store):
         KINDS["samples"](Drawing(store, runs))
 
 
-def test_two_datasets_are_not_drawn_over_each_other(store, tmp_path):
+def test_two_datasets_are_not_drawn_over_each_other(store, tmp_path, invented):
     runs = pd.concat([invented(), invented(dataset="omniglot", dataset_sha256="e")])
-    paths, _ = draw(store, runs, ["plane"], ["svg"], tmp_path / "figures", reference=False)
+    paths, _ = draw(store, runs, ["plane"], ["svg"], tmp_path / "figures")
     assert sorted(path.name for path in paths) == ["plane-mnist.svg", "plane-omniglot.svg"]
 
 
-def test_the_same_runs_give_the_same_bytes(store, tmp_path):
+def test_the_same_runs_give_the_same_bytes(store, tmp_path, invented):
     for name in ("one", "two"):
-        draw(store, invented(), ["plane", "skew"], ["svg", "png", "pdf"], tmp_path / name, reference=True)
+        draw(store, invented(), ["plane", "skew"], ["svg", "png", "pdf"], tmp_path / name, Look(others=paper_points()))
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
-def test_only_failed_runs_are_refused(store, tmp_path):
+def test_only_failed_runs_are_refused(store, tmp_path, invented):
     with pytest.raises(UserError, match="no run that ended well"):
-        draw(store, invented(status="failed"), [], ["png"], tmp_path, reference=False)
+        draw(store, invented(status="failed"), [], ["png"], tmp_path)
 
 
 NATS = st.integers(0, 10**6).map(lambda number: number / 10**4)

@@ -1,1 +1,0 @@
-"""The gate: what must hold of a store's numbers, and whether it does; no torch."""
