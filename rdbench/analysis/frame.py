@@ -26,7 +26,7 @@ SAME_IMAGES = ["dataset_sha256", "test_images"]
 
 
 VARYING = ("objective", "target_rate", "free_nats", "train_samples", "anneal_from", "width", "latent_dim",
-           "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "test_images",
+           "anneal_epochs", "epochs", "batch_size", "learning_rate", "warmup", "precision", "test_images",
            "binarise", "binarise_seed", "seed")  # fmt: skip
 """Settings that are shown where runs differ in them."""
 

@@ -63,6 +63,8 @@ class RunConfig(BaseModel):
 
     Defaults are the protocol of "Fixing a Broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464);
     ``batch_size``, ``pseudo_inputs``, ``anneal_epochs`` and the evaluation's numbers are ours, for it prints none.
+    ``warmup`` is the part of training in which the learning rate rises from 0 to ``learning_rate``. A run that
+    ``allow_untrained`` lets end with an −ELBO worse than no model counts as ok.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
@@ -84,6 +86,7 @@ class RunConfig(BaseModel):
     epochs: Count = 200
     batch_size: Count = 128
     learning_rate: float = Field(3e-4, gt=0)
+    warmup: float = Field(0.0, ge=0, le=0.5)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = Field(0, ge=0, lt=2**63)
     iwae: Annotated[tuple[Count, ...], BeforeValidator(_several), Field(validate_default=True)] = (1, 5, 50)
@@ -94,6 +97,7 @@ class RunConfig(BaseModel):
     train_information: bool = False
     binarise: How | None = None
     binarise_seed: int | None = Field(None, ge=0, lt=2**32, validate_default=True)
+    allow_untrained: bool = False
     sources: tuple[str, ...] = ()
 
     @model_validator(mode="before")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rdbench.config.run_config import RunConfig
 from rdbench.data import Dataset
 from rdbench.data.images import Images
+from rdbench.data.trivial import independent_pixels
 from rdbench.measures.bounds import Measures, Piece, mean_and_error, measure
 from rdbench.measures.information import active_units, generative_bounds, mutual_information, rate_by_dimension
 from rdbench.models import VAE
@@ -33,6 +34,7 @@ def evaluate(
     row = test.summary() | {"train_rate": again.rate.mean(), "train_distortion": again.distortion.mean()}
     require_finite("of rates and distortions after training", *(row[name] for name in FINAL))
     row |= _gaps(test, dataset, config)
+    row["independent_pixels"] = independent_pixels(dataset.train, subset(dataset.test, config.evaluation_images)).mean()
     row |= _information(model, images.test, test.rate, **stage("information"))
     if config.train_information:
         information = _information(model, images.train_again, again.rate, **stage("information of training images"))

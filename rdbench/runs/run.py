@@ -9,6 +9,7 @@ import torch
 
 from rdbench.config.run_config import RunConfig
 from rdbench.data import Dataset
+from rdbench.data.trivial import fair_coins, worse_than_coins
 from rdbench.measures.bounds import Measures
 from rdbench.models import count_parameters, make_model
 from rdbench.runs.checkpoint import Checkpoint
@@ -59,9 +60,9 @@ def execute(
     }
     examples: Mapping[str, Column] = {}
     try:
-        training.run(lambda step: host.progress(*_training(step)), keeper.between, host.say)
+        training.run(lambda step: host.progress(*_training(step, dataset)), keeper.between, host.say)
         measured, test = evaluate(training.model, images, dataset, config, keeper)
-        row |= measured | {"status": Status.OK, "eval_seconds": pieces.seconds}
+        row |= measured | {"eval_seconds": pieces.seconds} | _judged(measured, config, dataset)
         examples = _per_image(row["run_id"], test)
     except DivergedError as error:
         row |= {"status": Status.DIVERGED, "error": str(error)}
@@ -70,7 +71,9 @@ def execute(
     history = training.history
     seconds = sum(epoch.seconds for epoch in history)
     row["train_seconds"] = seconds
-    row["effective_beta"] = history[-1].beta if history else None
+    row["effective_beta"] = history[-1].beta_mean if history else None
+    row["effective_beta_sd"] = history[-1].beta_sd if history else None
+    row["jumps"] = training.jumps
     row["images_per_second"] = history[-1].step * training.batch / seconds if history else None
     row["skipped_steps"] = training.skipped_steps
     row["micro_batch"] = training.micro_batch
@@ -112,8 +115,26 @@ def _begin(
     return anew()
 
 
-def _training(step: Step) -> tuple[str, int, int, str]:
-    numbers = f"R {step.rate:.2f}  D {step.distortion:.2f}  −ELBO {step.rate + step.distortion:.2f}  β {step.beta:g}"
+def _judged(row: Mapping[str, Any], config: RunConfig, dataset: Dataset) -> dict[str, Any]:
+    """The status of a run that was measured."""
+    neg_elbo, error = -row["elbo"], row["elbo_se"]
+    if config.allow_untrained or not worse_than_coins(neg_elbo, error, dataset.side):
+        return {"status": Status.OK}
+    told = (
+        f"−ELBO {neg_elbo:.6g} ± {error:.2g} nats is worse than the {fair_coins(dataset.side):.1f} of fair coins; "
+        "lower learning_rate, raise warmup or epochs, or set allow_untrained=true where it is meant to be so"
+    )
+    return {"status": Status.UNTRAINED, "error": told}
+
+
+def _training(step: Step, dataset: Dataset) -> tuple[str, int, int, str]:
+    coins = fair_coins(dataset.side)
+    neg_elbo = step.rate + step.distortion
+    numbers = f"R {step.rate:.2f}  D {step.distortion:.2f}  −ELBO {neg_elbo:.2f}  β {step.beta:g}"
+    if neg_elbo > coins:
+        numbers += f"  worse than fair coins ({coins:.1f})"
+    if step.jumps:
+        numbers += f"  jumps {step.jumps}"
     return "training", step.step, step.steps, numbers
 
 

@@ -70,7 +70,8 @@ class TrainingStep:
         finite = loss.isfinite() & norms.isfinite().all()
         for name, value in self._adapted().items():
             value.copy_(torch.where(finite, value, self.kept[name]))
-        self.optimizer.found_inf = self.totals.add(terms, finite, self.clock)  # type: ignore[attr-defined]
+        skip = self.totals.add(terms, self.objective.beta, finite, self.clock)
+        self.optimizer.found_inf = skip  # type: ignore[attr-defined]
         self.rate.copy_(self.rates.index_select(0, self._index().view(1)).view(()))
         self.optimizer.step()
         self.clock += 1

@@ -1,4 +1,4 @@
-"""What an epoch adds up to, and whether it is still finite."""
+"""What an epoch adds up to, and whether the loss is still finite and below that of no model."""
 
 import math
 from collections.abc import Mapping
@@ -12,21 +12,33 @@ MOST_SKIPPED = 10
 """Steps without a finite loss and finite gradients that are left out before a run counts as diverged."""
 
 
+LEARNED = 0.9
+"""The part of the loss of fair coins below which something has been learned: the first steps waver around all of it."""
+
+
 class DivergedError(ArithmeticError):
     """The loss is no longer finite."""
 
 
 class Totals:
-    """Sums over an epoch, and the count of steps that were not finite, all kept on the device and changed in place."""
+    """Sums over an epoch, and counts of skipped steps and of jumps, all kept on the device and changed in place.
 
-    def __init__(self, device: torch.device) -> None:
+    A jump is a step whose R + D is above ``coins``, that of fair coins, after it was below ``LEARNED`` of it.
+    """
+
+    def __init__(self, device: torch.device, coins: float) -> None:
+        self.coins = coins
         self.sums = torch.zeros(2, device=device)  # of rate and distortion
         self.count = torch.zeros((), device=device)
+        self.mean_beta = torch.zeros((), dtype=torch.float64, device=device)
+        self.beta_deviations = torch.zeros((), dtype=torch.float64, device=device)  # their squares, summed
+        self.learned = torch.zeros((), dtype=torch.bool, device=device)
+        self.jumps = torch.zeros((), device=device)
         self.skipped = torch.zeros((), device=device)
         self.last_skipped = torch.zeros((), device=device)  # a step, counted from 1; floats are exact up to 2**24
         self.last_good = torch.full((3,), math.nan, device=device)  # a step, its rate and its distortion
 
-    def add(self, terms: Terms, finite: Tensor, step: Tensor) -> Tensor:
+    def add(self, terms: Terms, beta: Tensor, finite: Tensor, step: Tensor) -> Tensor:
         """Take the step after the first ``step`` into account; 1 where it must change no weight, else 0.
 
         Once there were too many such steps, all are: the weights stay as they were then, whenever that is noticed.
@@ -37,10 +49,23 @@ class Totals:
         means = torch.stack([terms.mean_rate, terms.mean_distortion]).detach()
         self.sums += torch.where(taken, means, 0.0)
         self.count += taken
+        self._add_beta(torch.where(taken, beta.double(), self.mean_beta))
+        self._add_loss(means.sum(), taken)
         self.last_skipped.copy_(torch.where(few & ~finite, number, self.last_skipped))
         self.skipped.add_(~taken).clamp_(max=MOST_SKIPPED)
         self.last_good.copy_(torch.where(taken, torch.cat([number.view(1), means]), self.last_good))
         return (~taken).float()
+
+    def _add_loss(self, loss: Tensor, taken: Tensor) -> None:
+        self.jumps += taken & self.learned & (loss > self.coins)
+        learned = (loss < LEARNED * self.coins) | (self.learned & (loss <= self.coins))
+        self.learned.copy_(torch.where(taken, learned, self.learned))
+
+    def _add_beta(self, beta: Tensor) -> None:
+        """Welford's update, which gives a constant β a spread of exactly 0."""
+        before = beta - self.mean_beta
+        self.mean_beta += before / self.count.clamp(min=1)
+        self.beta_deviations += before * (beta - self.mean_beta)
 
     def check(self) -> None:
         """Raise where too many steps were not finite.
@@ -63,18 +88,23 @@ class Totals:
         rate, distortion = (self.sums / self.count).tolist()
         return rate, distortion
 
+    def beta(self) -> tuple[float, float]:
+        """The mean of β over the finite steps of the epoch so far, and its standard deviation over them."""
+        variance = self.beta_deviations / self.count.clamp(min=1)
+        return float(self.mean_beta), math.sqrt(float(variance))
+
     def begin_epoch(self) -> None:
         """Start the sums again."""
-        self.sums.zero_()
-        self.count.zero_()
+        for value in (self.sums, self.count, self.mean_beta, self.beta_deviations, self.jumps):
+            value.zero_()
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it by name."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what ``tensors`` gave."""
-        for name, value in vars(self).items():
+        for name, value in self.tensors().items():
             value.copy_(tensors[name].reshape(value.shape))
 
 

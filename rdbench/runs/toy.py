@@ -40,7 +40,8 @@ def execute(runs: Sequence[RunConfig], sweep: str, host: Host | None = None) -> 
     for index, run in enumerate(runs):
         tables = Tables(*(table[index] for table in log_tables))
         row = describe(run, sweep, toy.sha256(), toy.entropy(), torch.device("cpu")) | _measured(tables)
-        row |= {"effective_beta": epochs[-1].beta[index], "train_seconds": seconds, "eval_seconds": 0.0}
+        row |= {"effective_beta": epochs[-1].beta_mean[index], "effective_beta_sd": epochs[-1].beta_sd[index]}
+        row |= {"train_seconds": seconds, "eval_seconds": 0.0}
         row |= {"parameters": sum(parameter[..., index, :].numel() for parameter in model.parameters())}
         history = _history(row["run_id"], epochs, index, seconds / len(epochs))
         records.append(Record(row["run_id"], row, history, _per_value(row["run_id"], tables), tables._asdict()))
@@ -49,9 +50,11 @@ def execute(runs: Sequence[RunConfig], sweep: str, host: Host | None = None) -> 
 
 @dataclass(frozen=True)
 class _Epoch:
-    """The state of all models after an epoch, each value (seeds,)."""
+    """The state of all models after an epoch, each value (seeds,); mean and deviation of β are over its steps."""
 
     beta: np.ndarray
+    beta_mean: np.ndarray
+    beta_sd: np.ndarray
     rate: np.ndarray
     distortion: np.ndarray
     learning_rate: float
@@ -62,16 +65,18 @@ def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
     objective = make_objective(run, STEPS_PER_EPOCH).double().beside(model.marginal.shape[0])
     optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, fused=True)
     steps = run.epochs * STEPS_PER_EPOCH
-    epochs = []
+    epochs, betas = [], []
     for step in range(steps):
         terms = model()
         optimizer.zero_grad()
         objective(terms, torch.tensor(step)).sum().backward()
-        optimizer.param_groups[0]["lr"] = rate_now = learning_rate(run.learning_rate, step, steps)
+        optimizer.param_groups[0]["lr"] = rate_now = learning_rate(run.learning_rate, step, steps, run.warmup)
         optimizer.step()
+        betas.append(objective.beta.numpy().copy())
         if (step + 1) % STEPS_PER_EPOCH == 0:
             rate, distortion = (value.detach().numpy() for value in (terms.mean_rate, terms.mean_distortion))
-            epochs.append(_Epoch(objective.beta.numpy().copy(), rate, distortion, rate_now))
+            epochs.append(_Epoch(betas[-1], np.mean(betas, 0), np.std(betas, 0), rate, distortion, rate_now))
+            betas.clear()
             numbers = f"R {rate.min():.3f} to {rate.max():.3f}, −ELBO ≤ {(rate + distortion).max():.4f}"
             host.progress(f"training {len(rate)} starts", step + 1, steps, numbers)
             if host.stop_asked():
@@ -97,7 +102,7 @@ def _history(run_id: str, epochs: Sequence[_Epoch], index: int, seconds: float) 
         "run_id": [run_id] * count,
         "epoch": list(range(1, count + 1)),
         "step": [STEPS_PER_EPOCH * epoch for epoch in range(1, count + 1)],
-        "beta": [float(epoch.beta[index]) for epoch in epochs],
+        **{name: [float(getattr(epoch, name)[index]) for epoch in epochs] for name in ("beta", "beta_mean", "beta_sd")},
         "learning_rate": [epoch.learning_rate for epoch in epochs],
         "train_rate": rates,
         "train_distortion": distortions,

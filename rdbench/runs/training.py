@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rdbench.config.run_config import RunConfig
 from rdbench.data.images import Images
+from rdbench.data.trivial import fair_coins
 from rdbench.measures.bounds import measure
 from rdbench.models import VAE
 from rdbench.runs.clock import working_seconds
@@ -24,18 +25,25 @@ REPORT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Step:
-    """Where training stands; ``rate`` and ``distortion`` are means over the epoch so far, in nats per example."""
+    """Where training stands; ``rate`` and ``distortion`` are means over the epoch so far, in nats per example.
+
+    ``jumps`` counts the steps since training began whose loss jumped above that of fair coins.
+    """
 
     step: int
     steps: int
     beta: float
     rate: float
     distortion: float
+    jumps: int
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch that has ended; ``seconds`` are those of training, without validation."""
+    """An epoch that has ended; ``seconds`` are those of training, without validation.
+
+    ``beta`` and ``learning_rate`` are those of its last step, ``beta_mean`` and ``beta_sd`` are over its steps.
+    """
 
     epoch: int
     step: int
@@ -46,6 +54,9 @@ class Epoch:
     valid_rate: float
     valid_distortion: float
     seconds: float
+    beta_mean: float
+    beta_sd: float
+    jumps: int
 
 
 class Training:
@@ -66,7 +77,7 @@ class Training:
         self.steps_per_epoch = len(train_images) // self.batch
         self.steps = config.epochs * self.steps_per_epoch
         self.objective = make_objective(config, self.steps_per_epoch).to(self.device)
-        self.totals = Totals(self.device)
+        self.totals = Totals(self.device, fair_coins(train_images.side))
         self.body = TrainingStep(
             model, train_images, self.objective, self.totals, self.batch, self.steps_per_epoch, self.precision
         )
@@ -108,7 +119,7 @@ class Training:
                 self.totals.check()  # on a GPU this would wait for the step to end
             if time.perf_counter() - reported > REPORT_SECONDS:
                 reported = time.perf_counter()
-                progress(Step(self.step, self.steps, float(self.objective.beta), *self.totals.means()))
+                progress(self._standing(self.totals.means()))
         means = self.totals.means()  # it waits for all steps to end, so the clock is read after it
         self.seconds = before + working_seconds() - started
         self._end_epoch(progress, means)
@@ -124,18 +135,22 @@ class Training:
         self.body.rates.copy_(torch.tensor(rates, dtype=torch.float64))
 
     def _learning_rate(self, step: int) -> float:
-        return learning_rate(self.config.learning_rate, step, self.steps)
+        return learning_rate(self.config.learning_rate, step, self.steps, self.config.warmup)
+
+    def _standing(self, means: tuple[float, float]) -> Step:
+        return Step(self.step, self.steps, float(self.objective.beta), *means, self.jumps)
 
     def _end_epoch(self, progress: Callable[[Step], None], means: tuple[float, float]) -> None:
         epoch, beta = self.step // self.steps_per_epoch, float(self.objective.beta)
-        progress(Step(self.step, self.steps, beta, *means))
+        progress(self._standing(means))
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.config.seed)  # what is validated changes no training
             valid = measure(self.model, self.valid_images)
         valid_means = float(valid.rate.mean()), float(valid.distortion.mean())
         require_finite(f"of rate and distortion on the validation split after epoch {epoch}", *valid_means)
         rate = self._learning_rate(self.step - 1)
-        self.history.append(Epoch(epoch, self.step, beta, rate, *means, *valid_means, self.seconds))
+        betas, jumps = self.totals.beta(), int(self.totals.jumps)
+        self.history.append(Epoch(epoch, self.step, beta, rate, *means, *valid_means, self.seconds, *betas, jumps))
         self.seconds = 0.0
         self.totals.begin_epoch()
 
@@ -215,11 +230,19 @@ class Training:
         """How many steps were left out, for a loss or gradients that were not finite."""
         return int(self.totals.skipped)
 
+    @property
+    def jumps(self) -> int:
+        """How often the loss jumped above that of fair coins since training began."""
+        return sum(epoch.jumps for epoch in self.history) + int(self.totals.jumps)
 
-def learning_rate(start: float, step: int, steps: int) -> float:
-    """Constant for the first half of training, then linear to 0.
+
+def learning_rate(peak: float, step: int, steps: int, warmup: float = 0.0) -> float:
+    """Linear from 0 over the first ``warmup`` part of training, constant until its half, then linear to 0.
 
     >>> [learning_rate(1.0, step, 200) for step in (0, 99, 100, 150, 199)]
     [1.0, 1.0, 1.0, 0.5, 0.01]
+    >>> [learning_rate(1.0, step, 200, warmup=0.1) for step in (0, 9, 19, 20, 150)]
+    [0.05, 0.5, 1.0, 1.0, 0.5]
     """
-    return start * min(1.0, 2 * (steps - step) / steps)
+    risen = min(1.0, (step + 1) / (warmup * steps)) if warmup else 1.0
+    return peak * min(risen, 2 * (steps - step) / steps)

@@ -29,17 +29,23 @@ TEXT = ("run_id", "sweep", "status", "error", "created_at", "replaces", "dataset
         "torch_version", "git_commit", "dataset_sha256", "binarise")  # fmt: skip
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
          "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
-         "threads", "skipped_steps", "micro_batch", "train_images", "valid_images", "test_images", "parameters",
-         "peak_memory_bytes", "image_side", "binarise_seed")  # fmt: skip
+         "threads", "skipped_steps", "jumps", "micro_batch", "train_images", "valid_images", "test_images",
+         "parameters", "peak_memory_bytes", "image_side", "binarise_seed")  # fmt: skip
 LISTS = ("rate_by_dimension", "train_rate_by_dimension")
 SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
     "runs": {
         **dict.fromkeys(TEXT, pa.string()),
         **dict.fromkeys(WHOLE, pa.int64()),
         **dict.fromkeys(LISTS, pa.list_(pa.float64())),
-        "train_information": pa.bool_(),
+        **dict.fromkeys(("train_information", "allow_untrained"), pa.bool_()),
     },
-    "history": {"run_id": pa.string(), "created_at": pa.string(), "epoch": pa.int64(), "step": pa.int64()},
+    "history": {
+        "run_id": pa.string(),
+        "created_at": pa.string(),
+        "epoch": pa.int64(),
+        "step": pa.int64(),
+        "jumps": pa.int64(),
+    },
     "examples": {"run_id": pa.string(), "created_at": pa.string(), "index": pa.int64()},
 }
 """The columns that are not numbers of double precision, or of single precision in ``examples``."""

@@ -133,6 +133,7 @@ VALUES = {
     "epochs": st.integers(100, 2**63 - 1),
     "batch_size": COUNT,
     "learning_rate": st.floats(1e-12, 1),
+    "warmup": st.floats(0, 0.5),
     "precision": st.sampled_from(["float32", "bfloat16"]),
     "seed": st.integers(0, 2**63 - 1),
     "rate_samples": COUNT,
@@ -141,6 +142,7 @@ VALUES = {
     "generated_images": COUNT,
     "train_information": st.booleans(),
     "binarise": st.sampled_from(["threshold", "bernoulli"]),
+    "allow_untrained": st.booleans(),
 }
 """What a value of each key may be, but for those of objectives."""
 
@@ -234,9 +236,11 @@ WRONG = {
     **dict.fromkeys(["precision", "objective", "family", "binarise"], NOT_A_WORD),
     "width": [0, 8.5, *NOT_A_NUMBER],
     "learning_rate": [0, *NOT_A_NUMBER],
+    "warmup": [0.6, *NOT_A_NUMBER],
     "anneal_epochs": NOT_A_COUNT[1:],
     **dict.fromkeys(["seed", "binarise_seed"], NOT_A_COUNT[1:]),
     "train_information": NOT_AN_ANSWER,
+    "allow_untrained": NOT_AN_ANSWER,
     "dataset": NOT_A_WORD[1:],
 }  # fmt: skip
 

@@ -4,16 +4,25 @@ import torch
 
 from rdbench.config.run_config import RunConfig
 from rdbench.data import load
-from rdbench.data.dataset import Dataset, pack
+from rdbench.data.dataset import Dataset, pack, unpack
 from rdbench.errors import UserError
 from rdbench.models import VAE
 from rdbench.runs.device import pick_device
+from rdbench.runs.host import QuietHost
 from rdbench.runs.run import execute
 from rdbench.runs.splits import subset
 from rdbench.store.store import Store
 
 CONFIG = RunConfig(
-    precision="float32", width=0.05, latent_dim=4, pseudo_inputs=3, epochs=1, batch_size=16, iwae=(1, 5), rate_samples=4
+    precision="float32",
+    width=0.05,
+    latent_dim=4,
+    pseudo_inputs=3,
+    epochs=1,
+    batch_size=16,
+    iwae=(1, 5),
+    rate_samples=4,
+    allow_untrained=True,
 )
 CPU = torch.device("cpu")
 
@@ -59,6 +68,41 @@ def test_a_run_that_diverges_is_a_row_with_its_reason(dataset, learning_rate, fa
     assert row["status"] == "diverged" or all(np.isfinite([row["rate"], row["distortion"], row["iwae_5"]]))
     if learning_rate == 1e30:
         assert "nats of rate" in row["error"]
+
+
+def test_a_run_worse_than_fair_coins_is_untrained_unless_it_may_be(dataset):
+    """Weights so large that D is thousands of nats; the row keeps its numbers and says what they are worse than."""
+    strict = CONFIG.model_copy(update={"allow_untrained": False, "learning_rate": 10.0, "batch_size": 40})
+    row = executed(strict, dataset).row
+    assert -row["elbo"] > 2 * 784 * np.log(2)
+    assert row["status"] == "untrained"
+    assert "543.4 of fair coins" in row["error"]
+    allowed = executed(strict.model_copy(update={"allow_untrained": True}), dataset).row
+    assert (allowed["status"], allowed["error"], allowed["elbo"]) == ("ok", None, row["elbo"])
+    assert allowed["run_id"] != row["run_id"]
+
+
+def test_a_run_that_learns_is_ok_and_has_its_trivial_models_beside_it(dataset):
+    bits = unpack(dataset.train).reshape(40, -1)
+    p = (bits.sum(0) + 0.5) / 41
+    tested = unpack(dataset.test).reshape(10, -1)
+    expected = -(tested * np.log(p) + (1 - tested) * np.log(1 - p)).sum(1).mean()
+    learning = {"allow_untrained": False, "epochs": 20, "learning_rate": 1e-2}
+    row = executed(CONFIG.model_copy(update=learning), dataset).row
+    assert row["status"] == "ok"
+    assert row["jumps"] == 0
+    assert row["independent_pixels"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_training_that_is_worse_than_fair_coins_says_so(dataset):
+    told = []
+
+    class Listening(QuietHost):
+        def progress(self, stage, done, total, numbers):
+            told.append(numbers)
+
+    execute(CONFIG.model_copy(update={"learning_rate": 10.0}), "test", dataset, CPU, Listening())
+    assert any("worse than fair coins (543.4)" in numbers for numbers in told)
 
 
 def test_validation_changes_no_training(dataset):

@@ -49,4 +49,6 @@ def test_a_record_has_the_rows_of_any_run():
         assert record.row[f"{name}_se"] == 0
     assert record.history["epoch"] == [1, 2]
     assert set(record.history["beta"]) <= {-1.0, 1.0}
+    assert record.row["effective_beta"] == record.history["beta_mean"][-1]
+    assert record.row["effective_beta_sd"] == pytest.approx((1 - record.row["effective_beta"] ** 2) ** 0.5)  # of ±1
     assert record.row["elbo"] < -toy.entropy()

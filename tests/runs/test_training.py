@@ -10,8 +10,9 @@ from rdbench.config.run_config import RunConfig, make_run
 from rdbench.data import load
 from rdbench.data.dataset import pack
 from rdbench.data.images import Images
-from rdbench.models import VAE, make_model
-from rdbench.runs.totals import MOST_SKIPPED, DivergedError
+from rdbench.data.trivial import fair_coins
+from rdbench.models import VAE, Terms, make_model
+from rdbench.runs.totals import MOST_SKIPPED, DivergedError, Totals
 from rdbench.runs.training import Training
 
 CONFIG = RunConfig(precision="float32", width=0.05, latent_dim=4, pseudo_inputs=3, epochs=2, batch_size=16)
@@ -68,6 +69,59 @@ def test_beta_is_annealed_and_the_learning_rate_falls_after_half(images):
     _, epochs = trained(CONFIG.model_copy(update={"epochs": 4, "anneal_epochs": 2, "beta": 3.0}), images)
     assert [epoch.beta for epoch in epochs] == pytest.approx([0.75, 2.25, 3, 3])  # after 2 steps an epoch
     assert [epoch.learning_rate for epoch in epochs] == pytest.approx([3e-4, 3e-4, 3e-4 * 0.75, 3e-4 * 0.25])
+
+
+def test_the_learning_rate_rises_over_its_warmup(images):
+    _, epochs = trained(CONFIG.model_copy(update={"epochs": 8, "warmup": 0.5}), images)
+    assert [epoch.learning_rate / 3e-4 for epoch in epochs] == pytest.approx([0.25, 0.5, 0.75, 1, 1 - 1 / 8, *(
+        2 * (16 - step) / 16 for step in (11, 13, 15)
+    )])  # fmt: skip
+
+
+def test_a_jump_above_fair_coins_is_counted_once_and_only_from_below():
+    """Fair coins give 543.4 nats; 489.1 is nine tenths of it. A step that is not finite is no jump."""
+    totals, beta = Totals(torch.device("cpu"), fair_coins(28)), torch.tensor(1.0)
+
+    def steps(*losses):
+        for loss in losses:
+            terms = Terms(torch.zeros(1, 2), torch.full((1, 2), -loss), torch.zeros(1, 2))
+            totals.add(terms, beta, torch.tensor(loss < 1e6), torch.tensor(0))
+        return int(totals.jumps)
+
+    assert steps(600.0, 490.0, 544.0) == 0
+    assert steps(489.0, 1e9, 543.0) == 0
+    assert steps(544.0, 9e4, 544.0) == 1
+    assert steps(500.0, 700.0) == 1
+    assert steps(400.0, 700.0, 400.0) == 2
+    totals.begin_epoch()
+    assert steps(543.0, 543.5, 100.0) == 1
+
+
+def test_jumps_of_the_loss_are_kept_in_the_history(images, monkeypatch):
+    """Between two steps the weights of the last layer are made a thousand times larger, then put back."""
+    training = begun(CONFIG.model_copy(update={"epochs": 12, "learning_rate": 1e-2}), images)
+    last = training.model.decoder.logits[-1].bias
+
+    def after_step():
+        with torch.no_grad():
+            if training.step in (20, 21):
+                last.add_(1000 if training.step == 20 else -1000)
+
+    training.run(after_step=after_step)
+    assert [epoch.jumps for epoch in training.history] == [0] * 10 + [1, 0]
+    assert training.jumps == 1
+
+
+def test_the_effective_beta_is_the_mean_over_an_epoch_with_its_spread(images):
+    run = make_run({**CONFIG.model_dump(), "beta": None, "objective": "target-rate", "target_rate": 3.0, "epochs": 2})
+    training, betas = begun(run.model_copy(update={"batch_size": 4}), images), []
+    training.run(after_step=lambda: betas.append(float(training.objective.beta)))
+    first, last = training.history
+    assert (first.beta_mean, first.beta_sd) == pytest.approx((np.mean(betas[:10]), np.std(betas[:10])), rel=1e-6)
+    assert (last.beta_mean, last.beta_sd) == pytest.approx((np.mean(betas[10:]), np.std(betas[10:])), rel=1e-6)
+    assert last.beta == betas[-1]
+    _, epochs = trained(CONFIG.model_copy(update={"beta": 0.1}), images)
+    assert (epochs[-1].beta_mean, epochs[-1].beta_sd) == (np.float32(0.1), 0)
 
 
 def test_a_loss_that_is_not_finite_ends_training(images):

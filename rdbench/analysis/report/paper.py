@@ -14,7 +14,7 @@ TOLERANCE = 1.0
 IMPLAUSIBLE = 5.0
 """Nats that no retraining of the same model gains: more likely a decoder that sees the pixel it predicts."""
 
-PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "anneal_from": None,
+PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "warmup": 0.0, "anneal_from": None,
             "train_images": None, "evaluation_images": None}  # fmt: skip
 
 ANSWER = ["run_id", "dataset", "family", "beta", "annealed", "seed", "config", "rate", "distortion", "neg_elbo",
