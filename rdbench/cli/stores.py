@@ -66,7 +66,7 @@ def runs(
         from rdbench.execute.runner import do_again, make_executor
 
         load_plugins(plugin)
-        ended = do_again(source, chosen, device, data_dir, make_executor("local", jobs, None, 1, 0))
+        ended = do_again(source, chosen, device, data_dir, make_executor("local", jobs, None, 1, None, device))
         print_runs(ended.runs, store)
         raise typer.Exit(1 if ended.failed else 0)
 

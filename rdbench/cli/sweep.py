@@ -44,7 +44,10 @@ def sweep(
         str | None, typer.Option(help="Of a Ray cluster.", show_default="the one that this machine is in, or a new one")
     ] = None,
     cpus_per_run: Annotated[float, typer.Option(min=0, help="What a run reserves on a Ray cluster.")] = 1.0,
-    gpus_per_run: Annotated[float, typer.Option(min=0, help="What a run reserves on a Ray cluster.")] = 0.0,
+    gpus_per_run: Annotated[
+        float | None,
+        typer.Option(min=0, help="What a run reserves on a Ray cluster.", show_default="1 where --device takes a GPU"),
+    ] = None,
     plugin: PluginOption = [],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs that would be done.")] = False,
 ) -> None:
@@ -79,7 +82,7 @@ def sweep(
     from rdbench.execute.queue import Limits
     from rdbench.execute.runner import make_executor, run_sweep
 
-    chosen_executor = make_executor(executor, jobs, address, cpus_per_run, gpus_per_run)
+    chosen_executor = make_executor(executor, jobs, address, cpus_per_run, gpus_per_run, device)
     ended = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(*limits), part)
     print_runs(ended.runs, location)
     raise typer.Exit(1 if ended.failed else 0)

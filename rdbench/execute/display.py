@@ -77,6 +77,7 @@ class Display:
         result = f"{row['status']}: {row['error']}"
         if row["status"] == Status.OK:
             result = f"R {row['rate']:.3f}  D {row['distortion']:.3f}  −ELBO {-row['elbo']:.3f}±{row['elbo_se']:.2f}"
+            result += f"  on {row['device']}"
         self.finish(name, result)
 
     def finish(self, name: str, result: str) -> None:

@@ -61,7 +61,7 @@ class Processes:
 
     def _free(self, workers: list["_Worker"]) -> "_Worker":
         for worker in workers:
-            if worker.task is None and worker.process.is_alive():
+            if worker.task is None and worker.lives and worker.process.is_alive():
                 return worker
         workers.append(_Worker(self.threads))
         return workers[-1]
@@ -124,7 +124,7 @@ class _Worker:
         if kind == "user error":
             raise UserError(*values)
         if kind == "failed":
-            reason, trace = values
+            reason, trace, self.lives = values
             print(trace, file=sys.stderr)
             return Outcome(task, failed(task, reason))
         return Outcome(task, values[0] if kind == "records" else [])
@@ -197,8 +197,11 @@ def _work(connection: Connection, threads: int) -> None:
         except UserError as error:
             message = ("user error", str(error))
         except Exception as error:
-            message = ("failed", named(error), traceback.format_exc())
+            usable = not isinstance(error, torch.AcceleratorError)  # which every later call would raise again
+            message = ("failed", named(error), traceback.format_exc(), usable)
         try:
             connection.send(message)
         except OSError:
+            return
+        if message[0] == "failed" and not message[-1]:
             return

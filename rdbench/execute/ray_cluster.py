@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -21,21 +21,25 @@ RETRIES = 5
 
 
 class Cluster:
-    """Every run is a task that reserves ``cpus`` and ``gpus``; records come back here, where alone rows are written."""
+    """Every run is a task that reserves ``cpus`` and ``gpus``; records come back here, where alone rows are written.
 
-    def __init__(self, address: str | None, cpus: float, gpus: float) -> None:
+    Ray hides from a task the GPUs that it has not reserved. Where ``gpus`` is None it is as many as ``device`` needs.
+    """
+
+    def __init__(self, address: str | None, cpus: float, gpus: float | None, device: str) -> None:
         try:
             import ray
         except ImportError:
             raise UserError('--executor ray: Ray is not installed; python -m pip install "rdbench[ray]"') from None
         self.ray = ray
         self.cpus = cpus
-        self.gpus = gpus
         if not ray.is_initialized():
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise UserError(f"--address: no Ray cluster at {address!r}: {str(error).splitlines()[0]}") from None
+        self.gpus = gpus_for(device, ray.cluster_resources()) if gpus is None else gpus
+        self.place = f"a Ray cluster ({self.cpus:g} CPUs and {self.gpus:g} GPUs for each run)"
 
     def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
         """The outcomes of all tasks."""
@@ -93,6 +97,15 @@ class Cluster:
         if kind == "user error":
             raise UserError(value)
         return Outcome(task, value)
+
+
+def gpus_for(device: str, resources: Mapping[str, float]) -> float:
+    """How many GPUs a run on ``device`` reserves, given all that a cluster has.
+
+    >>> [gpus_for(device, {"CPU": 8, "GPU": 1}) for device in ("cpu", "cuda", "auto")], gpus_for("auto", {"CPU": 8})
+    ([0.0, 1.0, 1.0], 0.0)
+    """
+    return float(device == "cuda" or (device == "auto" and resources.get("GPU", 0) > 0))
 
 
 class _Switchboard:

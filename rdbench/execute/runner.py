@@ -18,6 +18,7 @@ from rdbench.execute.local import Here
 from rdbench.execute.plan import WHOLE, Plan, Shard, plan
 from rdbench.execute.processes import Processes
 from rdbench.execute.queue import Limits, Work
+from rdbench.execute.ray_cluster import Cluster
 from rdbench.execute.stopping import Signals
 from rdbench.execute.task import Executor, Outcome, Task
 from rdbench.runs.checkpoint import Checkpoint
@@ -46,8 +47,12 @@ class Ended(NamedTuple):
     failed: bool
 
 
-def make_executor(name: str, jobs: int, address: str | None, cpus_per_run: float, gpus_per_run: float) -> Executor:
-    """The executor called ``local`` or ``ray``.
+def make_executor(
+    name: str, jobs: int, address: str | None, cpus_per_run: float, gpus_per_run: float | None, device: str = "auto"
+) -> Executor:
+    """The executor called ``local`` or ``ray``, for runs on ``device``.
+
+    On a GPU even a single job has a process of its own: some errors of CUDA last as long as their process.
 
     Raises:
         UserError: there is none of that name, or Ray is not installed.
@@ -55,10 +60,8 @@ def make_executor(name: str, jobs: int, address: str | None, cpus_per_run: float
     if name not in EXECUTORS:
         raise unknown("executor", name, EXECUTORS)
     if name == "local":
-        return Here() if jobs == 1 else Processes(jobs)
-    from rdbench.execute.ray_cluster import Cluster
-
-    return Cluster(address, cpus_per_run, gpus_per_run)
+        return Here() if jobs == 1 and pick_device(device).type == "cpu" else Processes(jobs)
+    return Cluster(address, cpus_per_run, gpus_per_run, device)
 
 
 def run_sweep(
@@ -118,7 +121,7 @@ def do_runs(
 ) -> Ended:
     """Do what is pending of a plan that was made since ``news`` was; as ``run_sweep``."""
     console = Console()
-    kind = pick_device(device).type
+    place = executor.place if isinstance(executor, Cluster) else pick_device(device).type
     for name, binarise in dict.fromkeys((run.dataset, run.binarisation) for run in planned.pending.values()):
         data.make_ready(name, data_dir, binarise)  # before any training
     store.prepare()
@@ -127,7 +130,7 @@ def do_runs(
     kept = len(planned.runs) - len(planned.pending)
     note = f", {kept} of them already there" if kept else ""
     console.print(
-        f"sweep {sweep}: {len(planned.runs)} runs{note}, on {kind}, into {store}", highlight=False, markup=False
+        f"sweep {sweep}: {len(planned.runs)} runs{note}, on {place}, into {store}", highlight=False, markup=False
     )
     with Signals() as signals, Display(len(planned.pending), words, console) as display:
         with Claims(store.storage) as claims:

@@ -130,7 +130,7 @@ def failed(task: Task, reason: str) -> list[Record]:
     records = []
     for run_id, run in task.runs.items():
         sha256 = data.checksum(run.dataset, task.data_dir, run.binarisation)
-        row = describe(run, task.sweep, sha256, None, pick_device(task.device))
+        row = describe(run, task.sweep, sha256, None, None)
         row |= {"status": Status.FAILED, "error": reason}
         records.append(Record(run_id, row, {"run_id": []}, {"run_id": []}, {"none": np.zeros(0, np.float32)}))
     return records

@@ -52,5 +52,10 @@ class IAFEncoder(nn.Module):
         self.networks = alternating_mades(size)
         self.steps = shifts(self.networks, cache_size=1)
 
+    def forget(self) -> None:
+        """Let go of the last sample."""
+        for step in self.steps:
+            step.forget()
+
     def forward(self, images: Tensor) -> Distribution:
         return inverse_autoregressive(self.gaussian(images), self.steps)

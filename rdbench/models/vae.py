@@ -44,6 +44,15 @@ class VAE(nn.Module):
 
     def forward(self, images: Tensor, samples: int = 1) -> Terms:
         """(batch, H, W) images of zeros and ones to terms at ``samples`` draws of z for each."""
-        encoder = self.encoder(images)
-        z = encoder.rsample((samples,))
-        return Terms(encoder.log_prob(z), self.decoder(z).log_prob(images), self.marginal().log_prob(z))
+        try:
+            encoder = self.encoder(images)
+            z = encoder.rsample((samples,))
+            return Terms(encoder.log_prob(z), self.decoder(z).log_prob(images), self.marginal().log_prob(z))
+        finally:
+            self.forget()  # or what a flow remembers would hold memory, also that of a try for which it was too small
+
+    def forget(self) -> None:
+        """Have the parts let go of the samples that they remember."""
+        for part in (self.encoder, self.decoder, self.marginal):
+            if callable(forget := getattr(part, "forget", None)):
+                forget()

@@ -23,6 +23,11 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
+def device_name(device: torch.device) -> str:
+    """The name of a GPU, or ``cpu``."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def peak_memory(device: torch.device) -> int:
     """The most bytes held so far: on the GPU since the run began, on a CPU by the process since it began."""
     if device.type == "cuda":

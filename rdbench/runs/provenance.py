@@ -12,11 +12,17 @@ import torch
 
 from rdbench import __version__
 from rdbench.config.run_config import RunConfig
+from rdbench.runs.device import device_name
 from rdbench.store.files import without_secrets
 
 
-def describe(config: RunConfig, sweep: str, sha256: str, entropy: float | None, device: torch.device) -> dict[str, Any]:
-    """The columns of a run that are known before it begins; ``sha256`` and ``entropy`` are its dataset's."""
+def describe(
+    config: RunConfig, sweep: str, sha256: str, entropy: float | None, device: torch.device | None
+) -> dict[str, Any]:
+    """The columns of a run that are known before it begins; ``sha256`` and ``entropy`` are its dataset's.
+
+    ``device`` is None where the process does not know on which one another computed.
+    """
     return {
         "run_id": config.run_id(sha256),
         "sweep": sweep,
@@ -26,7 +32,7 @@ def describe(config: RunConfig, sweep: str, sha256: str, entropy: float | None, 
         "entropy": entropy,
         "error": None,
         "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": device and device_name(device),
         **provenance(),
     }
 

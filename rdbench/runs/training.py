@@ -166,7 +166,12 @@ class Training:
             tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
         tensors |= {f"totals.{name}": value for name, value in self.totals.tensors().items()}
         tensors |= {"order": self.body.order, **random_state(self.device)}
-        facts = {"step": self.step, "seconds": self.seconds, "micro_batch": self.micro_batch}
+        facts = {
+            "device": self.device.type,
+            "step": self.step,
+            "seconds": self.seconds,
+            "micro_batch": self.micro_batch,
+        }
         return State(tensors, facts | {"history": [asdict(epoch) for epoch in self.history]})
 
     def restore(self, state: State) -> None:

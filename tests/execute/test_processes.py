@@ -3,13 +3,15 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
 import pandas as pd
 import pytest
+import torch
 
 from rdbench.errors import InterruptedSweepError, UserError
-from rdbench.execute import task
+from rdbench.execute import processes, task
 from rdbench.execute.display import Display
 from rdbench.execute.plan import Shard
 from rdbench.execute.processes import Processes, _Worker
@@ -49,6 +51,36 @@ def test_a_worker_that_dies_in_the_middle_of_a_message_is_a_failed_run(sweep):
     vars(worker).update(connection=ours, process=dead, task=task, lives=True)
     outcome = worker.heard(None)
     assert outcome.records[0].row["error"] == "its process ended with exit code 9" and not worker.lives
+
+
+@pytest.mark.parametrize(
+    ("error", "usable"), [(torch.AcceleratorError("an illegal memory access"), False), (ValueError("a bug"), True)]
+)
+def test_a_worker_ends_after_an_error_that_its_device_keeps(sweep, monkeypatch, error, usable):
+    """The executor is told before, and gives the next run to another process."""
+    ours, theirs = multiprocessing.Pipe()
+    run = sweep.runs()[0]
+    task = Task({run.run_id("d"): run}, "demo", "store", "cpu", None, None, 60.0)
+    tasks = [task, task]
+
+    def perform(*arguments):
+        tasks.pop()
+        raise error
+
+    monkeypatch.setattr(processes, "perform", perform)
+    monkeypatch.setattr(signal, "signal", lambda *arguments: None)
+    for _ in tasks:
+        ours.send(task)
+    worker = object.__new__(_Worker)
+    vars(worker).update(connection=ours, process=None, task=task, lives=True)
+    thread = threading.Thread(target=processes._work, args=(theirs, 1))
+    thread.start()
+    outcome = worker.heard(None)
+    assert outcome.records[0].row["error"] == f"{type(error).__name__}: {error}"
+    assert worker.lives == usable
+    ours.close()
+    thread.join(10)
+    assert len(tasks) == (0 if usable else 1)
 
 
 def test_a_failed_run_keeps_its_state_and_goes_on_from_it(sweep, assert_same, tmp_path):

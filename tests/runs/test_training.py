@@ -1,8 +1,12 @@
-from contextlib import nullcontext
+import gc
+import time
+import weakref
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Independent
 from torch.overrides import TorchFunctionMode
 
 from rdbench.config.family import parse_family
@@ -168,6 +172,55 @@ def test_a_run_that_diverges_names_its_last_good_numbers(images, monkeypatch):
     told = rf"{MOST_SKIPPED} steps .* by step 15; last finite at step 5: R [\d.]+, D [\d.]+ nats"
     with pytest.raises(DivergedError, match=told):
         training.run()
+
+
+def test_the_seconds_of_an_epoch_hold_the_wait_for_its_last_step(images, monkeypatch):
+    """On a GPU the host has queued all steps long before they end; the wait is played by a clock that jumps."""
+    training = begun(CONFIG, images)
+    clock, means = [0.0], training.totals.means
+
+    def waiting():
+        clock[0] += 100.0
+        return means()
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(training.totals, "means", waiting)
+    training.run()
+    assert [epoch.seconds for epoch in training.history] == [100.0, 100.0]
+
+
+def test_the_seconds_that_are_kept_hold_the_wait_for_the_steps_that_were_queued(images, monkeypatch):
+    training = begun(CONFIG, images)
+    clock, kept = [0.0], []
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(training.pace, "wait", lambda: clock.__setitem__(0, clock[0] + 7.0))
+    training.run(after_step=lambda: kept.append(training.state().facts["seconds"]))
+    assert kept == [7.0, 0.0, 7.0, 0.0]  # in the middle of an epoch, and after its end
+
+
+@pytest.mark.parametrize("signs", ["+--", "+-v"])
+def test_nothing_holds_the_activations_of_a_step_or_of_a_try_that_failed(images, monkeypatch, signs):
+    """An iaf encoder remembers its last sample, and with it all that its gradient needs."""
+    training = begun(make_run({**CONFIG.model_dump(), **parse_family(signs)._asdict()}), images)
+    drawn, score = [], Independent.log_prob
+
+    def watched(distribution, value):
+        drawn.append(weakref.ref(value))
+        return score(distribution, value)
+
+    monkeypatch.setattr(Independent, "log_prob", watched)
+    training.body()
+    assert drawn and not any(reference() is not None for reference in drawn)
+
+    def full(z):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(training.model.decoder, "forward", full)
+    drawn.clear()
+    with suppress(torch.OutOfMemoryError):
+        training.body()
+    gc.collect()
+    assert drawn and not any(reference() is not None for reference in drawn)
 
 
 def mean(distribution, shape=()):

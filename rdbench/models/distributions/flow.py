@@ -31,6 +31,10 @@ class Shift(Transform):
             x = y - self.shift(x).to(y.dtype)
         return x
 
+    def forget(self) -> None:
+        """Let go of the last sample, and so of all that its gradient needs."""
+        self._cached_x_y = None, None
+
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return x.new_zeros(x.shape[:-1])
 

@@ -118,10 +118,29 @@ def transposed(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, crop
 
     The kernel is no narrower than the stride. On a CPU, where torch's own is slow in bfloat16, it is made of phases.
     """
-    if x.device.type == "cpu":
-        return in_phases(x, weight, bias, stride, crop)
-    (top, left), (height, width) = crop, (stride * size for size in x.shape[-2:])
-    return F.conv_transpose2d(x, weight, bias, stride)[..., top : top + height, left : left + width]
+    made = in_phases if x.device.type == "cpu" else by_padding
+    return made(x, weight, bias, stride, crop)
+
+
+def by_padding(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, crop: tuple[int, int]) -> Tensor:
+    """``transposed`` by torch's own, whose padding crops as much at the end as at the beginning.
+
+    A kernel padded with zeros makes the two alike. A slice of the maps would turn their gradient from channels last.
+    """
+    before, after, padding = zip(*map(_even_crop, weight.shape[-2:], (stride, stride), crop), strict=True)
+    kernel = F.pad(weight, (before[1], after[1], before[0], after[0]))
+    return F.conv_transpose2d(x, kernel, bias, stride, padding)
+
+
+def _even_crop(size: int, stride: int, crop: int) -> tuple[int, int, int]:
+    """Zeros before and after the taps of a kernel, and what is then to be cropped at each end.
+
+    >>> _even_crop(5, 2, 1)
+    (1, 0, 2)
+    """
+    at_end = size - stride - crop
+    padding = max(crop, at_end)
+    return padding - crop, padding - at_end, padding
 
 
 def in_phases(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, crop: tuple[int, int]) -> Tensor:

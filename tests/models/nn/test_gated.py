@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rdbench.models.nn.gated import GATE_GAIN, GatedConv, GatedLinear, GatedUpsampling, gate, in_phases
+from rdbench.models.nn.gated import GATE_GAIN, GatedConv, GatedLinear, GatedUpsampling, by_padding, gate, in_phases
 
 
 def test_a_gated_layer_is_its_equation():
@@ -70,3 +70,24 @@ def test_the_gate_is_torchs_in_either_layout(dtype, channels, images, height, wi
         assert maps.grad.is_contiguous(memory_format=layout)
         torch.testing.assert_close(results, F.glu(expected, 1))
         torch.testing.assert_close(maps.grad, expected.grad)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "crop"), [(5, 2, (1, 1)), (5, 2, (2, 1)), (4, 2, (0, 2)), (6, 3, (1, 2))])
+def test_a_gpus_transposed_convolution_is_the_cropped_one_in_channels_last(kernel, stride, crop):
+    """Against torch's own with its maps sliced; and no layout turns, neither of the maps nor of any gradient."""
+    x = torch.randn(2, 3, 7, 7).double().to(memory_format=torch.channels_last).requires_grad_()
+    weight, bias = torch.randn(3, 8, kernel, kernel).to(x).to(memory_format=torch.channels_last), torch.randn(8).to(x)
+    weight.requires_grad_()
+    maps = by_padding(x, weight, bias, stride, crop)
+    maps.register_hook(lambda gradient: layouts.append(gradient.is_contiguous(memory_format=torch.channels_last)))
+    layouts = []
+    (top, left), side = crop, 7 * stride
+    sliced = F.conv_transpose2d(x, weight, bias, stride)[..., top : top + side, left : left + side]
+    torch.testing.assert_close(maps, sliced)
+    torch.testing.assert_close(in_phases(x, weight, bias, stride, crop), sliced)
+    found = torch.autograd.grad(gate(maps).square().sum(), (x, weight))
+    expected = torch.autograd.grad(F.glu(sliced, 1).square().sum(), (x, weight))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+        assert one.is_contiguous(memory_format=torch.channels_last)
+    assert layouts == [True] and maps.is_contiguous(memory_format=torch.channels_last)
