@@ -53,13 +53,14 @@ def runs(
         raise UserError(f"runs {action}: expected the ids of runs{'' if action == 'show' else ', or --status'}")
     chosen = choose(source, ids or [], status)
     if action == "show":
-        for row in chosen.to_dict("records"):
+        rows = source.rows_or_none()
+        for row in rows[rows["run_id"].isin(chosen)].to_dict("records"):
             for name, value in row.items():
                 if known(value):
                     shown = value.tolist() if isinstance(value, np.ndarray) else value
                     typer.echo(plain(f"{name}: {shown}"))
     elif action == "rm":
-        remove(source, list(chosen["run_id"]))
+        remove(source, chosen)
         typer.echo(f"removed {len(chosen)} runs from {source}")
     else:
         from rdbench.config.plugins import load_plugins

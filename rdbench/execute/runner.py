@@ -1,7 +1,7 @@
 """Sweeps: which runs are left to do, and doing them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 
 from rdbench import data
-from rdbench.config.run_config import RunConfig, check_sources
+from rdbench.config.run_config import RunConfig, check_sources, make_run
 from rdbench.config.sweep import Sweep
 from rdbench.errors import InterruptedSweepError, UserError, unknown
 from rdbench.execute.display import Display
@@ -27,7 +27,7 @@ from rdbench.runs.provenance import command
 from rdbench.store.changes import compact
 from rdbench.store.claims import Claims
 from rdbench.store.current import finished
-from rdbench.store.plans import announce
+from rdbench.store.plans import announce, noted
 from rdbench.store.row_checks import read_config
 from rdbench.store.status import Status
 from rdbench.store.store import Store
@@ -86,15 +86,15 @@ def run_sweep(
 
 
 def do_again(
-    store: Store, rows: pd.DataFrame, device: str, data_dir: Path | None, executor: Executor | None = None
+    store: Store, run_ids: Collection[str], device: str, data_dir: Path | None, executor: Executor | None = None
 ) -> Ended:
-    """Do runs of a store again, from their rows, and what they had begun from the start; as ``run_sweep``.
+    """Do runs again that a store holds, or a sweep has noted, and what they had begun from the start; as ``run_sweep``.
 
     Raises:
-        UserError: the data is not what a run was described with.
+        UserError: a run is not described here, or the data is not what it was described with.
     """
     news = News(store)
-    again = {row["run_id"]: read_config(row["config"]) for row in rows.to_dict("records")}
+    sweep, again = _described(store, run_ids)
     for run_id, run in again.items():
         check_sources(run)
         if run.run_id(data.checksum(run.dataset, data_dir, run.binarisation)) != run_id:
@@ -105,7 +105,29 @@ def do_again(
         for run_id in again:
             Checkpoint(store.storage, run_id).discard()
     varying = [key for key in RunConfig.model_fields if len({getattr(run, key) for run in again.values()}) > 1]
-    return do_runs(Plan(again, again), rows["sweep"].iloc[0], varying, store, news, device, data_dir, executor)
+    return do_runs(Plan(again, again), sweep, varying, store, news, device, data_dir, executor)
+
+
+def _described(store: Store, run_ids: Collection[str]) -> tuple[str, dict[str, RunConfig]]:
+    """The sweep of the first of these runs, and what each of them is.
+
+    Raises:
+        UserError: one of them has no row, and no note of a sweep has its settings.
+    """
+    sweeps, runs = [], {}
+    rows = {row["run_id"]: row for row in store.rows_or_none().to_dict("records")}
+    for run_id in run_ids:
+        if run_id in rows:
+            sweeps.append(rows[run_id]["sweep"])
+            runs[run_id] = read_config(rows[run_id]["config"])
+            continue
+        note = noted(store.storage, run_id)
+        if note is None or run_id not in note.settings:
+            do = f"do it with: {note.command}" if note else "start the sweep that it is of again"
+            raise UserError(f"the settings of run {run_id} are not noted in {store}; {do}")
+        sweeps.append(note.sweep)
+        runs[run_id] = make_run(dict(note.settings[run_id]))
+    return sweeps[0], runs
 
 
 def do_runs(
@@ -126,7 +148,8 @@ def do_runs(
         data.make_ready(name, data_dir, binarise)  # before any training
     store.prepare()
     words = {run_id: run.label(varying) for run_id, run in planned.runs.items()}
-    announce(store.storage, sweep, command(), words)
+    settings = {run_id: run.model_dump(mode="json") for run_id, run in planned.runs.items()}
+    announce(store.storage, sweep, command(), words, settings)
     kept = len(planned.runs) - len(planned.pending)
     note = f", {kept} of them already there" if kept else ""
     console.print(

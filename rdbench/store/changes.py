@@ -23,6 +23,7 @@ from rdbench.store.current import (
 )
 from rdbench.store.files import CHECKPOINTS, cannot_write
 from rdbench.store.parquet import COMPACTED, UNREADABLE, Survey, files, read_checked, survey
+from rdbench.store.plans import strike
 from rdbench.store.schema import TABLES, Column, Table, column_type, joined, serialized, with_column
 from rdbench.store.store import Store
 
@@ -163,7 +164,7 @@ def extend(store: Store, run_id: str, columns: Mapping[str, Any], per_image: Map
 
 
 def remove(store: Store, run_ids: Collection[str]) -> None:
-    """Delete runs and all that belongs to them, their rows in ``runs`` first.
+    """Delete runs and all that belongs to them: their rows in ``runs`` first, and last the notes of what is to be done.
 
     Raises:
         UserError: another process is doing one of them, or the store cannot be written.
@@ -179,6 +180,7 @@ def remove(store: Store, run_ids: Collection[str]) -> None:
             for name in store.storage.names(CHECKPOINTS):
                 if name.removeprefix(f"{CHECKPOINTS}/").partition(".")[0] in gone:
                     store.storage.delete(name)
+            strike(store.storage, gone)
     except OSError as error:
         raise cannot_write(store, error) from None
 

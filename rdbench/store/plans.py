@@ -1,37 +1,76 @@
-"""The runs that sweeps are to have, noted before any is done, so that a gap can be seen later."""
+"""The runs that sweeps are to have, noted before any is done, so that a gap can be seen and filled later."""
 
 import hashlib
 import json
 import shlex
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from rdbench.errors import plain
 from rdbench.store.files import PLANS, Storage, cannot_write
 from rdbench.store.schema import RUN_ID
 
+Settings = Mapping[str, Any]
 
-def announce(storage: Storage, sweep: str, command: str, runs: Mapping[str, str]) -> None:
-    """Note the runs that a sweep is to have, each id with what it is in words, and the command that does them.
+
+@dataclass(frozen=True)
+class Note:
+    """What a sweep noted: its name, its command, what each run is in words, and the settings of each.
+
+    Notes that an older rdbench wrote have no settings.
+    """
+
+    sweep: str
+    command: str
+    runs: Mapping[str, str]
+    settings: Mapping[str, Settings] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The content of its file; what all runs have in common stands there once."""
+        described = list(self.settings.values())
+        first = described[0] if described else {}
+        common = {key: value for key, value in first.items() if _all_have(described, key, value)}
+        varying = {
+            run_id: {key: value for key, value in settings.items() if key not in common}
+            for run_id, settings in self.settings.items()
+        }
+        content = {"sweep": self.sweep, "command": self.command, "runs": dict(self.runs)}
+        return json.dumps(content | {"settings": common, "varying": varying}, ensure_ascii=False, indent=0)
+
+
+def _all_have(described: list[Settings], key: str, value: Any) -> bool:
+    return all(key in settings and settings[key] == value for settings in described)
+
+
+def announce(
+    storage: Storage, sweep: str, command: str, runs: Mapping[str, str], settings: Mapping[str, Settings] | None = None
+) -> None:
+    """Note the runs that a sweep is to have, each id with what it is in words and its settings; and its command.
 
     Raises:
         UserError: the store cannot be written.
     """
-    plan = json.dumps({"sweep": sweep, "command": command, "runs": dict(runs)}, ensure_ascii=False, indent=0)
-    name = hashlib.sha256(plan.encode()).hexdigest()[:16]
+    _write(storage, Note(sweep, command, runs, settings or {}))
+
+
+def _write(storage: Storage, note: Note) -> str:
+    content = note.to_json().encode()
+    name = f"{PLANS}/{hashlib.sha256(content).hexdigest()[:16]}.json"
     try:
-        storage.write(f"{PLANS}/{name}.json", plan.encode())
+        storage.write(name, content)
     except OSError as error:
         raise cannot_write(storage, error, "name another") from None
+    return name
 
 
 def missing(storage: Storage, finished: Collection[str]) -> tuple[list[str], list[str]]:
     """A line for each announced run that is not among those ``finished``, and for each plan that cannot be read."""
-    plans, skipped = _plans(storage)
+    notes, skipped = _notes(storage)
     lines = {
-        run_id: plain(f"run {run_id} ({words}) is missing; finish it with: {command}")
-        for runs, command in plans
-        for run_id, words in runs.items()
+        run_id: plain(f"run {run_id} ({words}) is missing; finish it with: {note.command}")
+        for note in notes.values()
+        for run_id, words in note.runs.items()
         if run_id not in finished
     }
     return list(lines.values()), skipped
@@ -39,21 +78,38 @@ def missing(storage: Storage, finished: Collection[str]) -> tuple[list[str], lis
 
 def announced(storage: Storage) -> dict[str, str]:
     """What each announced run is in words, by its id."""
-    return {run_id: words for runs, _ in _plans(storage)[0] for run_id, words in runs.items()}
+    return {run_id: words for note in _notes(storage)[0].values() for run_id, words in note.runs.items()}
 
 
-def _plans(storage: Storage) -> tuple[list[tuple[dict[str, str], str]], list[str]]:
-    plans, skipped = [], []
+def noted(storage: Storage, run_id: str) -> Note | None:
+    """The note of a sweep that has a run, with the run's settings if any note has them."""
+    notes = [note for note in _notes(storage)[0].values() if run_id in note.runs]
+    return max(notes, key=lambda note: run_id in note.settings, default=None)
+
+
+def strike(storage: Storage, run_ids: Collection[str]) -> None:
+    """Take runs out of all plans: they are no longer missing. Raises OSError or UserError as writing does."""
+    for name, note in _notes(storage)[0].items():
+        if gone := set(note.runs) & set(run_ids):
+            runs = {run_id: words for run_id, words in note.runs.items() if run_id not in gone}
+            settings = {run_id: values for run_id, values in note.settings.items() if run_id not in gone}
+            new = _write(storage, Note(note.sweep, note.command, runs, settings)) if runs else None
+            if name != new:
+                storage.delete(name)
+
+
+def _notes(storage: Storage) -> tuple[dict[str, Note], list[str]]:
+    notes, skipped = {}, []
     for name in storage.names(PLANS, ".json"):
         try:
-            plans.append(_plan(json.loads(storage.read(name))))
+            notes[name] = _note(json.loads(storage.read(name)))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             skipped.append(plain(f"{storage}/{name}: not the plan of a sweep"))
-    return plans, skipped
+    return notes, skipped
 
 
-def _plan(plan: Any) -> tuple[dict[str, str], str]:
-    """The runs of a plan, each with what it is in words, and the command that finishes them.
+def _note(plan: Any) -> Note:
+    """A plan as it was noted.
 
     Raises:
         AttributeError, KeyError, TypeError, ValueError: it is no plan, or its command none that we write.
@@ -66,4 +122,6 @@ def _plan(plan: Any) -> tuple[dict[str, str], str]:
     words = shlex.split(command)
     if words[:1] != ["rdbench"] or shlex.join(words) != command:
         raise ValueError("its command is none of ours")  # whom we tell to type it would run it
-    return runs, command
+    common = dict(plan.get("settings", {}).items())
+    settings = {run_id: common | dict(values.items()) for run_id, values in plan.get("varying", {}).items()}
+    return Note(str(plan.get("sweep", "")), command, runs, settings)

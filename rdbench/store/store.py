@@ -153,6 +153,17 @@ class Store:
             frame = frame[counting(table, frame, self._writings(table, frame))].reset_index(drop=True)
         return Rows(frame if columns is None else frame[[name for name in columns if name in frame]], skipped)
 
+    def rows_or_none(self) -> "pd.DataFrame":
+        """The rows of ``runs``, none if the store is there and has none yet; raises as ``read`` otherwise."""
+        import pandas as pd
+
+        try:
+            return self.read("runs").frame
+        except EmptyTableError as error:
+            if error.skipped or not self.storage.is_there():
+                raise
+            return pd.DataFrame({"run_id": [], "status": []})
+
     def empty(self, table: Table, skipped: list[str]) -> EmptyTableError:
         """The error for a table without a row; ``skipped`` has a line for each file that could not be read."""
         if skipped:

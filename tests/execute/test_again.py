@@ -1,20 +1,22 @@
 """Runs that are there already: listed, measured again, done again."""
 
 import shutil
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from rdbench import data
 from rdbench.analysis.report.listing import choose, listing
 from rdbench.errors import UserError
 from rdbench.execute.runner import do_again
 from rdbench.runs.remeasuring import is_measured, reevaluate
-from rdbench.store.changes import extend
+from rdbench.store.changes import extend, remove
 from rdbench.store.claims import Claims
-from rdbench.store.plans import announce
+from rdbench.store.plans import announce, announced
 from rdbench.store.store import Store
+from rdbench.store.unfinished import unfinished
 
 CPU = torch.device("cpu")
 FAILED = {"status": "failed", "error": "its process was killed"}
@@ -82,7 +84,7 @@ def test_other_data_or_no_weights_are_refused(store):
 def test_runs_that_failed_are_done_again(store, assert_same, tmp_path):
     row = row_of(store)
     extend(store, row["run_id"], FAILED | {"replaces": row["created_at"]}, {})
-    assert list(choose(store, [], "failed")["run_id"]) == [row["run_id"]]
+    assert choose(store, [], "failed") == [row["run_id"]]
     assert not do_again(store, choose(store, [], "failed"), "auto", None).failed
     with pytest.raises(UserError, match=r"no run in .* is failed"):
         choose(store, [], "failed")
@@ -116,7 +118,39 @@ def test_a_list_shows_what_is_done_running_unfinished_and_missing(store):
 
 def test_the_beginning_of_an_id_is_enough_where_it_is_of_one_run(store):
     ids = sorted(store.read("runs").frame["run_id"])
-    assert list(choose(store, [ids[0][:12]], None)["run_id"]) == [ids[0]]
+    assert choose(store, [ids[0][:12]], None) == [ids[0]]
     with pytest.raises(UserError, match=r"begins the ids of 4 runs in .*; expected one"):
         choose(store, [""], None)
-    assert np.isin(list(choose(store, ids[:2], None)["run_id"]), ids[:2]).all()
+    assert choose(store, ids[:2], None) == ids[:2]
+
+
+def test_what_is_missing_or_unfinished_can_be_done_again_or_removed(store, sweep, assert_same):
+    """As a sweep notes it that was killed after it had begun."""
+    one, other = sorted(store.finished())[:2]
+    remove(store, [one, other])
+    assert one not in announced(store.storage)
+    runs = {run.run_id(data.checksum(run.dataset, None)): run for run in sweep.runs()}
+    settings = {run_id: run.model_dump(mode="json") for run_id, run in runs.items()}
+    announce(store.storage, "demo", "rdbench sweep demo", dict.fromkeys(runs, "words"), settings)
+    store.storage.write(f"checkpoints/{one}.unfinished-a.safetensors", b"killed")
+    assert choose(store, [], "unfinished") == [one] and choose(store, [], "missing") == [other]
+    assert not do_again(store, [one, other], "auto", None).failed
+    assert_same(Path(str(store)))
+
+
+def test_what_is_missing_or_unfinished_can_be_removed(store):
+    announce(store.storage, "more", "rdbench sweep more", {"u": "a run", "m": "another", "k": "a third"})
+    store.storage.write("checkpoints/u.unfinished-a.safetensors", b"killed")
+    before = set(announced(store.storage)) - {"u", "m"}
+    remove(store, choose(store, ["u", "m"], None))
+    assert set(announced(store.storage)) == before and "k" in before
+    assert not unfinished(store.storage)
+    remove(store, ["k"])
+    with pytest.raises(UserError, match=r"no run in .* is missing"):
+        choose(store, [], "missing")
+
+
+def test_a_run_whose_settings_are_not_noted_says_what_does_it(store):
+    announce(store.storage, "more", "rdbench sweep more", {"m": "another"})
+    with pytest.raises(UserError, match=r"the settings of run m are not noted in .*; do it with: rdbench sweep more"):
+        do_again(store, ["m"], "auto", None)

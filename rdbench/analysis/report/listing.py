@@ -11,30 +11,32 @@ from rdbench.errors import UserError, plain
 from rdbench.store.claims import owners
 from rdbench.store.plans import announced
 from rdbench.store.status import Status
-from rdbench.store.store import EmptyTableError, Store
+from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
 
 HEADERS = ["run_id", "run", "dataset", "status", "train s", "eval s", "what"]
 
 
-def rows_of(store: Store) -> pd.DataFrame:
-    """The rows of a store, none if there is none yet."""
-    try:
-        return store.read("runs").frame
-    except EmptyTableError as error:
-        if error.skipped or not store.storage.is_there():
-            raise
-        return pd.DataFrame({"run_id": [], "status": []})
+def without_answer(store: Store, rows: pd.DataFrame) -> dict[str, Status]:
+    """The runs that are being done, that were begun, or that a sweep has announced and are in no row."""
+    begun, working, found = unfinished(store.storage), owners(store.storage), set(rows["run_id"])
+    answered = set(rows.loc[rows["status"] != Status.FAILED, "run_id"])
+    states = {run_id: Status.MISSING for run_id in announced(store.storage) if run_id not in found}
+    states |= dict.fromkeys(sorted(begun - answered), Status.UNFINISHED)
+    return states | dict.fromkeys(working, Status.RUNNING)
 
 
-def choose(store: Store, run_ids: Collection[str], status: str | None) -> pd.DataFrame:
-    """The rows of runs by their ids, of which the beginning is enough, and by status.
+def choose(store: Store, run_ids: Collection[str], status: str | None) -> list[str]:
+    """The ids of runs by the beginnings of their ids and by status, also of those that have no row.
 
     Raises:
         UserError: an id is that of no run or of several, or no run has the status.
     """
-    rows = rows_of(store)
-    found = list(rows["run_id"])
+    rows = store.rows_or_none()
+    states = without_answer(store, rows)
+    having = {run_id for run_id in states if status in (None, states[run_id])}
+    having |= set(rows["run_id"] if status is None else rows.loc[rows["status"] == status, "run_id"])
+    found = [*rows["run_id"], *(run_id for run_id in states if run_id not in set(rows["run_id"]))]
     whole = []
     for given in run_ids:
         meant = [run_id for run_id in found if run_id.startswith(given)]
@@ -43,13 +45,10 @@ def choose(store: Store, run_ids: Collection[str], status: str | None) -> pd.Dat
                 f"{given} begins the ids of {len(meant)} runs in {store}; expected one, see: rdbench runs {store}"
             )
         whole += meant
-    if whole:
-        rows = rows[rows["run_id"].isin(whole)]
-    if status is not None:
-        rows = rows[rows["status"] == status]
-    if rows.empty:
+    chosen = [run_id for run_id in (whole or found) if run_id in having]
+    if not chosen:
         raise UserError(f"no run in {store} is {status or 'there'}; see: rdbench runs {store}")
-    return rows
+    return chosen
 
 
 def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
@@ -58,7 +57,7 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
     Raises:
         EmptyTableError: there are none.
     """
-    rows = rows_of(store)
+    rows = store.rows_or_none()
     cells = []
     counts: dict[str, int] = {}
     trained = evaluated = 0.0
@@ -82,16 +81,9 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
                 plain(row["error"] if isinstance(row["error"], str) else ""),
             ],
         )
-    begun, working = unfinished(store.storage), owners(store.storage)
-    planned = announced(store.storage)
-    known = set(rows.loc[rows["status"] != Status.FAILED, "run_id"])
-    for run_id in dict.fromkeys((*working, *begun, *planned)):
-        if run_id in known and run_id not in working:
-            continue
-        owner = working.get(run_id)
-        state = Status.RUNNING if owner else Status.UNFINISHED if run_id in begun else Status.MISSING
-        if state == Status.MISSING and run_id in set(rows["run_id"]):
-            continue
+    working, planned = owners(store.storage), announced(store.storage)
+    for run_id, state in without_answer(store, rows).items():
+        owner = working.get(run_id) if state == Status.RUNNING else None
         what = f"by process {owner.pid} on {owner.host} since {owner.since}" if owner else ""
         add(state, [run_id, plain(planned.get(run_id, "")), "", state, "", "", plain(what)])
     if not counts:
