@@ -1,18 +1,119 @@
-"""rdbench: where latent-variable models stand in the rate-distortion plane."""
+"""rdbench: where latent-variable models stand in the rate-distortion plane.
 
+The functions here are what the commands do, for Python. None loads torch before a model is asked for.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from rdbench.analysis.results import Results
     from rdbench.config.parts import Part as Part
     from rdbench.config.parts import Setting as Setting
+    from rdbench.data.plain import PlainDataset
+    from rdbench.measures.bounds import Measures
 
 __version__ = "0.1.0"
-__all__ = ["Part", "Setting"]
+__all__ = ["Part", "Setting", "dataset", "measure", "open_store", "sweep"]
+
+
+def open_store(location: str | Path) -> "Results":
+    """Open the store in a folder, or behind a URL, to read.
+
+    >>> import rdbench
+    >>> store = rdbench.open_store("results/mnist")  # doctest: +SKIP
+    >>> store.runs()[["family", "beta", "rate", "distortion"]]  # doctest: +SKIP
+
+    Raises:
+        UserError: there is no store.
+    """
+    from rdbench.analysis.results import Results
+
+    return Results(location)
+
+
+def dataset(name: str, data_dir: str | Path | None = None) -> "PlainDataset":
+    """The images of a named dataset, or of an .npz or .npy file, as plain arrays of zeros and ones.
+
+    >>> import rdbench
+    >>> sprites = rdbench.dataset("sprites")
+    >>> sprites.test.shape, sprites.test.dtype, sprites.labels["shape"]["test"].shape
+    ((2000, 28, 28), dtype('uint8'), (2000,))
+
+    Raises:
+        UserError: there is none of that name, or its files cannot be had, read or trusted.
+    """
+    from rdbench.data import load
+    from rdbench.data.plain import PlainDataset
+
+    return PlainDataset.of(load(name, None if data_dir is None else Path(data_dir)))
+
+
+def measure(model: Any, images: Any, iwae: Sequence[int] = (1,), rate_samples: int = 64) -> "Measures":
+    """R, D, ELBO and IWAE-k of any model, image by image, in nats; ``summary()`` has the means and standard errors.
+
+    ``model`` has three parts: ``encoder(x)``, ``decoder(z)`` and ``marginal()``, each of which gives a
+    ``torch.distributions`` object. ``images`` are (N, side, side) or (N, side²) zeros and ones, NumPy's or torch's.
+
+    >>> import numpy as np, rdbench
+    >>> from rdbench.models import Size, build
+    >>> from rdbench.config.family import parse_family
+    >>> model = build(parse_family("---"), Size(width=0.05, latent_dim=2))
+    >>> found = rdbench.measure(model, np.zeros((3, 28, 28)), iwae=(1, 5))
+    >>> sorted(found.summary())[:4], found.rate.shape
+    (['distortion', 'distortion_se', 'elbo', 'elbo_se'], (3,))
+
+    Raises:
+        UserError: the images are of another shape, or hold anything but zeros and ones.
+    """
+    import torch
+
+    from rdbench.data.arrays import as_bits
+    from rdbench.data.images import Images
+    from rdbench.measures import bounds
+
+    split = Images.on(torch.device("cpu"), as_bits("images", images))
+    return bounds.measure(model, split, tuple(sorted(set(iwae))), rate_samples)
+
+
+def sweep(
+    name: str = "demo",
+    store: str | Path | None = None,
+    *,
+    device: str = "auto",
+    jobs: int = 1,
+    data_dir: str | Path | None = None,
+    plugins: Iterable[str | Path] = (),
+    **values: Any,
+) -> "pd.DataFrame":
+    """Do the runs of a sweep that its store does not hold yet, and give the rows of all of them.
+
+    ``name`` is a packaged sweep or a TOML file; ``values`` replace its own, such as ``family=["---"], beta=[0.5, 1]``.
+
+    >>> import rdbench
+    >>> runs = rdbench.sweep("demo", "outputs/mine", family=["---"], epochs=2)  # doctest: +SKIP
+
+    Raises:
+        UserError: something asked for cannot be; raised before any training.
+        InterruptedSweepError: it was stopped.
+    """
+    from rdbench.config.plugins import load_plugins
+    from rdbench.config.sweep import load_sweep
+    from rdbench.execute.runner import make_executor, run_sweep
+
+    load_plugins(plugins)
+    chosen = load_sweep(name).with_values(values)
+    location = Path("outputs") / chosen.name if store is None else store
+    folder = None if data_dir is None else Path(data_dir)
+    return run_sweep(chosen, location, device, folder, make_executor("local", jobs, None, 1, 0)).runs
 
 
 def __getattr__(name: str) -> Any:
     """``Part`` and ``Setting``, loaded when they are asked for."""
-    if name in __all__:
+    if name in ("Part", "Setting"):
         from rdbench.config import parts
 
         return getattr(parts, name)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 
 from rdbench.config.family import FAMILIES, Family
+from rdbench.config.parts import OWN
 from rdbench.data import load
 from rdbench.models import VAE, Size, build
 
@@ -43,7 +44,23 @@ def data_dir() -> Path:
     return Path(folder)
 
 
-@pytest.fixture(params=FAMILIES, ids=lambda family: family.words)
+def with_each_other_part() -> list[Family]:
+    """A family for every part that is none of the paper's, with the first parts that go with it."""
+    families = []
+    for part in OWN:
+        if part.kind not in Family._fields or part.sign or part.explains != "image":
+            continue
+        chosen = {part.kind: part}
+        for kind in sorted(set(Family._fields) - {part.kind}):
+            chosen[kind] = next(
+                other for other in OWN if other.kind == kind and set(other.latent) & set(part.latent) and not (
+                    kind == "decoder" and other.explains != "image")
+            )  # fmt: skip
+        families.append(Family(**{kind: part.name for kind, part in chosen.items()}))
+    return families
+
+
+@pytest.fixture(params=(*FAMILIES, *with_each_other_part()), ids=lambda family: family.words)
 def family(request) -> Family:
     return request.param
 

@@ -31,8 +31,9 @@ from rdbench.config.run_config import RunConfig, make_run
 from rdbench.config.sweep import load_sweep
 from rdbench.data import load
 from rdbench.data.dataset import pack
-from rdbench.data.files import cache_folder, load_packed
+from rdbench.data.files import cache_folder
 from rdbench.data.images import Images
+from rdbench.data.packed import load_packed
 from rdbench.errors import UserError
 from rdbench.execute.display import Display
 from rdbench.execute.finished_elsewhere import News
@@ -183,7 +184,7 @@ def test_a_pickle_for_weights_or_a_state_is_not_loaded(store, bomb, tmp_path):
         assert one_line(error)
         checkpoint = Checkpoint(store.storage, "a")
         store.storage.write(checkpoint.names[0], found)
-        states, (line,) = checkpoint.states()
+        states, (line,), _ = checkpoint.states()
         assert not states and "not a state of this run" in line
     assert not marker.exists()
 
@@ -434,7 +435,7 @@ def test_a_state_of_absurd_facts_is_named_and_passed_over(store, facts):
     checkpoint = Checkpoint(store.storage, "a")
     store.storage.write(checkpoint.names[0], state(facts))
     store.storage.write(checkpoint.names[1], state('{"run_id": "a", "serial": 7}'))
-    (found,), (line,) = checkpoint.states()
+    (found,), _, (line,) = checkpoint.states()
     assert found.facts["serial"] == 7 and checkpoint.serial == 8
     assert "not a state of this run" in line and line.isprintable()
 

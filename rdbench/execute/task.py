@@ -16,6 +16,7 @@ from rdbench.runs.device import pick_device
 from rdbench.runs.host import Host
 from rdbench.runs.provenance import describe
 from rdbench.runs.run import execute
+from rdbench.runs.state import UnusableStateError
 from rdbench.store.files import open_storage
 from rdbench.store.schema import Record
 from rdbench.store.status import Status
@@ -122,7 +123,10 @@ def perform(task: Task, host: Host) -> list[Record]:
     (run,) = runs
     dataset = data.load(run.dataset, task.data_dir, run.binarisation)
     checkpoint = Checkpoint(open_storage(task.store), task.name)
-    return [execute(run, task.sweep, dataset, pick_device(task.device), host, checkpoint, task.checkpoint_seconds)]
+    try:
+        return [execute(run, task.sweep, dataset, pick_device(task.device), host, checkpoint, task.checkpoint_seconds)]
+    except UnusableStateError as error:
+        return failed(task, str(error))
 
 
 def failed(task: Task, reason: str) -> list[Record]:

@@ -1,8 +1,18 @@
 """The unfinished state of a run, kept so that it goes on after any interruption."""
 
-from rdbench.errors import plain
-from rdbench.runs.state import State, UnreadableStateError
+from typing import NamedTuple
+
+from rdbench.errors import plain, reason
+from rdbench.runs.state import DamagedStateError, State, UnreadableStateError, UnusableStateError
 from rdbench.store.files import CHECKPOINTS, Storage, cannot_write
+
+
+class Kept(NamedTuple):
+    """The states of a run, the newest first; and a line for each file that is damaged, or whole and not of this run."""
+
+    states: list[State]
+    damaged: list[str]
+    foreign: list[str]
 
 
 class Checkpoint:
@@ -27,25 +37,52 @@ class Checkpoint:
             raise cannot_write(self.storage, error) from None
         self.serial += 1
 
-    def states(self) -> tuple[list[State], list[str]]:
-        """What was kept, the newest first, and a line for each file that is no such state."""
-        states, refused = [], []
+    def states(self) -> Kept:
+        """What was kept.
+
+        Raises:
+            UnusableStateError: a file is there and cannot be read now.
+        """
+        found: list[tuple[int, State]] = []
+        damaged: list[str] = []
+        foreign: list[str] = []
         for name in self.names:
             try:
                 state = State.from_bytes(self.storage.read(name))
-                if state.facts["run_id"] != self.run_id:
-                    raise UnreadableStateError(f"it is of run {state.facts['run_id']}")
-                serial = state.facts["serial"]
-                if not isinstance(serial, int) or serial < 0:
-                    raise UnreadableStateError("its serial is no count")
-                states.append((serial, state))
+                found.append((self._serial(state), state))
             except FileNotFoundError:
                 continue
-            except (OSError, UnreadableStateError, KeyError) as error:
-                refused.append(plain(f"{self.storage}/{name}: not a state of this run ({error})"))
-        states.sort(key=lambda numbered: -numbered[0])
-        self.serial = states[0][0] + 1 if states else 0
-        return [state for _, state in states], refused
+            except UnreadableStateError as error:
+                lines = damaged if isinstance(error, DamagedStateError) else foreign
+                lines.append(plain(f"{self.storage}/{name}: not a state of this run ({error})"))
+            except (OSError, MemoryError, RuntimeError) as error:
+                why = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
+                raise self.unusable(f"{name} cannot be read ({why})") from None
+        found.sort(key=lambda numbered: -numbered[0])
+        self.serial = found[0][0] + 1 if found else 0
+        return Kept([state for _, state in found], damaged, foreign)
+
+    def _serial(self, state: State) -> int:
+        """The number of a state of this run.
+
+        Raises:
+            UnreadableStateError: it is of another, or has no number.
+        """
+        if state.facts.get("run_id") != self.run_id:
+            raise UnreadableStateError(f"it is of run {state.facts.get('run_id')}")
+        serial = state.facts.get("serial")
+        if not isinstance(serial, int) or serial < 0:
+            raise UnreadableStateError("its serial is no count")
+        return serial
+
+    def unusable(self, why: str) -> UnusableStateError:
+        """The error for a state that a run cannot go on from."""
+        return UnusableStateError(
+            plain(
+                f"{why}; what the run had done is kept, and the next sweep tries to go on from it; "
+                f"to begin anew: rdbench runs {self.storage} retry {self.run_id}"
+            )
+        )
 
     def discard(self) -> None:
         """Delete what was kept.

@@ -63,4 +63,5 @@ class Keeper:
 
     def _state(self) -> State:
         training, pieces = self.training.state(), self.pieces.state()
-        return State({**training.tensors, **pieces.tensors}, {**training.facts, **pieces.facts})
+        here = {"device": self.training.device.type}  # another kind has other generators and other rounding
+        return State({**training.tensors, **pieces.tensors}, {**training.facts, **pieces.facts, **here})

@@ -20,10 +20,14 @@ from rdbench.runs.keeping import CHECKPOINT_SECONDS, Keeper
 from rdbench.runs.pieces import Pieces
 from rdbench.runs.provenance import describe
 from rdbench.runs.splits import Splits
+from rdbench.runs.state import State
 from rdbench.runs.totals import DivergedError
 from rdbench.runs.training import Epoch, Step, Training
 from rdbench.store.schema import Column, Record
 from rdbench.store.status import Status
+
+LONGEST_REASON = 300
+"""Letters that are shown of why a state does not fit."""
 
 
 def execute(
@@ -43,6 +47,7 @@ def execute(
 
     Raises:
         StoppedError: the host asked for it; the state is kept.
+        UnusableStateError: what was kept cannot be gone on from here and now; it stays.
     """
     host = host or QuietHost()
     if device.type == "cuda":
@@ -85,34 +90,45 @@ def execute(
 def _begin(
     config: RunConfig, images: Splits, device: torch.device, host: Host, checkpoint: Checkpoint | None
 ) -> tuple[Training, Pieces]:
-    """The training and evaluation of a run, as far as they are: from what was kept last, else before, else anew."""
+    """The training and evaluation of a run, as far as they are: from what was kept last, else anew.
 
-    def anew() -> tuple[Training, Pieces]:
-        torch.manual_seed(config.seed)
-        model = make_model(config, images.train.side)
-        return Training(model.to(device), images.train, images.valid, config), Pieces(device, config.seed)
-
+    Raises:
+        UnusableStateError: what was kept is whole, and cannot be gone on from here and now.
+    """
+    torch.manual_seed(config.seed)
+    model = make_model(config, images.train.side)
+    training, pieces = Training(model.to(device), images.train, images.valid, config), Pieces(device, config.seed)
     if checkpoint is None:
-        return anew()
-    states, refused = checkpoint.states()
-    for state in states:
-        training, pieces = anew()
-        try:
-            training.restore(state)
-            pieces.restore(state)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            refused.append(f"{checkpoint.storage}: a state of run {checkpoint.run_id} does not fit ({error})")
-            continue
-        for line in refused:
-            host.say(line)
-        host.say(f"going on from step {training.step} of {training.steps}")
         return training, pieces
-    if refused:
-        for line in refused:
-            host.say(line)
+    kept = checkpoint.states()
+    for line in (*kept.damaged, *kept.foreign):
+        host.say(line)
+    if kept.states:
+        _restore(training, pieces, kept.states[0], checkpoint)
+        host.say(f"going on from step {training.step} of {training.steps}")
+    elif kept.foreign:
+        raise checkpoint.unusable(kept.foreign[0])
+    elif kept.damaged:
         host.say("beginning anew")
         checkpoint.discard()
-    return anew()
+    return training, pieces
+
+
+def _restore(training: Training, pieces: Pieces, state: State, checkpoint: Checkpoint) -> None:
+    """Go on from a state; what is wrong with it is no reason to delete it.
+
+    Raises:
+        UnusableStateError: it was kept on another kind of device, does not fit, or memory is too small.
+    """
+    kind = state.facts.get("device", "cuda" if "random_cuda" in state.tensors else "cpu")
+    if kind != (here := training.device.type):
+        raise checkpoint.unusable(f"the state was kept on {kind}, and this is {here}: use --device {kind}")
+    try:
+        training.restore(state)
+        pieces.restore(state)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as error:
+        words = " ".join(str(error).split())[:LONGEST_REASON]
+        raise checkpoint.unusable(f"the state cannot be gone on from ({words})") from None
 
 
 def _judged(row: Mapping[str, Any], config: RunConfig, dataset: Dataset) -> dict[str, Any]:

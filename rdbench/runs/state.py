@@ -15,7 +15,15 @@ from rdbench.errors import reason
 
 
 class UnreadableStateError(Exception):
-    """A file is not a whole state of ours."""
+    """A file is not a state of ours."""
+
+
+class DamagedStateError(UnreadableStateError):
+    """A file is no whole file of tensors, or its checksum is another than its content has."""
+
+
+class UnusableStateError(Exception):
+    """A state that is kept, and that a run cannot go on from here and now; says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +48,21 @@ class State:
         """The state in such a file.
 
         Raises:
-            UnreadableStateError: it is none, or not whole.
+            DamagedStateError: it is not whole.
+            UnreadableStateError: it is whole, and none of ours.
         """
         try:
             tensors = load(content)
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
             whole = _digest(tensors, header["facts"]) == header["sha256"]
-            facts = json.loads(header["facts"])
-        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise UnreadableStateError(reason(error)) from None
+        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DamagedStateError(reason(error)) from None
         if not whole:
-            raise UnreadableStateError("its content does not match its checksum")
+            raise DamagedStateError("its content does not match its checksum")
+        try:
+            facts = json.loads(header["facts"])
+        except (ValueError, RecursionError) as error:
+            raise UnreadableStateError(reason(error)) from None
         if not isinstance(facts, dict):
             raise UnreadableStateError("its facts have no names")
         return cls(tensors, facts)

@@ -1,4 +1,4 @@
-"""Images from the models in a store."""
+"""Trained models of a store, and images from them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,17 +6,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.distributions import Distribution
 
 from rdbench import data
 from rdbench.config.run_config import check_sources
+from rdbench.data.arrays import as_bits
+from rdbench.data.dataset import Bits
 from rdbench.data.images import Images
 from rdbench.errors import UserError, reason
+from rdbench.measures.bounds import measure
 from rdbench.models import VAE, Size, make_model
 from rdbench.runs.splits import subset
 from rdbench.store.row_checks import read_config
 from rdbench.store.schema import known
 from rdbench.store.store import Store
 
+CPU = torch.device("cpu")
 ROWS = 8
 DECODED = 5
 
@@ -59,7 +65,7 @@ def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float3
     model, dataset = load_model(store, row), data.load(name, None, run.binarisation)
     if dataset.sha256 != row["dataset_sha256"]:
         raise UserError(f"dataset {name} is not the one that run {row['run_id']} was trained on")
-    inputs = Images.on(torch.device("cpu"), subset(dataset.test, ROWS))[:]
+    inputs = Images.on(CPU, subset(dataset.test, ROWS))[:]
     torch.manual_seed(row["seed"])
     columns = [inputs]
     try:
@@ -69,3 +75,41 @@ def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float3
     except RuntimeError as error:  # weights can be so large that a probability is no number
         raise UserError(f"the model of run {row['run_id']} draws no images ({reason(error)})") from None
     return [column.numpy() for column in columns]
+
+
+class TrainedModel:
+    """A trained model in evaluation mode, on the CPU; ``encoder``, ``decoder`` and ``marginal`` are its parts."""
+
+    def __init__(self, model: VAE) -> None:
+        self.encoder, self.decoder, self.marginal = model.encoder, model.decoder, model.marginal
+        self._model = model
+
+    @torch.no_grad()
+    def encode(self, images: Any) -> Distribution:
+        """e(z|x) of (N, side, side) or (N, side²) zeros and ones, NumPy's or torch's.
+
+        Raises:
+            UserError: the images are of another shape, or hold anything but zeros and ones.
+        """
+        encoded: Distribution = self.encoder(Images.on(CPU, as_bits("images", images))[:])
+        return encoded
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Distribution:
+        """d(x|z) of (..., latent) z."""
+        decoded: Distribution = self.decoder(z)
+        return decoded
+
+    @torch.no_grad()
+    def sample(self, images: int) -> Bits:
+        """(images, side, side) zeros and ones, drawn by z ~ m(z), x ~ d(x|z)."""
+        drawn = self.decoder(self.marginal().sample((images,))).sample()
+        return drawn.numpy().astype(np.uint8)
+
+    def log_prob(self, images: Any, k: int = 50) -> NDArray[np.float64]:
+        """IWAE-k of each image, in nats: in expectation a lower bound of log p(x), tighter as k grows; (N,).
+
+        Raises:
+            UserError: as for ``encode``.
+        """
+        return measure(self._model, Images.on(CPU, as_bits("images", images)), (k,)).iwae[k]

@@ -1,5 +1,7 @@
 """Runs that are stopped, and go on."""
 
+import errno
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from rdbench.data.dataset import Dataset, pack
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.host import QuietHost, StoppedError
 from rdbench.runs.run import execute
-from rdbench.runs.state import State, UnreadableStateError
+from rdbench.runs.state import State, UnreadableStateError, UnusableStateError
 from rdbench.store.files import open_storage
 
 SMALL = {"precision": "float32", "width": 0.05, "latent_dim": 4, "pseudo_inputs": 3, "epochs": 2, "batch_size": 8,
@@ -119,20 +121,76 @@ def test_a_run_without_a_whole_state_begins_anew_and_says_so(dataset, checkpoint
     assert_same(record, undisturbed)
 
 
-def test_the_state_of_another_run_is_refused(dataset, checkpoint):
+def contents(checkpoint):
+    return {name: checkpoint.storage.read(name) for name in checkpoint.storage.names("checkpoints")}
+
+
+def refuses(config, dataset, checkpoint, why):
+    """That the run ends with this reason, and what was kept is there as it was."""
+    before = contents(checkpoint)
+    with pytest.raises(UnusableStateError, match=why) as error:
+        attempt(config, dataset, checkpoint, patience=1000)
+    assert f"retry {checkpoint.run_id}" in str(error.value)
+    assert contents(checkpoint) == before
+
+
+def test_the_state_of_another_run_is_refused_and_stays(dataset, checkpoint):
     stopped_at(2, dataset, checkpoint, make_run(SMALL))
     other = Checkpoint(checkpoint.storage, "another-run")
-    name = checkpoint.names[0]
-    other.storage.write(other.names[0], checkpoint.storage.read(name))
-    _, (line, after) = attempt(make_run(SMALL), dataset, other, patience=1000)
-    assert "it is of run a-run" in line and after == "beginning anew"
+    other.storage.write(other.names[0], checkpoint.storage.read(checkpoint.names[0]))
+    refuses(make_run(SMALL), dataset, other, "it is of run a-run")
 
 
-def test_a_state_that_does_not_fit_the_model_is_refused(dataset, checkpoint):
+def test_a_state_that_does_not_fit_the_model_is_refused_and_stays(dataset, checkpoint):
     stopped_at(2, dataset, checkpoint, make_run(SMALL))
-    record, (line, after) = attempt(make_run(SMALL | {"latent_dim": 5}), dataset, checkpoint, patience=1000)
-    assert "does not fit" in line and after == "beginning anew"
-    assert record.row["status"] == "ok"
+    refuses(make_run(SMALL | {"latent_dim": 5}), dataset, checkpoint, "cannot be gone on from .*size mismatch")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied"),
+        OSError(errno.ESTALE, "Stale file handle"),
+        MemoryError("no memory"),
+    ],
+)
+def test_a_state_that_cannot_be_read_now_is_kept_and_gone_on_from_later(dataset, checkpoint, monkeypatch, error):
+    config = make_run(SMALL)
+    undisturbed = execute(config, "test", dataset, torch.device("cpu"))
+    stopped_at(2, dataset, checkpoint, config)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(checkpoint.storage), "open", raising(error))
+        with pytest.raises(UnusableStateError, match=error.args[-1]):
+            attempt(config, dataset, checkpoint, patience=1000)
+    record, said = attempt(config, dataset, checkpoint, patience=1000)
+    assert said == ["going on from step 2 of 6"]
+    assert_same(record, undisturbed)
+
+
+def test_a_device_without_memory_for_a_state_leaves_it(dataset, checkpoint, monkeypatch):
+    stopped_at(2, dataset, checkpoint, make_run(SMALL))
+    full = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    monkeypatch.setattr(torch.nn.Module, "load_state_dict", raising(full))
+    refuses(make_run(SMALL), dataset, checkpoint, "CUDA out of memory")
+
+
+def test_a_state_of_another_kind_of_device_is_refused_and_stays(dataset, checkpoint):
+    stopped_at(2, dataset, checkpoint, make_run(SMALL))
+    name = checkpoint.names[0]
+    state = State.from_bytes(checkpoint.storage.read(name))
+    assert state.facts["device"] == "cpu"
+    checkpoint.storage.write(name, State(state.tensors, {**state.facts, "device": "cuda"}).to_bytes())
+    refuses(make_run(SMALL), dataset, checkpoint, "kept on cuda, and this is cpu: use --device cuda")
+    facts = {key: value for key, value in state.facts.items() if key != "device"}  # as states were before
+    checkpoint.storage.write(name, State({**state.tensors, "random_cuda": torch.zeros(16)}, facts).to_bytes())
+    refuses(make_run(SMALL), dataset, checkpoint, "kept on cuda, and this is cpu: use --device cuda")
+
+
+def raising(error):
+    def fail(*_):
+        raise error
+
+    return fail
 
 
 def test_a_state_survives_its_file():

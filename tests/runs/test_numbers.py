@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from rdbench.config.family import FAMILIES
 from rdbench.config.run_config import make_run
 from rdbench.data.dataset import pack
 from rdbench.data.images import Images
@@ -36,5 +37,6 @@ def numbers(family) -> dict[str, float]:
     return {name: float(value) for name, value in measure(training.model, images, [3], 8).summary().items()}
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.words)
 def test_each_family_has_the_numbers_of_the_plain_version(family):
     assert numbers(family) == pytest.approx(RECORDED[family.signs], rel=1e-4, abs=1e-3)

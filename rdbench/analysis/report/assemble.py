@@ -4,16 +4,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rdbench.analysis.frame import join_seeds, mark_frontier, sort_runs
-from rdbench.analysis.report.differences import against_baseline, paired_differences
+from rdbench.analysis import examples
+from rdbench.analysis.frame import join_seeds, mark_frontier, measured, sort_runs
+from rdbench.analysis.gate.verdicts import Verdict, verdicts
+from rdbench.analysis.report.baseline import against_baseline
+from rdbench.analysis.report.paired import paired_differences
 from rdbench.analysis.report.paper import against_paper
-from rdbench.analysis.report.verdicts import Verdict, verdicts
 from rdbench.analysis.stores import Source, each
 from rdbench.analysis.where import select
 from rdbench.config.run_config import aim
 from rdbench.store import plans
 from rdbench.store.status import Status
 from rdbench.store.store import Store
+
+FAILING = {"regression": "worse than the baseline", "moved": "R or D is not the baseline's"}
+"""The findings beside a baseline that fail a gate."""
 
 OK, BROKEN, INCOMPLETE = 0, 1, 3
 
@@ -49,6 +54,8 @@ class Report:
             lines.append(f"run {run['run_id']} ({run['family']} {aim(run)}) {run['status']}: {run['error']}")
         if not (self.runs["status"] == Status.OK).any():
             lines.append("no run was measured")
+        for verdict in self.verdicts:
+            lines += [f"run {run_id} lacks a number: {verdict.why[run_id]}" for run_id in verdict.missing]
         if self.baseline is not None:
             missing = self.baseline[self.baseline["finding"] == "missing here"]
             lines += [f"run {run['run_id']} of the baseline is missing here" for run in missing.to_dict("records")]
@@ -59,14 +66,18 @@ class Report:
     @property
     def regressions(self) -> list[str]:
         """What broke, a line each: a bound, a judged printed point, a run of the baseline."""
-        lines = [
-            f"broken: {verdict.claim} ({', '.join(verdict.broken)})" for verdict in self.verdicts if verdict.broken
-        ]
+        lines = []
+        for verdict in self.verdicts:
+            lines += [f"broken: {verdict.claim}: run {run_id} ({verdict.why[run_id]})" for run_id in verdict.broken]
         for row in self.paper[self.paper["judgement"].isin(["worse", "implausible"])].to_dict("records"):
             lines.append(f"{row['judgement']} beside the paper: run {row['run_id']}")
         if self.baseline is not None:
-            worse = self.baseline[self.baseline["finding"] == "regression"]
-            lines += [f"worse than the baseline: run {run_id}" for run_id in worse["run_id"]]
+            for finding, words in {
+                "regression": "worse than the baseline",
+                "moved": "R or D is not the baseline's",
+            }.items():
+                found = self.baseline[self.baseline["finding"] == finding]
+                lines += [f"{words}: run {run_id}" for run_id in found["run_id"]]
         return lines
 
     @property
@@ -96,14 +107,18 @@ def assemble(
     if baseline is not None:
         other = baseline.read("runs")
         skipped += other.skipped
-        compared = against_baseline(runs, select(other.frame, families, betas, condition))
+        chosen = select(other.frame, families, betas, condition)
+        compared, unread = against_baseline(store, runs, baseline, chosen)
+        skipped += unread
     differences, unread = paired_differences(store, runs)
     skipped += unread
+    per_run, unread = examples.means(store, measured(runs))
+    skipped += [line for line in unread if line not in skipped]
     return Report(
         store,
         runs,
         join_seeds(runs),
-        verdicts(runs),
+        verdicts(runs, per_run),
         against_paper(runs),
         differences,
         compared,

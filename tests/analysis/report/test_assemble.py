@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -36,10 +35,11 @@ def test_sound_runs_pass(make_store):
 def test_a_broken_bound_fails_and_names_its_run(make_store, values, claim):
     store = make_store({"family": "+++"}, values)
     report = checked(store)
-    (broken,) = [verdict for verdict in report.verdicts if verdict.status == "broken"]
+    broken = {verdict.claim: verdict.broken for verdict in report.verdicts if verdict.status == "broken"}
     assert report.exit_code == 1
-    assert broken.claim.startswith(claim) or claim in broken.claim
-    assert list(report.runs.set_index("run_id").loc[broken.broken, "family"]) == ["gaussian-deconv-gaussian"]
+    assert any(claim in words for words in broken)
+    named = {run_id for run_ids in broken.values() for run_id in run_ids}
+    assert list(report.runs.set_index("run_id").loc[list(named), "family"]) == ["gaussian-deconv-gaussian"]
 
 
 def test_each_run_is_judged_by_the_k_it_was_asked_for(make_store):
@@ -49,13 +49,13 @@ def test_each_run_is_judged_by_the_k_it_was_asked_for(make_store):
     other = {"seed": 3, "iwae": [3, 6, 30], "iwae_3": -85.0, "iwae_6": -84.0, "iwae_30": -83.0}
     report = checked(make_store({}, low, loose, other))
     broken = [run_id for verdict in report.verdicts for run_id in verdict.broken]
-    assert list(report.runs.set_index("run_id").loc[broken, "seed"]) == [1]
+    assert set(report.runs.set_index("run_id").loc[broken, "seed"]) == {1}
 
 
-def test_one_image_has_no_error_and_so_no_verdict(make_store):
-    errors = {f"{name}_se": float("nan") for name in ("rate", "distortion", "elbo", "iwae_1", "iwae_5")}
-    report = checked(make_store({"entropy": 90.0, **errors}))
+def test_one_image_has_no_error_and_so_lacks_a_number(make_store):
+    report = checked(make_store({"entropy": 90.0, "images": 1}))
     assert "broken" not in {verdict.status for verdict in report.verdicts}
+    assert report.exit_code == 3
 
 
 def test_a_row_that_is_not_finite_breaks_the_gate_and_nothing_else(make_store):
@@ -114,17 +114,18 @@ def test_unreadable_examples_are_a_problem(make_store):
         path.write_bytes(path.read_bytes()[:100])
     report = checked(store)
     assert report.exit_code == 3
-    assert len(report.problems) == 2
+    assert sum("not a table of examples" in line for line in report.problems) == 2
 
 
 def test_a_store_whose_only_table_is_unreadable_says_so(make_store):
     store = make_store({})
     for path in (Path(str(store)) / "runs").iterdir():
         path.write_text("")
-    with pytest.raises(EmptyTableError, match=r"no runs can be read: .*delete and sweep again") as caught:
+    with pytest.raises(EmptyTableError, match=r"no runs can be read: .*not a table of runs") as caught:
         checked(store)
     assert caught.value.exit_code == 3
-    assert store.finished() == set()
+    with pytest.raises(UserError, match="not a table of runs"):
+        store.finished()
 
 
 def test_a_store_in_which_every_run_diverged_is_reported(make_store):
@@ -174,48 +175,4 @@ def test_the_papers_points_are_answered_and_judged_by_protocol(make_store):
         "gaussian-pixelcnn-vamp": "not judged: the sources differ on β",
     }
     assert report.paper.set_index("family").loc["gaussian-deconv-gaussian", "neg_elbo_difference"] == pytest.approx(0.2)
-    assert report.exit_code == 1
-
-
-def test_paired_differences_see_through_noise_that_images_share(make_store):
-    store = make_store({}, {"family": "--+", "distortion": 80.5}, {"family": "--v", "distortion": 95.0})
-    differences = checked(store).differences.set_index("other")
-    close = differences.loc["--+  β 1"]
-    assert close["difference"] == pytest.approx(0.5, abs=1e-4)
-    assert close["finding"] == "behind"  # though the images' own spread is 10 nats
-    assert close["low"] <= close["difference"] <= close["high"]
-
-
-def test_bootstrap_intervals_cover_the_truth_about_as_often_as_they_say():
-    from rdbench.analysis.report.differences import intervals
-
-    low, high = intervals(np.random.default_rng(1).normal(0.3, 2, (100, 100)), 0.95)
-    assert 86 <= np.sum((low <= 0.3) & (high >= 0.3)) <= 100
-
-
-def test_bootstrap_intervals_are_those_of_scipy():
-    from scipy.stats import bootstrap
-
-    from rdbench.analysis.report.differences import intervals
-
-    differences = np.random.default_rng(1).exponential(2, (3, 400))
-    for difference, low, high in zip(differences, *intervals(differences, 0.9), strict=True):
-        theirs = bootstrap((difference,), np.mean, confidence_level=0.9, method="percentile", rng=0).confidence_interval
-        assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
-
-
-def test_a_baseline_is_matched_on_description_and_noise_is_no_regression(make_store):
-    before = make_store({}, {"family": "--+"}, {"family": "--v"}, {"family": "+--"}, name="before")
-    now = make_store(
-        {"distortion": 80.1}, {"family": "--+", "distortion": 83.0, "iwae_1": -88, "iwae_5": -87},
-        {"family": "--v", "distortion": 78.0}, {"family": "+++"}, name="now",
-    )  # fmt: skip
-    report = checked(now, baseline=before)
-    assert report.baseline.set_index("family")["finding"].to_dict() == {
-        "gaussian-deconv-gaussian": "same",
-        "gaussian-deconv-maf": "regression",
-        "gaussian-deconv-vamp": "better",
-        "iaf-deconv-gaussian": "missing here",
-        "iaf-pixelcnn-maf": "not in the baseline",
-    }
     assert report.exit_code == 1

@@ -1,0 +1,60 @@
+"""Verdicts: which claims hold of a store's runs, and which runs break them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from rdbench.analysis.gate.claims import CLAIMS
+from rdbench.analysis.gate.judging import Judgement, allowed
+from rdbench.analysis.gate.measured import Measured
+from rdbench.store.status import Status
+
+Found = Literal["holds", "broken", "number missing", "not measured"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, and what the runs that ended well say of it.
+
+    ``runs`` counts those it could be judged on. ``broken`` are the ids of the runs that break it, ``missing`` of those
+    that lack a number it rests on. ``why`` says for each of both, by id, which columns.
+    """
+
+    claim: str
+    status: Found
+    runs: int
+    broken: list[str]
+    missing: list[str]
+    why: dict[str, str]
+
+
+def verdicts(runs: pd.DataFrame, examples: pd.DataFrame) -> list[Verdict]:
+    """Every claim on the runs that ended well; ``examples`` has the means of their per-image tables, by run id."""
+    ended = runs[runs["status"] == Status.OK].reset_index(drop=True)
+    if ended.empty:
+        return [Verdict(claim, "not measured", 0, [], [], {}) for claim in CLAIMS]
+    measured = Measured(ended, examples)
+    judgements = {claim: list(rule(measured)) for claim, rule in CLAIMS.items()}
+    by_chance = sum(int(((j.error > 0) & j.slack.notna()).sum()) for made in judgements.values() for j in made)
+    return [_verdict(claim, made, list(ended["run_id"]), by_chance) for claim, made in judgements.items()]
+
+
+def _verdict(claim: str, judgements: list[Judgement], run_ids: list[str], by_chance: int) -> Verdict:
+    judged = np.zeros(len(run_ids), bool)
+    broken: dict[str, list[str]] = {}
+    missing: dict[str, list[str]] = {}
+    for judgement in judgements:
+        slack, error, examples = (column.to_numpy(float) for column in judgement[1:])
+        applies = ~np.isnan(slack)
+        lacks = applies & ~np.isfinite(error)
+        fails = applies & ~lacks & (slack < -allowed(error, examples, by_chance))
+        judged |= applies & ~lacks
+        for index in np.flatnonzero(fails):
+            broken.setdefault(run_ids[index], []).append(judgement.what)
+        for index in np.flatnonzero(lacks):
+            missing.setdefault(run_ids[index], []).append(judgement.what)
+    status: Found = "broken" if broken else "number missing" if missing else "holds" if judged.any() else "not measured"
+    why = {run_id: "; ".join(missing.get(run_id, []) + broken.get(run_id, [])) for run_id in {**missing, **broken}}
+    return Verdict(claim, status, int(judged.sum()), list(broken), list(missing), why)

@@ -1,0 +1,51 @@
+"""A store for Python: its tables as frames, its models as distributions."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from rdbench.errors import UserError
+from rdbench.store.store import Store
+
+if TYPE_CHECKING:
+    from rdbench.runs.trained import TrainedModel
+
+
+class Results:
+    """The results in a store; every method reads it anew."""
+
+    def __init__(self, location: str | Path) -> None:
+        self.store = Store(location)
+        if not self.store.storage.is_there():
+            raise UserError(f"there is no store {self.store}; make one with: rdbench sweep NAME --store {self.store}")
+
+    def __repr__(self) -> str:
+        return f"Results({str(self.store)!r})"
+
+    def runs(self) -> pd.DataFrame:
+        """Each run once, a row of its newest measurement, with every column; a warning for each unreadable file."""
+        return self.store.read("runs").frame
+
+    def history(self, run_ids: Collection[str] | None = None) -> pd.DataFrame:
+        """A row an epoch, of all runs or of some."""
+        return self.store.read("history", run_ids).frame
+
+    def examples(self, run_ids: Collection[str] | None = None) -> pd.DataFrame:
+        """A row a test image, of all runs or of some."""
+        return self.store.read("examples", run_ids).frame
+
+    def model(self, run_id: str) -> "TrainedModel":
+        """The trained model of a run, by its id or the beginning of it.
+
+        Raises:
+            UserError: there is no such run, its weights are not in the store, or a part from elsewhere is not here.
+        """
+        from rdbench.runs.trained import TrainedModel, load_model  # here, for it loads torch
+
+        runs = self.runs()
+        found = runs[runs["run_id"].str.startswith(run_id)]
+        if len(found) != 1:
+            raise UserError(f"{run_id!r} begins the ids of {len(found)} runs in {self.store}; expected one")
+        return TrainedModel(load_model(self.store, found.iloc[0].to_dict()))

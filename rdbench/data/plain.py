@@ -1,0 +1,24 @@
+"""A dataset as plain arrays, for Python."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rdbench.data.dataset import Bits, Dataset
+from rdbench.data.labels import SPLITS, Labels
+
+
+@dataclass(frozen=True)
+class PlainDataset:
+    """The splits of a dataset, each (N, side, side) zeros and ones, and its label sets by name."""
+
+    name: str
+    train: Bits
+    valid: Bits
+    test: Bits
+    labels: Mapping[str, Labels]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "PlainDataset":
+        """The arrays of a packed dataset."""
+        train, valid, test = map(dataset.images, SPLITS)
+        return cls(dataset.name, train, valid, test, dataset.label_sets)
