@@ -13,14 +13,18 @@ def list_datasets(data_dir: DataDir = None) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
+    from rdbench.config.family import dataset_kind
+    from rdbench.config.parts import find
     from rdbench.data import DATASETS, present
     from rdbench.data.dataset import SIDE
 
     table = Table(Column("name", no_wrap=True), "side", "train", "valid", "test", "labels", "here", "what it is")
     for name, spec in DATASETS.items():
         sizes = [f"{size:,}" for size in spec.sizes]
-        side, labels = str(SIDE) if spec.build else "–", ", ".join(spec.labels) or "–"
-        table.add_row(name, side, *sizes, labels, "yes" if present(name, data_dir) else "no", spec.description)
+        side, labels = str(SIDE) if dataset_kind(name) == "images" else "–", ", ".join(spec.labels) or "–"
+        table.add_row(
+            name, side, *sizes, labels, "yes" if present(name, data_dir) else "no", find("dataset", name).help
+        )
     Console().print(table)
 
 

@@ -3,7 +3,7 @@
 from itertools import product
 from typing import Literal, NamedTuple
 
-from rdbench.config.parts import Kind, known, registered
+from rdbench.config.parts import TABLE, Kind, known, registered
 from rdbench.errors import UserError, unknown
 
 PART_KINDS: tuple[Kind, ...] = ("encoder", "decoder", "marginal")
@@ -56,7 +56,8 @@ def dataset_kind(dataset: str) -> DatasetKind:
     >>> dataset_kind("toy"), dataset_kind("sprites"), dataset_kind("mine.npz")
     ('table', 'images', 'images')
     """
-    return "table" if dataset == TOY_DATASET else "images"
+    part = registered("dataset", dataset)
+    return "table" if part and part.latent == TABLE else "images"
 
 
 def family_of(words: str) -> Family:

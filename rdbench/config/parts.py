@@ -119,6 +119,13 @@ OWN = (
     Part("objective", "free-bits", "rdbench.runs.objectives:FreeBits", "D + max(λ, R)", "λ", takes=("free_nats",)),
     Part("objective", "iwae", "rdbench.runs.objectives:IWAE", "−log of the mean of k weights", "k",
          takes=("train_samples",)),
+    Part("dataset", "mnist", "rdbench.data.mnist:load", "static binarized MNIST (Larochelle & Murray, 2011)"),
+    Part("dataset", "omniglot", "rdbench.data.omniglot:load", "Omniglot at 28×28 (Burda et al., 2015)"),
+    Part("dataset", "omniglot-small", "rdbench.data.omniglot_small:load",
+         "the two small sets of Omniglot (Lake et al., 2015)"),
+    Part("dataset", "sprites", "rdbench.data.sprites:load", "noisy shapes of known entropy, made in memory"),
+    Part("dataset", "toy", "rdbench.data.toy:joint",
+         "a known distribution over 30 values with a hidden class; for: rdbench toy", latent=TABLE),
 )  # fmt: skip
 """The parts that ship with rdbench, in the order in which tables and figures show them."""
 

@@ -1,12 +1,13 @@
 """The datasets that rdbench knows by name, and the user's own by path."""
 
-from collections.abc import Callable
 from functools import cache
 from math import log
 from pathlib import Path
 
 from rdbench.config.binarise import Binarise
 from rdbench.config.family import dataset_kind
+from rdbench.config.parts import known, names
+from rdbench.config.plugins import make
 from rdbench.data import custom, toy
 from rdbench.data.custom import from_arrays
 from rdbench.data.dataset import SIDE, Dataset
@@ -40,10 +41,12 @@ def load(name: str, data_dir: Path | None = None, binarise: Binarise | None = No
     """
     if name.endswith(custom.SUFFIXES):
         return custom.load(Path(name), binarise)
-    spec, _ = _images(name)
+    spec = _images(name)
     if binarise is not None:
         raise UserError(f"binarise {binarise.how}: {name} is binary already; it is for grey levels in an .npz or .npy")
-    data_folder(data_dir)  # a folder that was asked for must be there, whether or not it is needed
+    folder = data_folder(data_dir)  # a folder that was asked for must be there, whether or not it is needed
+    if spec is None:
+        return _from_elsewhere(name, folder)
     packed = load_packed(name) if spec.files else None
     if packed is not None and not _deviations(packed, spec):
         return packed
@@ -56,8 +59,11 @@ def verify(name: str, data_dir: Path | None = None) -> Dataset:
     Raises:
         UserError: as for ``load``.
     """
-    spec, build = _images(name)
-    dataset = build(data_folder(data_dir))
+    spec = _images(name)
+    folder = data_folder(data_dir)
+    if spec is None:
+        return _from_elsewhere(name, folder)
+    dataset: Dataset = make("dataset", name)(folder)
     if deviations := _deviations(dataset, spec):
         raise UserError(
             f"{name}: {'; '.join(deviations)}; if the files are whole, this version of NumPy draws other numbers"
@@ -96,15 +102,17 @@ def largest_rate(name: str, binarise: Binarise | None = None) -> float:
         UserError: it is in a file that cannot be read.
     """
     if name not in DATASETS:
-        return load(name, None, binarise).side ** 2 * log(2)
+        dataset = load(name, None, binarise)
+        return dataset.side**2 * log(2) if dataset.entropy is None else dataset.entropy
     entropy = DATASETS[name].entropy
     return entropy() if entropy else SIDE**2 * log(2)
 
 
 def present(name: str, data_dir: Path | None = None) -> bool:
-    """Whether the named dataset can be opened without a network."""
+    """Whether a dataset can be opened without a network; one from elsewhere sees to its own files."""
+    spec = DATASETS.get(name)
     folder = data_folder(data_dir)
-    return all(find(folder, file) for file in DATASETS[name].files) or load_packed(name) is not None
+    return spec is None or all(find(folder, file) for file in spec.files) or load_packed(name) is not None
 
 
 def _deviations(dataset: Dataset, spec: NamedDataset) -> list[str]:
@@ -120,12 +128,23 @@ def _deviations(dataset: Dataset, spec: NamedDataset) -> list[str]:
     return lines
 
 
-def _images(name: str) -> tuple[NamedDataset, Callable[[Path], Dataset]]:
-    """The named dataset of images, and what builds it."""
-    images = {known: spec for known, spec in DATASETS.items() if spec.build}
-    if name not in DATASETS:
-        raise unknown("dataset", name, [*images, "FILE.npz", "FILE.npy"])
-    spec = DATASETS[name]
-    if spec.build is None:
+def _from_elsewhere(name: str, folder: Path) -> Dataset:
+    """A dataset that a plug-in or a package brings; it is known by its bits, whatever makes them."""
+    dataset = make("dataset", name)(folder)
+    if not isinstance(dataset, Dataset):
+        raise UserError(f"dataset {name}: its function gave {type(dataset).__name__}; expected rdbench.data.Dataset")
+    return dataset
+
+
+def _images(name: str) -> NamedDataset | None:
+    """What must come out of a dataset of images; None for one from elsewhere.
+
+    Raises:
+        UserError: there is none of that name, or it holds no images.
+    """
+    if dataset_kind(name) == "table":
         raise UserError(f"dataset {name}: it holds no images; it goes with: rdbench toy, or rdbench sweep toy")
-    return spec, spec.build
+    if name not in DATASETS and known("dataset", name) is None:
+        images = [other for other in names("dataset") if dataset_kind(other) == "images"]
+        raise unknown("dataset", name, [*images, "FILE.npz", "FILE.npy"])
+    return DATASETS.get(name)

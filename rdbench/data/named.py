@@ -1,26 +1,22 @@
-"""The datasets that rdbench knows by name, one entry each."""
+"""What must come out of each dataset that rdbench knows by name; ``config/parts.py`` says what builds it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rdbench.config.family import TOY_DATASET
 from rdbench.data import mnist, omniglot, omniglot_small, sprites, toy
-from rdbench.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
 class NamedDataset:
-    """A named dataset: its upstream files, how to build it from a folder of them, and what must come out.
+    """What must come out of a named dataset, and the upstream files that it is built from.
 
-    A table of probabilities holds no images, so it has no ``build``. ``sizes`` are images in train, valid and test;
+    ``sizes`` are images in train, valid and test;
     ``sha256`` is of all bits, None where it is not known beforehand; ``entropy`` gives H in nats where it is known.
     ``labels`` are its label sets, each with the checksum that must come out, or None where ``sha256`` is of them too.
     """
 
-    description: str
     files: tuple[str, ...]
-    build: Callable[[Path], Dataset] | None
     sizes: tuple[int, int, int]
     sha256: str | None = None
     entropy: Callable[[], float] | None = None
@@ -29,20 +25,14 @@ class NamedDataset:
 
 DATASETS = {
     "mnist": NamedDataset(
-        "static binarized MNIST (Larochelle & Murray, 2011)",
         tuple(f"binarized_mnist_{split}.amat" for split in mnist.FILE_SHA256),
-        mnist.load,
         (50_000, 10_000, 10_000),
         "c462f82a020638a4d5d8d44e4c83242ee0145ee1d125869d0e030c35011837e6",
         labels={"digit": "f7e609b0abf5d6521eb8bea23d74b3972facc6ad29813fdec6244edf543d652e"},
     ),
-    "omniglot": NamedDataset(
-        "Omniglot at 28×28 (Burda et al., 2015)", (omniglot.FILE,), omniglot.load, (23_000, 1_345, 8_070)
-    ),
+    "omniglot": NamedDataset((omniglot.FILE,), (23_000, 1_345, 8_070)),
     "omniglot-small": NamedDataset(
-        "the two small sets of Omniglot (Lake et al., 2015)",
         tuple(omniglot_small.FILES),
-        omniglot_small.load,
         (3_388, 484, 968),
         "2672fb6b29d2a9a565040e1e76b40bbc9bbec0ef28fba9e31b07583235183d0d",
         labels={
@@ -51,18 +41,14 @@ DATASETS = {
         },
     ),
     "sprites": NamedDataset(
-        "noisy shapes of known entropy, made in memory",
         (),
-        lambda folder: sprites.load(),
         sprites.SPLIT_SIZES,
         "886289882fcc86549af392fbf3314f4c101c427dc4b07857b362167497720cf5",
         sprites.entropy,
         labels={"shape": "1519d868e85e22debb78fe2f849ed784734724d8b554204107f8ab5e192ea57b"},
     ),
     TOY_DATASET: NamedDataset(
-        "a known distribution over 30 values with a hidden class; for: rdbench toy",
         (),
-        None,
         (toy.VALUES,) * 3,
         entropy=toy.entropy,
         labels={"class": None},

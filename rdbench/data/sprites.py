@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def templates() -> NDArray[np.bool_]:
     return np.array(images)
 
 
-def load() -> Dataset:
+def load(folder: Path | None = None) -> Dataset:
     """10,000 / 1,000 / 2,000 images: a template drawn uniformly, each pixel flipped with probability 0.005.
 
     The label is the shape, of which templates have all four equally often, so H(Y) = log 4.

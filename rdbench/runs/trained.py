@@ -60,7 +60,7 @@ def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float3
     """
     run = read_config(row["config"])
     name = run.dataset
-    if name in data.DATASETS and not data.present(name):
+    if not data.present(name):
         raise UserError(f"dataset {name} is not here; fetch it with: rdbench data fetch {name}")
     model, dataset = load_model(store, row), data.load(name, None, run.binarisation)
     if dataset.sha256 != row["dataset_sha256"]:
