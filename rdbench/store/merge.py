@@ -1,16 +1,18 @@
 """Several stores into one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rdbench.errors import UserError
+from rdbench.store.changes import bring_to_rest
+from rdbench.store.claims import changing
 from rdbench.store.current import date_after
 from rdbench.store.files import PLANS, cannot_write
-from rdbench.store.schema import TABLES, known, with_column
+from rdbench.store.schema import KEYS, TABLES, Table, known, with_column
 from rdbench.store.status import Status
 from rdbench.store.store import Store
 from rdbench.store.unfinished import states_of
@@ -25,11 +27,19 @@ CIRCUMSTANCES = frozenset((
 SHOWN = ("status", "rate", "distortion", "elbo")
 
 
+class Answer(NamedTuple):
+    """What is known of a run: its row, the store whose rows are taken, and those that have columns beside them."""
+
+    row: dict[str, Any]
+    store: Store
+    others: tuple[Store, ...] = ()
+
+
 def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
     """Bring the runs of ``stores`` into another, which may hold some already; how many came, and how many it holds.
 
-    Equal runs count once; of a run that failed in one store and not in another, the answer counts. What is unfinished
-    comes along.
+    Equal runs count once, with the columns of all; of a run that failed in one store and not in another, the answer
+    counts. What is unfinished comes along.
 
     Raises:
         UserError: two stores answer the same description differently, or a table cannot be read.
@@ -38,18 +48,24 @@ def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
         if not store.storage.is_there():
             raise UserError(f"there is no store {store}; merge takes folders or URLs of stores")
     sources = [into, *stores] if into.storage.is_there() else list(stores)
-    chosen: dict[str, tuple[Store, dict[str, Any]]] = {}
+    chosen: dict[str, Answer] = {}
     for store in sources:
         for row in _rows(store):
-            run_id = row["run_id"]
-            chosen[run_id] = _better(run_id, chosen[run_id], (store, row)) if run_id in chosen else (store, row)
+            run_id, answer = row["run_id"], Answer(row, store)
+            chosen[run_id] = _united(run_id, chosen[run_id], answer) if run_id in chosen else answer
     into.prepare()
     came = 0
     try:
-        for store in stores:
-            mine = [run_id for run_id, (source, _) in chosen.items() if source is store]
-            _copy(store, into, mine, set(chosen))
-            came += len(mine)
+        with changing(into.storage):
+            for store in sources:
+                mine = {run_id: answer for run_id, answer in chosen.items() if answer.store is store}
+                if store is into:
+                    mine = {run_id: answer for run_id, answer in mine.items() if answer.others}
+                else:
+                    _copy_files(store, into, mine, set(chosen))
+                _write_rows(store, into, mine)
+                came += len(mine)
+            bring_to_rest(into)
     except OSError as error:
         raise cannot_write(into, error, "what came is whole; the same command does the rest") from None
     return came, len(chosen)
@@ -60,28 +76,43 @@ def _rows(store: Store) -> list[dict[str, Any]]:
     return [] if rows is None else rows.to_pylist()
 
 
-def _better(
-    run_id: str, one: tuple[Store, dict[str, Any]], other: tuple[Store, dict[str, Any]]
-) -> tuple[Store, dict[str, Any]]:
-    """Of two answers the one that did not fail, else the one that says more, else the first."""
-    (_, ours), (_, theirs) = one, other
-    if Status.FAILED in (ours["status"], theirs["status"]):
-        return other if ours["status"] == Status.FAILED else one
-    for name in sorted(set(ours) & set(theirs) - CIRCUMSTANCES):
-        if known(ours[name]) and known(theirs[name]) and ours[name] != theirs[name]:
-            shown = " against ".join(
-                f"{store}: " + ", ".join(f"{key} {_words(row.get(key))}" for key in dict.fromkeys((*SHOWN, name)))
-                for store, row in (one, other)
-            )
-            raise UserError(
-                f"run {run_id} has two answers, which differ in {name}: {shown}; remove one of them with "
-                f"rdbench runs STORE rm {run_id}"
-            )
-    return other if sum(map(known, theirs.values())) > sum(map(known, ours.values())) else one
+def _united(run_id: str, one: Answer, other: Answer) -> Answer:
+    """Of two answers the one that did not fail; else the one that says more, with what the other alone says.
+
+    Raises:
+        UserError: they contradict each other.
+    """
+    if Status.FAILED in (one.row["status"], other.row["status"]):
+        return other if one.row["status"] == Status.FAILED else one
+    for name in sorted(set(one.row) & set(other.row) - CIRCUMSTANCES):
+        ours, theirs = one.row[name], other.row[name]
+        if known(ours) and known(theirs) and ours != theirs:
+            raise _contradiction(run_id, name, one, other)
+    more_is_known = sum(map(known, other.row.values())) > sum(map(known, one.row.values()))
+    base, beside = (other, one) if more_is_known else (one, other)
+    new = {name: value for name, value in beside.row.items() if known(value) and not known(base.row.get(name))}
+    if not set(new) - CIRCUMSTANCES:
+        return base
+    return Answer(
+        new | {name: value for name, value in base.row.items() if name not in new},
+        base.store,
+        (*base.others, beside.store, *beside.others),
+    )
 
 
-def _copy(store: Store, into: Store, run_ids: Sequence[str], finished: set[str]) -> None:
-    """Tables last, rows of ``runs`` last of all: a run that has a row has everything else."""
+def _contradiction(run_id: str, name: str, *answers: Answer) -> UserError:
+    shown = " against ".join(
+        f"{answer.store}: " + ", ".join(f"{key} {_words(answer.row.get(key))}" for key in dict.fromkeys((*SHOWN, name)))
+        for answer in answers
+    )
+    return UserError(
+        f"run {run_id} has two answers, which differ in {name}: {shown}; remove one of them with "
+        f"rdbench runs STORE rm {run_id}"
+    )
+
+
+def _copy_files(store: Store, into: Store, run_ids: Collection[str], finished: set[str]) -> None:
+    """What lies beside the tables, which are written last: a run that has a row has everything else."""
     for name in store.storage.names(PLANS, ".json"):
         into.storage.write(name, store.storage.read(name))
     for run_id in run_ids:
@@ -91,13 +122,52 @@ def _copy(store: Store, into: Store, run_ids: Sequence[str], finished: set[str])
         if run_id not in finished and not into.storage.exists(name):
             with suppress(FileNotFoundError):  # its run has ended meanwhile
                 into.storage.write(name, store.storage.read(name))
-    if run_ids:
-        there = into.current()
-        now = date_after(max(there.values(), key=lambda writing: writing.date, default=None))
-        for table in reversed(TABLES):
-            rows = store.arrow(table, run_ids)
-            if rows is not None:
-                into.write_compacted(table, _dated(rows, pa.array(there, pa.string()), now))
+
+
+def _write_rows(store: Store, into: Store, answers: Mapping[str, Answer]) -> None:
+    """The rows of runs, with the columns that other stores have beside them; those of ``runs`` last."""
+    if not answers:
+        return
+    there = into.current()
+    now = date_after(max(there.values(), key=lambda writing: writing.date, default=None))
+    beside: dict[Store, list[str]] = {}
+    for run_id, answer in answers.items():
+        for other in answer.others:
+            beside.setdefault(other, []).append(run_id)
+    for table in reversed(TABLES):
+        rows = store.arrow(table, answers)
+        if rows is None:
+            continue
+        for other, run_ids in beside.items():
+            theirs = other.arrow(table, run_ids)
+            rows = rows if theirs is None else _filled(table, rows, theirs, other)
+        into.write_compacted(table, _dated(rows, pa.array(there, pa.string()), now))
+
+
+def _filled(table: Table, rows: pa.Table, theirs: pa.Table, other: Store) -> pa.Table:
+    """Rows with what another store's rows of the same keys know and they do not.
+
+    Raises:
+        UserError: it knows something else.
+    """
+    import pandas as pd  # not above: a sweep that is only planned needs none
+
+    keys = list(KEYS[table])
+    ours, others = (pd.MultiIndex.from_frame(found.select(keys).to_pandas()) for found in (rows, theirs))
+    places = others.get_indexer(ours)
+    places = pa.array(places, mask=places < 0)
+    for name in theirs.column_names:
+        came = theirs[name].take(places)
+        if name not in rows.column_names:
+            rows = rows.append_column(name, came)
+            continue
+        mine = rows[name]
+        unknown = pc.is_null(mine, nan_is_null=True)
+        both = pc.invert(pc.or_(unknown, pc.is_null(came, nan_is_null=True)))
+        if table != "runs" and name not in CIRCUMSTANCES and mine.filter(both) != came.filter(both):
+            raise UserError(f"{other}: {name} in {table} is another than elsewhere for the same runs; merge only one")
+        rows = with_column(rows, name, pc.if_else(unknown, came, mine))
+    return rows
 
 
 def _dated(rows: pa.Table, run_ids: pa.Array, now: str) -> pa.Table:

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,3 +133,35 @@ def test_columns_are_added_to_a_row_and_its_images(make_store, compacted):
     images = store.read("examples", columns=["run_id", "index", "created_at", "rate", "iwae_9"]).frame
     assert len(images) == 4
     assert images[images["run_id"] == "aa"].sort_values("index")["iwae_9"].tolist() == [-1.0, -2.0]
+
+
+def test_copies_that_were_measured_at_different_k_give_all_columns(make_store, tmp_path):
+    """Whichever comes first, and whether one of them is the store that is to hold them."""
+    for name in ("one", "other"):
+        make_store(name, aa={}, bb={}, rate_by_dimension_of={"rate_by_dimension": [1.0, 2.0]})
+    one, other = Store(tmp_path / "one"), Store(tmp_path / "other")
+    extend(one, "aa", {"iwae_5": -5.0}, {"iwae_5": [-4.0, -6.0]})
+    extend(other, "aa", {"iwae_7": -7.0, "iwae_7_se": 0.5}, {"iwae_7": [-6.5, -7.5]})
+    extend(other, "bb", {"iwae_7": -8.0}, {"iwae_7": [-7.0, -9.0]})
+    shutil.copytree(tmp_path / "one", tmp_path / "third")
+    third, into = Store(tmp_path / "third"), Store(tmp_path / "into")
+    assert merge([other], third) == (2, 3)
+    assert merge([one, other], into) == (3, 3)
+    for store in (into, third):
+        runs = pd.read_parquet(f"{store}/runs").set_index("run_id")
+        assert runs.loc["aa", ["iwae_5", "iwae_7", "iwae_7_se", "rate"]].tolist() == [-5, -7, 0.5, 1]
+        assert runs.loc["bb", "iwae_7"] == -8 and np.isnan(runs.loc["bb", "iwae_5"]) and len(runs) == 3
+        images = pd.read_parquet(f"{store}/examples").sort_values(["run_id", "index"])
+        mine = images[images["run_id"] == "aa"]
+        assert mine["iwae_5"].tolist() == [-4, -6] and mine["iwae_7"].tolist() == [-6.5, -7.5]
+        assert len(images) == 6 and images["rate"].notna().all()
+        assert merge([one, other], store) == (0, 3)
+
+
+def test_images_that_contradict_each_other_are_refused(make_store, tmp_path):
+    one, other = make_store("one", aa={}), make_store("other", aa={})
+    extend(one, "aa", {"iwae_5": -5.0}, {"iwae_5": [-4.0, -6.0]})
+    extend(other, "aa", {"iwae_5": -5.0, "iwae_7": -6.0}, {"iwae_5": [-5.0, -5.0], "iwae_7": [-6.0, -6.0]})
+    extend(one, "aa", {"iwae_9": -4.0}, {"iwae_9": [-4.0, -4.0]})
+    with pytest.raises(UserError, match="iwae_5 in examples is another than elsewhere"):
+        merge([one, other], Store(tmp_path / "into"))
