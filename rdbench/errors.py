@@ -13,6 +13,20 @@ class UserError(Exception):
     exit_code = 2
 
 
+class RefusedFileError(OSError):
+    """A file that is not read, whatever it holds: a link, a pipe, a device, or one that is too large."""
+
+
+def require_size(size: int, most: int) -> None:
+    """Raise where a file has more bytes than are read.
+
+    Raises:
+        RefusedFileError: it has.
+    """
+    if size > most:
+        raise RefusedFileError(f"found {size:,} bytes; expected at most {most:,}")
+
+
 class InterruptedSweepError(Exception):
     """A sweep stopped before its end; says what is kept and how to go on."""
 

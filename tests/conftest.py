@@ -5,12 +5,14 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for models as small as these threads only wait
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
+from rdbench.__main__ import main
 from rdbench.config.family import FAMILIES, Family
 from rdbench.config.parts import OWN
 from rdbench.data import load
@@ -73,3 +75,16 @@ def model(family) -> VAE:
         for parameter in model.parameters():
             parameter += 0.02 * torch.randn_like(parameter)
     return model
+
+
+@pytest.fixture
+def rdbench_command(monkeypatch, capsys):
+    """The command line: exit code, output and errors; an exception, which would be a traceback, fails the test."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rdbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *capsys.readouterr()
+
+    return run

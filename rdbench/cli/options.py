@@ -1,5 +1,6 @@
 """Options and arguments that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -19,9 +20,19 @@ def among(*names: str) -> Callable[[typer.CallbackParam, str], str]:
     return check
 
 
+def expanded(path: Path | None) -> Path | None:
+    """A path in which a leading ~ is the home that a shell would have put there; one after an option's = is left."""
+    return path and Path(os.path.expanduser(path))
+
+
 DataDir = Annotated[
     Path | None,
-    typer.Option(help="Folder of upstream data files.", envvar="RDBENCH_DATA_DIR", show_default="the user's cache"),
+    typer.Option(
+        help="Folder of upstream data files.",
+        envvar="RDBENCH_DATA_DIR",
+        show_default="the user's cache",
+        callback=expanded,
+    ),
 ]
 FamilyOption = Annotated[list[str], typer.Option(help="In words (gaussian-pixelcnn-vamp) or signs (-+v).")]
 BetaOption = Annotated[list[float], typer.Option(help="Weight of the rate in D + βR.")]

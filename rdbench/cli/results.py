@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoresArgument, among
+from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoresArgument, among, expanded
 
 
 def plot(
@@ -15,7 +15,9 @@ def plot(
     beta: BetaOption = [],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for figures.", show_default="figures in the store, or under outputs"),
+        typer.Option(
+            help="Folder for figures.", show_default="figures in the store, or under outputs", callback=expanded
+        ),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Of png, svg and pdf, with commas between.")] = "png,svg",
     width: Annotated[float, typer.Option(min=2.5, max=20, help="Inches; text is of 8 points at any width.")] = 7.0,
@@ -34,6 +36,7 @@ def plot(
     from rdbench.analysis.report import select
     from rdbench.analysis.stores import one_source
     from rdbench.config.plugins import load_plugins
+    from rdbench.store.store import Store
 
     load_plugins(plugin)
     source = one_source(stores)
@@ -41,8 +44,7 @@ def plot(
     chosen = select(rows.frame, family, beta, None)
     others = ([paper_points()] if reference else []) + ([read_points(points)] if points else [])
     look = Look(width, style, pd.concat(others, ignore_index=True)) if others else Look(width, style)
-    at_home = len(stores) == 1 and "://" not in stores[0]
-    folder = out or (Path(stores[0]) if at_home else Path("outputs") / source.name) / "figures"
+    folder = out or (Store(stores[0]).figures() if len(stores) == 1 else Path("outputs") / source.name / "figures")
     names = [name.strip() for name in formats.split(",")]
     paths, left_out = draw(source, chosen, kind, names, folder, look)
     for path in paths:
@@ -61,7 +63,9 @@ def report(
     ] = None,
     format_name: Annotated[str, typer.Option("--format", help="table, markdown, latex, csv, json or html.")] = "table",
     columns: Annotated[str, typer.Option(help="Which numbers of a run: measures, or information.")] = "measures",
-    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="the terminal")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write.", show_default="the terminal", callback=expanded)
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="A store to compare with, run by run.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Let the exit code say what was found.")] = False,
 ) -> None:

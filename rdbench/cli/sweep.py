@@ -108,10 +108,11 @@ def toy(
 
     values = {"seed": list(range(seeds)), "target_rate": target_rate, "anneal_epochs": anneal_epochs, "epochs": epochs}
     chosen = load_sweep("toy").with_values(values)
+    target = Store(store)
     ended = run_sweep(chosen, store, "cpu", None)
     print_runs(ended.runs, str(store))
     typer.echo("\n" + aligned(toy_table(ended.runs)))
-    paths, left_out = draw(Store(store), ended.runs, ["toy"], ["png", "svg"], store / "figures")
+    paths, left_out = draw(target, ended.runs, ["toy"], ["png", "svg"], target.figures())
     for line in (*paths, *left_out):
         typer.echo(line)
     raise typer.Exit(1 if ended.failed else 0)

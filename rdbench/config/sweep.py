@@ -11,11 +11,16 @@ from typing import Any
 
 from rdbench.config.family import FAMILIES, PART_KINDS, Family, parse_family
 from rdbench.config.parts import all_settings, find, names, registered, settings_of
+from rdbench.config.reading import regular
 from rdbench.config.run_config import GRID_KEYS, RunConfig, make_run
 from rdbench.errors import UserError, unknown
 
 MOST_RUNS = 1_000_000
 """Lists multiply: what asks for more than this, at 2 kB and some 20 µs each, is taken for a slip."""
+
+LARGEST_FILE = 2**20
+MOST_DOTS = 5_000
+"""A key of n parts, with dots between them, takes the parser memory that grows as n²: gigabytes for 50,000."""
 
 
 Grid = Mapping[str, tuple[Any, ...]]
@@ -162,14 +167,16 @@ def load_sweep(name: str) -> Sweep:
     """
     if name.endswith(".toml"):
         try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = regular(name, LARGEST_FILE).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise UserError(f"cannot read the sweep {name}: {why}; packaged: {', '.join(packaged_sweeps())}") from None
     elif name in packaged_sweeps():
         text = (files("rdbench.config.sweeps") / f"{name}.toml").read_text(encoding="utf-8")
     else:
         raise unknown("sweep", name, packaged_sweeps())
+    if (dots := text.count(".")) > MOST_DOTS:
+        raise UserError(f"{name} is not read: found {dots:,} dots; expected at most {MOST_DOTS:,}; split the sweep")
     try:
         values = tomllib.loads(text)
         repr(values)  # as errors show them: of a number in hexadecimal, TOML limits no digits, but Python does

@@ -1,5 +1,6 @@
 """A dataset of the user's own, from an .npz or .npy file or from arrays."""
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,19 @@ from typing import Any
 import numpy as np
 
 from rdbench.config.binarise import Binarise
+from rdbench.config.reading import regular
 from rdbench.data.arrays import SHAPES, as_bits
 from rdbench.data.dataset import Bits, Dataset, side_of_packed
 from rdbench.data.grey import binarised
 from rdbench.data.labels import SPLITS, Labels, counted
-from rdbench.errors import UserError, reason
+from rdbench.errors import UserError, reason, require_size
 
 SUFFIXES = (".npz", ".npy")
 SPLIT_SEED = 0
 LABELS = {split: f"{split}_labels" for split in SPLITS}
+
+LARGEST = 2**30
+"""Bytes of a file, and of its arrays once decompressed: 1.3 million images of 28×28 as bytes."""
 
 
 def load(path: Path, binarise: Binarise | None = None) -> Dataset:
@@ -25,7 +30,7 @@ def load(path: Path, binarise: Binarise | None = None) -> Dataset:
         UserError: the file cannot be read, or does not hold images of zeros and ones, or grey ones to ``binarise``.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
+        loaded = np.load(_bounded(path), allow_pickle=False)
         arrays = {key: loaded[key] for key in loaded.files} if path.suffix == ".npz" else {"images": loaded}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected an .npz or .npy of {SHAPES}") from None
@@ -34,6 +39,19 @@ def load(path: Path, binarise: Binarise | None = None) -> Dataset:
             f"{path}: cannot be read as NumPy data ({reason(error)}); write it with np.savez or np.save"
         ) from None
     return from_arrays(path.stem, arrays, str(path), binarise)
+
+
+def _bounded(path: Path) -> Path:
+    """The path of a file whose arrays fit into memory: a small .npz may hold any number of equal bytes.
+
+    Raises:
+        RefusedFileError: its arrays are larger.
+    """
+    whole = regular(path, LARGEST)
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(whole) as archive:  # which gives no more of a member than its directory says
+            require_size(sum(member.file_size for member in archive.infolist()), LARGEST)
+    return whole
 
 
 def from_arrays(

@@ -13,8 +13,12 @@ import pooch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from rdbench.config.reading import regular
 from rdbench.data.dataset import Bits
-from rdbench.errors import UserError
+from rdbench.errors import UserError, require_size
+
+LARGEST = 2**30
+"""Bytes; upstream files have at most a tenth of that, decompressed."""
 
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile)
 """What reading a truncated or damaged file raises, whatever its format."""
@@ -37,9 +41,10 @@ def data_folder(data_dir: Path | None) -> Path:
     asked = data_dir or os.environ.get("RDBENCH_DATA_DIR")
     if not asked:
         return cache_folder()
-    if not Path(asked).is_dir():
+    folder = os.path.expanduser(asked)
+    if not os.path.isdir(folder):
         raise UserError(f"data folder {asked} does not exist; make it, or name another with --data-dir")
-    return Path(asked)
+    return Path(folder)
 
 
 def cache_folder() -> Path:
@@ -53,9 +58,18 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def read(path: Path) -> bytes:
-    """The content of a file, decompressed if it is gzipped."""
-    content = path.read_bytes()
-    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    """The content of a file, decompressed if it is gzipped.
+
+    Raises:
+        RefusedFileError: it is no regular file, or holds more than any upstream file does.
+    """
+    content = regular(path, LARGEST).read_bytes()
+    if content[:2] != b"\x1f\x8b":
+        return content
+    with gzip.open(path) as file:
+        content = file.read(LARGEST + 1)
+    require_size(len(content), LARGEST)
+    return content
 
 
 def obtain(folder: Path, name: str, sources: list[Source]) -> Path:

@@ -17,7 +17,7 @@ from rdbench.runs.host import Host
 from rdbench.runs.provenance import describe
 from rdbench.runs.run import execute
 from rdbench.runs.state import UnusableStateError
-from rdbench.store.files import open_storage
+from rdbench.store.location import open_storage
 from rdbench.store.schema import Record
 from rdbench.store.status import Status
 

@@ -251,7 +251,7 @@ def changing(storage: Storage) -> Iterator[None]:
     end = time.monotonic() + longest
     try:
         if storage.is_there():
-            storage.make_folders(CLAIMS)
+            storage.prepare(CLAIMS)
     except OSError as error:
         raise cannot_write(storage, error) from None
     with Claims(storage) as claims:

@@ -1,232 +1,156 @@
-"""Where a store's files lie: a folder here, or one behind a URL, with the same few verbs for both."""
+"""What a store asks of the place where its files lie: a few verbs, the same for a folder and for an object store."""
 
-import os
 import re
-import time
-import uuid
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from abc import ABC, abstractmethod
 from datetime import datetime
-from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-from pyarrow import fs
 
-from rdbench.errors import UserError
+from rdbench.errors import UserError, plain, reason
 
 PLANS = "plans"
 CHECKPOINTS = "checkpoints"
 CLAIMS = "claims"
 """The folders of a store beside those of its tables."""
 
-ATTEMPTS = 10
-"""How often a server is asked before a request counts as failed."""
-
-FIRST_WAIT_SECONDS = 0.05
-LONGEST_WRITE_SECONDS = 3600.0
-
-
-def open_storage(location: str | Path) -> "Storage":
-    """The storage at a path, or at a URL such as s3://bucket/folder, gs://bucket/folder or file:///folder.
-
-    Raises:
-        UserError: it is empty, or the URL is of no kind that is known here.
-    """
-    text = str(location)
-    if text == "" or (re.fullmatch(r"\w+://(/.*)?", text) and not re.match("file:///.", text)):
-        raise UserError(f"the store {text!r} has no name; expected a folder, or a URL such as s3://bucket/folder")
-    if "://" not in text:
-        return LocalStorage(Path(text))
-    if urlsplit(text).scheme == "file":
-        return LocalStorage(Path(urlsplit(text).path))
-    try:
-        filesystem, path = fs.FileSystem.from_uri(text)
-    except (pa.ArrowException, ValueError, OSError, NotImplementedError) as error:
-        raise UserError(
-            f"cannot open the store {without_secrets(text)}: {error}; expected a folder, s3://…, gs://… or file://…"
-        ) from None
-    if isinstance(filesystem, fs.S3FileSystem):
-        filesystem = _patient(text)
-    return RemoteStorage(filesystem, path, text)
+LARGEST_FILE = 8 * 2**30
+"""Bytes; no table, weights or state of ours is larger, and what is larger is not read."""
 
 
 def cannot_write(storage: object, error: OSError, then: str = "earlier runs are whole") -> UserError:
-    """What a user is told whose store takes no more, and what is so or is to be done then."""
-    why = error.strerror or str(error).splitlines()[0]
-    return UserError(f"cannot write to the store {storage}: {why}; {then}")
+    """The error for a store that takes no more; ``then`` says what holds now, or what to do."""
+    return UserError(f"cannot write to the store {storage}: {_why(error)}; {then}")
 
 
-class Storage:
-    """Files by name, below one place; a name is ``folder/file``, its parts never leave that place."""
+def cannot_read(storage: object, error: OSError) -> UserError:
+    """The error for a store whose files cannot be listed or looked up."""
+    return UserError(f"cannot read the store {storage}: {_why(error)}; see that you may read it, or name another")
 
-    def __init__(self, filesystem: fs.FileSystem, root: str, words: str) -> None:
-        self.filesystem = filesystem
+
+def _why(error: OSError) -> str:
+    if error.strerror is None:
+        return reason(error)
+    return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+
+
+class Entry(NamedTuple):
+    """A file in a listing: its last name, when it was last written by the clock of the place, its size in bytes."""
+
+    name: str
+    modified: datetime
+    size: int
+
+
+class Storage(ABC):
+    """Files by name, below one place; a name is ``folder/file``, and its parts never leave that place."""
+
+    def __init__(self, root: str, words: str, location: str) -> None:
         self.root = root
-        self.words = words
-        self.location = root
+        self.words = plain(words)
+        self.location = location
         """By which another process can open it."""
 
     def __str__(self) -> str:
         return self.words
 
     def path(self, name: str) -> str:
-        """Where a name lies, in the words of the filesystem."""
+        """Where a name lies."""
         return f"{self.root}/{name}"
 
     def is_there(self) -> bool:
         """Whether the place itself exists.
 
         Raises:
-            UserError: it is a file.
+            UserError: it is a file, or cannot be looked up.
         """
-        found = self.filesystem.get_file_info(self.root).type
-        if found == fs.FileType.File:
-            raise UserError(f"{self} is a file; expected the folder of a store")
-        return found == fs.FileType.Directory
+        try:
+            return self._is_there()
+        except OSError as error:
+            raise cannot_read(self, error) from None
 
     def exists(self, name: str) -> bool:
-        """Whether there is a file of that name."""
-        return self.filesystem.get_file_info(self.path(name)).type == fs.FileType.File
+        """Whether there is a file of that name; raises as ``names`` does."""
+        return self._found(name) is not None
 
     def names(self, folder: str, suffix: str = "") -> list[str]:
-        """The names of whole files in a folder, in order."""
-        return [f"{folder}/{info.base_name}" for info in self._listing(folder) if info.base_name.endswith(suffix)]
+        """The names of whole files in a folder, in order; none where there is no folder.
+
+        Raises:
+            UserError: the folder cannot be listed.
+        """
+        return [f"{folder}/{entry.name}" for entry in self._listed(folder) if entry.name.endswith(suffix)]
 
     def modified(self, folder: str) -> dict[str, datetime]:
-        """When each file of a folder was last written, by the clock of the place where it lies."""
-        return {f"{folder}/{info.base_name}": info.mtime for info in self._listing(folder)}
+        """When each file of a folder was last written, by the clock of the place; raises as ``names`` does."""
+        return {f"{folder}/{entry.name}": entry.modified for entry in self._listed(folder)}
 
     def stamp(self, name: str) -> tuple[datetime, int] | None:
-        """When a file was last written, and its size; None if it is not there."""
-        info = self.filesystem.get_file_info(self.path(name))
-        return (info.mtime, info.size) if info.type == fs.FileType.File else None
+        """When a file was last written, and its size; None if it is not there. Raises as ``names`` does."""
+        entry = self._found(name)
+        return entry and (entry.modified, entry.size)
 
-    def _listing(self, folder: str) -> list[fs.FileInfo]:
-        selector = fs.FileSelector(self.path(folder), allow_not_found=True)
-        infos = [info for info in self.filesystem.get_file_info(selector) if info.type == fs.FileType.File]
-        return sorted((info for info in infos if not info.base_name.startswith(".")), key=lambda info: info.base_name)
+    def _listed(self, folder: str) -> list[Entry]:
+        try:
+            entries = self._entries(folder)
+        except OSError as error:
+            raise cannot_read(self, error) from None
+        return sorted(entry for entry in entries if not entry.name.startswith("."))
 
-    def open(self, name: str) -> pa.NativeFile:
-        """A file to read from.
+    def _found(self, name: str) -> Entry | None:
+        try:
+            return self._entry(name)
+        except OSError as error:
+            raise cannot_read(self, error) from None
 
-        Raises:
-            OSError: it cannot be read; FileNotFoundError, it is not there.
-        """
-        return self.filesystem.open_input_file(self.path(name))
-
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = LARGEST_FILE) -> bytes:
         """The content of a file; raises as ``open`` does."""
-        with self.open(name) as file:
+        with self.open(name, most) as file:
             return file.read()
 
-    def delete(self, name: str) -> None:
-        """See that there is no file of that name."""
-        try:
-            self.filesystem.delete_file(self.path(name))
-        except FileNotFoundError:
-            return
-
-    def prepare(self, *folders: str) -> None:
-        """Make folders, and see that files can be written.
+    @abstractmethod
+    def open(self, name: str, most: int = LARGEST_FILE) -> pa.NativeFile:
+        """A file to read from, of at most ``most`` bytes.
 
         Raises:
-            OSError: they cannot.
+            FileNotFoundError: it is not there.
+            RefusedFileError: it is no regular file, lies behind a link, or is larger.
+            OSError: it cannot be read for another reason.
         """
-        self.make_folders(*folders)
-        probe = f"{folders[0]}/.probe-{os.getpid()}"
-        self.write(probe, b"probe")
-        self.delete(probe)
 
-    def make_folders(self, *folders: str) -> None:
-        """See that there are folders of these names.
-
-        Raises:
-            OSError: they cannot be made.
-        """
-        for folder in folders:
-            self.filesystem.create_dir(self.path(folder), recursive=True)
-
+    @abstractmethod
     def write(self, name: str, content: Any) -> None:
         """Keep bytes under a name, whole or, whenever the machine stops, not at all.
 
         Raises:
             OSError: they cannot be written; what was there before still is.
         """
-        raise NotImplementedError
 
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """See that there is no file of that name.
 
-class LocalStorage(Storage):
-    """A folder of this machine, or one that it shares."""
+        Raises:
+            OSError: it cannot be deleted.
+        """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(fs.LocalFileSystem(), os.path.abspath(folder), str(folder))
-        self.folder = folder
-
+    @abstractmethod
     def prepare(self, *folders: str) -> None:
-        """Make folders, see that files can be written, and clear away what writers left that were killed."""
-        super().prepare(*folders)
-        for folder in folders:
-            for partial in Path(self.path(folder)).glob(".*.partial"):
-                with suppress(FileNotFoundError):  # its writer has renamed it
-                    if time.time() - partial.stat().st_mtime > LONGEST_WRITE_SECONDS:
-                        partial.unlink()
+        """Make folders, see that files can be written there, and clear away what killed writers left.
 
-    def write(self, name: str, content: Any) -> None:
-        """Write under a passing name, sync, rename."""
-        path = Path(self.path(name))
-        partial = path.parent / f".{uuid.uuid4().hex}.partial"
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        Raises:
+            OSError: they cannot.
+        """
 
+    @abstractmethod
+    def _is_there(self) -> bool: ...
 
-class RemoteStorage(Storage):
-    """A folder of an object store, which shows an object once all of it has arrived."""
+    @abstractmethod
+    def _entries(self, folder: str) -> list[Entry]:
+        """What lies in a folder, but for folders; nothing where there is no folder."""
 
-    def __init__(self, filesystem: fs.FileSystem, root: str, url: str) -> None:
-        super().__init__(filesystem, root, without_secrets(url))
-        self.location = url
-
-    def write(self, name: str, content: Any) -> None:
-        """Put an object, in a thread: a signal in the middle of it would put an empty one."""
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(self._put, name, content).result()
-
-    def _put(self, name: str, content: Any) -> None:
-        with self.filesystem.open_output_stream(self.path(name)) as stream:
-            stream.write(content)
-
-    def open(self, name: str) -> pa.NativeFile:
-        """An object, fetched whole: where a server fails within its answer, only asking for all of it again helps."""
-        for attempt in range(ATTEMPTS):
-            try:
-                with self.filesystem.open_input_file(self.path(name)) as file:
-                    return pa.BufferReader(file.read())
-            except FileNotFoundError:
-                raise
-            except OSError:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                time.sleep(FIRST_WAIT_SECONDS * 2**attempt)
-        raise AssertionError("the last attempt returns or raises")
-
-    def is_there(self) -> bool:
-        """Whether any object lies there: such a store has no folders of its own."""
-        selector = fs.FileSelector(self.root, allow_not_found=True)
-        return bool(self.filesystem.get_file_info(selector))
+    @abstractmethod
+    def _entry(self, name: str) -> Entry | None: ...
 
 
 def without_secrets(text: str) -> str:
@@ -236,15 +160,3 @@ def without_secrets(text: str) -> str:
     '--store=s3://bucket/folder'
     """
     return re.sub(r"://[^/@\s]*@", "://", text)
-
-
-def _patient(url: str) -> fs.S3FileSystem:
-    """The file system of an s3:// URL, which asks again when a request fails."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    return fs.S3FileSystem(
-        access_key=unquote(parts.username) if parts.username else None,
-        secret_key=unquote(parts.password) if parts.password else None,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
-        **{key: query[key] for key in ("region", "scheme", "endpoint_override") if key in query},
-    )

@@ -11,7 +11,7 @@ from rdbench.errors import UserError
 from rdbench.store.changes import bring_to_rest
 from rdbench.store.claims import changing
 from rdbench.store.current import date_after
-from rdbench.store.files import PLANS, cannot_write
+from rdbench.store.files import PLANS, cannot_read, cannot_write
 from rdbench.store.schema import KEYS, TABLES, Table, known, with_column
 from rdbench.store.status import Status
 from rdbench.store.store import Store
@@ -114,14 +114,14 @@ def _contradiction(run_id: str, name: str, *answers: Answer) -> UserError:
 def _copy_files(store: Store, into: Store, run_ids: Collection[str], finished: set[str]) -> None:
     """What lies beside the tables, which are written last: a run that has a row has everything else."""
     for name in store.storage.names(PLANS, ".json"):
-        into.storage.write(name, store.storage.read(name))
+        into.storage.write(name, _fetched(store, name))
     for run_id in run_ids:
         if store.storage.exists(name := store.checkpoint(run_id)):
-            into.storage.write(name, store.storage.read(name))
+            into.storage.write(name, _fetched(store, name))
     for name, run_id in states_of(store.storage):
         if run_id not in finished and not into.storage.exists(name):
             with suppress(FileNotFoundError):  # its run has ended meanwhile
-                into.storage.write(name, store.storage.read(name))
+                into.storage.write(name, _fetched(store, name))
 
 
 def _write_rows(store: Store, into: Store, answers: Mapping[str, Answer]) -> None:
@@ -168,6 +168,20 @@ def _filled(table: Table, rows: pa.Table, theirs: pa.Table, other: Store) -> pa.
             raise UserError(f"{other}: {name} in {table} is another than elsewhere for the same runs; merge only one")
         rows = with_column(rows, name, pc.if_else(unknown, came, mine))
     return rows
+
+
+def _fetched(store: Store, name: str) -> bytes:
+    """A file of a store.
+
+    Raises:
+        UserError: it cannot be read, or is not one that a store has.
+    """
+    try:
+        return store.storage.read(name)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise cannot_read(f"{store}/{name}", error) from None
 
 
 def _dated(rows: pa.Table, run_ids: pa.Array, now: str) -> pa.Table:

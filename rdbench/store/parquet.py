@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from rdbench.errors import plain
 from rdbench.store.current import WRITING, without_false_dates
 from rdbench.store.files import Storage
+from rdbench.store.limits import require_bounded, require_bounded_texts
 from rdbench.store.schema import REQUIRED, RUN_ID, SCHEMAS, VERSION, VERSION_KEY, Table, known_type, typed, version
 
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
@@ -95,7 +96,7 @@ def read_checked(
         ArrowException, OSError, ValueError: it is no such table in another way.
     """
     with storage.open(name) as file:
-        parquet = pq.ParquetFile(file)
+        parquet = _bounded(file, table)
         try:
             found = _rows(parquet, file, table, run_ids, columns)
         except KeyError as error:
@@ -123,7 +124,7 @@ def survey(storage: Storage, name: str, table: Table) -> Survey:
     """Look into a file; raises as ``read_checked``."""
     stamp = storage.stamp(name)
     with storage.open(name) as file:
-        parquet = pq.ParquetFile(file)
+        parquet = _bounded(file, table)
         stored = parquet.schema_arrow
         rows = _checked(_rows(parquet, file, table, None, WRITING))
     present = [column for column in WRITING if column in rows.column_names]
@@ -136,6 +137,14 @@ def survey(storage: Storage, name: str, table: Table) -> Survey:
         schema.with_metadata({VERSION_KEY: str(version(stored))}),
         [tuple(map(row.get, WRITING)) for row in once],
     )
+
+
+def _bounded(file: pa.NativeFile, table: Table) -> pq.ParquetFile:
+    """A file of a table, not read yet, once it is known not to hold too much."""
+    parquet = pq.ParquetFile(file)
+    require_bounded(table, parquet.metadata)
+    require_bounded_texts(file, parquet.metadata)
+    return parquet
 
 
 def _checked(found: pa.Table) -> pa.Table:

@@ -20,7 +20,9 @@ from safetensors.numpy import save as save_safetensors
 from rdbench.errors import UserError, plain, reason
 from rdbench.store.claims import changing
 from rdbench.store.current import WRITING, Writing, choose_current, counting, current, date_after, deciding, finished
-from rdbench.store.files import CHECKPOINTS, CLAIMS, PLANS, cannot_write, open_storage
+from rdbench.store.files import CHECKPOINTS, CLAIMS, PLANS, cannot_write
+from rdbench.store.folder import LocalStorage
+from rdbench.store.location import open_storage
 from rdbench.store.parquet import COMPACTED, UNREADABLE, load, read_checked
 from rdbench.store.schema import (
     ALWAYS,
@@ -78,6 +80,19 @@ class Store:
     def name(self) -> str:
         """The last part of where it lies."""
         return self.storage.root.rstrip("/").rpartition("/")[2]
+
+    def figures(self) -> Path:
+        """The folder of its figures: in the store, or under outputs where the store is behind a URL.
+
+        Raises:
+            UserError: it is a link.
+        """
+        if not isinstance(self.storage, LocalStorage):
+            return Path("outputs") / self.name / "figures"
+        folder = self.storage.folder / "figures"
+        if folder.is_symlink():
+            raise UserError(f"{folder} is a link, which may lead anywhere; name the folder that is meant with --out")
+        return folder
 
     def prepare(self) -> None:
         """Make the folders, and see that files can be written.

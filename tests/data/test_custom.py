@@ -1,9 +1,11 @@
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rdbench.data import largest_rate, load
+from rdbench.data import custom, data_folder, largest_rate, load
 from rdbench.data.dataset import unpack
 from rdbench.errors import UserError
 
@@ -74,3 +76,27 @@ def test_unreadable_files_are_refused(tmp_path):
         load(str(tmp_path / "odd.npz"))
     with pytest.raises(UserError, match="no such file"):
         load(str(tmp_path / "absent.npy"))
+
+
+def test_a_small_file_of_large_arrays_is_refused_before_they_are_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(custom, "LARGEST", 1_000_000)
+    np.savez_compressed(tmp_path / "bomb.npz", np.zeros((2000, 28, 28), np.uint8))
+    assert (tmp_path / "bomb.npz").stat().st_size < 10_000
+    with pytest.raises(UserError, match=r"found 1,568,128 bytes; expected at most 1,000,000"):
+        load(str(tmp_path / "bomb.npz"))
+    np.save(tmp_path / "large.npy", np.zeros((2000, 28, 28), np.uint8))
+    with pytest.raises(UserError, match=r"found 1,568,128 bytes; expected at most 1,000,000"):
+        load(str(tmp_path / "large.npy"))
+
+
+def test_a_pipe_is_no_dataset_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(UserError, match="it is no regular file"):
+        load(str(tmp_path / "pipe.npy"))
+
+
+def test_the_home_in_a_path_is_the_users(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.save(tmp_path / "mine.npy", np.zeros((20, 28, 28), np.uint8))
+    assert load("~/mine.npy").sizes == (16, 2, 2)
+    assert data_folder(Path("~")) == tmp_path

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import http.server
 import os
@@ -5,9 +6,9 @@ import threading
 
 import pytest
 
-from rdbench.data import data_folder, load
+from rdbench.data import data_folder, files, load
 from rdbench.data.files import Source, cache_folder, obtain
-from rdbench.errors import UserError
+from rdbench.errors import RefusedFileError, UserError
 
 CONTENT = b"0 1\n" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -65,3 +66,10 @@ def test_the_folder_that_was_asked_for_must_exist(tmp_path, monkeypatch):
 def test_an_unknown_dataset_is_refused_with_the_nearest():
     with pytest.raises(UserError, match="unknown dataset 'minst'; did you mean 'mnist'"):
         load("minst")
+
+
+def test_a_gzipped_file_of_any_length_is_given_up_at_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LARGEST", 100_000)
+    (tmp_path / "zeros.gz").write_bytes(gzip.compress(bytes(10**7)))
+    with pytest.raises(RefusedFileError, match="found 100,001 bytes; expected at most 100,000"):
+        files.read(tmp_path / "zeros.gz")

@@ -13,7 +13,7 @@ from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.host import QuietHost, StoppedError
 from rdbench.runs.run import execute
 from rdbench.runs.state import State, UnreadableStateError, UnusableStateError
-from rdbench.store.files import open_storage
+from rdbench.store.location import open_storage
 
 SMALL = {"precision": "float32", "width": 0.05, "latent_dim": 4, "pseudo_inputs": 3, "epochs": 2, "batch_size": 8,
          "iwae": [1, 3], "rate_samples": 4, "generated_images": 5, "train_information": True}  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from rdbench.errors import UserError
 from rdbench.store.claims import CLAIM_SECONDS, SECONDS_VARIABLE, Claims, Owner, changing, owners
-from rdbench.store.files import open_storage
+from rdbench.store.location import open_storage
 
 
 @pytest.fixture

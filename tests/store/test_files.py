@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -14,8 +15,10 @@ from rdbench.analysis.report import assemble
 from rdbench.config.sweep import load_sweep
 from rdbench.errors import UserError
 from rdbench.execute.runner import run_sweep
+from rdbench.store import objects
 from rdbench.store.claims import Claims, owners
-from rdbench.store.files import RemoteStorage, open_storage
+from rdbench.store.location import open_storage
+from rdbench.store.objects import ObjectStorage
 from rdbench.store.schema import TABLES
 from rdbench.store.store import Store
 
@@ -62,7 +65,7 @@ def bucket(server, monkeypatch):
 def test_a_signal_in_the_middle_of_a_write_waits_for_its_end(bucket, monkeypatch):
     """Arrow would else put what it has of the object, often nothing, over the one that is there."""
     storage = open_storage(f"s3://bench/interrupted?{bucket}")
-    put, done = RemoteStorage._put, []
+    put, done = ObjectStorage._put, []
 
     def slow(*arguments):
         time.sleep(0.1)
@@ -71,7 +74,7 @@ def test_a_signal_in_the_middle_of_a_write_waits_for_its_end(bucket, monkeypatch
         put(*arguments)
         done.append(1)
 
-    monkeypatch.setattr(RemoteStorage, "_put", slow)
+    monkeypatch.setattr(ObjectStorage, "_put", slow)
     with pytest.raises(KeyboardInterrupt):
         storage.write("runs/a", b"content")
     assert done and storage.read("runs/a") == b"content"
@@ -141,8 +144,51 @@ def test_a_sweep_into_an_unreliable_server_is_that_of_a_folder(bucket, tmp_path)
     assert [path.name for path in paths] == ["plane.png", "samples.png"]
 
 
+def test_a_silent_server_is_given_up_in_time(monkeypatch):
+    """One loop of retries, ended by the clock: ten requests of ten tries each took minutes."""
+    monkeypatch.setattr(objects, "PATIENCE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    storage = open_storage(f"s3://bench/x?scheme=http&region=us-east-1&endpoint_override=127.0.0.1:{port}")
+    for ask in (storage.is_there, lambda: storage.names("runs"), lambda: storage.exists("runs/a")):
+        begun = time.monotonic()
+        with pytest.raises(UserError, match=r"cannot read the store s3://bench/x.*: the server has not answered for"):
+            ask()
+        assert time.monotonic() - begun < 5
+    for act in (lambda: storage.read("runs/a"), lambda: storage.write("runs/a", b""), lambda: storage.delete("runs/a")):
+        with pytest.raises(OSError, match="the server has not answered for"):
+            act()
+
+
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+
+@pytest.mark.parametrize(
+    "command", [["report"], ["plot"], ["runs"], ["evaluate", "--iwae", "1"], ["merge"], ["sweep", "demo", "--store"]]
+)
+def test_a_server_that_denies_access_is_told_at_once_in_one_line(command, rdbench_command, monkeypatch):
+    from werkzeug.serving import make_server
+
+    def denying(environ, start_response):
+        start_response("403 Forbidden", [("Content-Type", "application/xml")])
+        return [DENIED]
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    served = make_server("127.0.0.1", 0, denying, threaded=True)
+    thread = threading.Thread(target=served.serve_forever)
+    thread.start()
+    url = f"s3://bench/x?scheme=http&region=us-east-1&endpoint_override=127.0.0.1:{served.port}"
+    begun = time.monotonic()
+    code, _, told = rdbench_command(*command, url, *(["--into", "other"] if command == ["merge"] else []))
+    served.shutdown()
+    thread.join()
+    assert code == 2 and told.count("\n") == 1 and told.startswith("rdbench: cannot read the store s3://bench/x")
+    assert "ACCESS_DENIED" in told and time.monotonic() - begun < 5
+
+
 def test_urls_that_cannot_be_opened_are_refused():
-    with pytest.raises(UserError, match=r"expected a folder, s3://…, gs://… or file://…"):
+    with pytest.raises(UserError, match=r"expected a folder, s3://…, gs://… or file:///…"):
         open_storage("ftp://somewhere/store")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rdbench.store.files import open_storage
+from rdbench.store.location import open_storage
 from rdbench.store.plans import announce, announced, missing
 
 RUNS = {"a": "--- β 1", "b": "-+v β 1"}

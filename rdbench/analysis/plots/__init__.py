@@ -24,6 +24,7 @@ from rdbench.analysis.plots.toy import toy_figure
 from rdbench.analysis.stores import Source
 from rdbench.config.family import DatasetKind, dataset_kind
 from rdbench.errors import UserError, plain, unknown
+from rdbench.store.folder import LocalStorage
 
 __all__ = ["FORMATS", "KINDS", "STYLES", "Look", "draw", "page_figures", "paper_points", "read_points"]
 
@@ -121,11 +122,14 @@ def _near(others: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 def _save(figure: Figure, out: Path, name: str, formats: Sequence[str]) -> list[Path]:
     paths = [out / f"{name}.{suffix}" for suffix in formats]
+    folder = LocalStorage(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path in paths:
+            content = io.BytesIO()
             with own_style():
-                figure.savefig(path, metadata=UNDATED[path.suffix])
+                figure.savefig(content, format=path.suffix[1:], metadata=UNDATED[path.suffix])
+            folder.write(path.name, content.getvalue())  # by rename, so that a link there is replaced and not followed
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; name another folder with --out") from None
     return paths
