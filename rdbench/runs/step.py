@@ -82,6 +82,12 @@ class TrainingStep:
         for name, value in self._adapted().items():
             value.copy_(self.kept[name])
 
+    @property
+    def graphable(self) -> bool:
+        """Whether a CUDA graph can record it: not in parts, nor with a module that has ``graphable = False``."""
+        modules = (*self.model.modules(), *self.objective.modules())
+        return self.micro_batch == self.batch and all(getattr(module, "graphable", True) for module in modules)
+
     def use_own_rate(self) -> None:
         """Have Adam read ``rate`` itself: loading a state gives it a copy."""
         self.optimizer.param_groups[0]["lr"] = self.rate

@@ -12,6 +12,7 @@ from rdbench.data.images import Images
 from rdbench.data.trivial import fair_coins
 from rdbench.measures.bounds import measure
 from rdbench.models import VAE
+from rdbench.runs.capture import Captured
 from rdbench.runs.clock import working_seconds
 from rdbench.runs.device import Pace, fast_precision
 from rdbench.runs.memory import InParts
@@ -81,7 +82,9 @@ class Training:
         self.body = TrainingStep(
             model, train_images, self.objective, self.totals, self.batch, self.steps_per_epoch, self.precision
         )
-        self.in_parts = InParts(self.body)
+        self.eager = InParts(self.body)
+        self.captured = Captured(self.eager)
+        self.do_step = self.captured if self.device.type == "cuda" else self.eager
         self.pace = Pace(self.device)
         self.step = 0
         self.seconds = 0.0  # of this epoch, up to the last time it was stopped
@@ -108,7 +111,7 @@ class Training:
         reported = time.perf_counter()
         self._prepare_epoch()
         while True:
-            self.in_parts(say)
+            self.do_step(say)
             self.pace()
             self.step += 1
             self.seconds = before + working_seconds() - started
@@ -157,9 +160,9 @@ class Training:
     def state(self) -> State:
         """All that decides how training goes on."""
         if self.step % self.steps_per_epoch:
-            began = time.perf_counter()
+            began = working_seconds()
             self.pace.wait()
-            self.seconds += time.perf_counter() - began
+            self.seconds += working_seconds() - began
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
         for index, values in self.body.optimizer.state_dict()["state"].items():
@@ -187,6 +190,7 @@ class Training:
         self._restore_order(state.tensors["order"])
         self._restore_facts(state)
         self.body.clock.fill_(self.step)
+        self.captured.begin_anew()  # for the optimiser's tensors are others
         set_random_state(state.tensors, self.device)
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
