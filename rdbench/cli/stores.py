@@ -16,9 +16,7 @@ def runs(
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Runs, by the beginning of their ids.")] = None,
     status: Annotated[
         str | None,
-        typer.Option(
-            help="Only runs that are ok, untrained, diverged, failed; in a list also running, unfinished, missing."
-        ),
+        typer.Option(help="Only runs that are ok, untrained, diverged, failed, running, unfinished or missing."),
     ] = None,
     device: DeviceOption = "auto",
     jobs: JobsOption = 1,

@@ -13,6 +13,8 @@ import pytest
 
 from rdbench.errors import UserError
 from rdbench.execute import task
+from rdbench.execute.display import Display
+from rdbench.execute.processes import Processes
 from rdbench.execute.queue import Limits
 from rdbench.execute.runner import run_sweep
 from rdbench.runs.checkpoint import Checkpoint
@@ -140,6 +142,32 @@ def test_a_process_that_stood_still_leaves_its_run_to_the_one_that_took_it_over(
     os.kill(child, signal.SIGCONT)
     assert ended(child, 60) == 0
     assert rows_of(tmp_path) == before
+    assert_same(tmp_path)
+
+
+@pytest.mark.slow
+def test_so_does_the_parent_of_processes_that_went_on(sweep, assert_same, tmp_path, monkeypatch):
+    monkeypatch.setenv(SECONDS_VARIABLE, "0.6")
+    longer, begin, begun = sweep.with_values({"family": "---", "beta": 1.0}), Display.begin, []
+
+    def stand_still(display, name):
+        begin(display, name)
+        if not begun:
+            begun.append(name)
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def stopped_sweep():
+        monkeypatch.setattr(Display, "begin", stand_still)
+        run_sweep(longer, tmp_path, executor=Processes(1), limits=Limits(checkpoint_seconds=0.0))
+
+    child = forked(stopped_sweep)
+    assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
+    assert not run_sweep(longer, tmp_path).failed
+    before = rows_of(tmp_path)
+    os.kill(child, signal.SIGCONT)
+    assert ended(child, 60) == 0
+    assert rows_of(tmp_path) == before
+    assert not run_sweep(sweep, tmp_path).failed
     assert_same(tmp_path)
 
 
