@@ -10,6 +10,7 @@ from rdbench.analysis.gate.verdicts import Verdict, verdicts
 from rdbench.analysis.report.baseline import against_baseline
 from rdbench.analysis.report.paired import paired_differences
 from rdbench.analysis.report.paper import against_paper
+from rdbench.analysis.report.trivial import behind_pixels, untrained
 from rdbench.analysis.stores import Source, each
 from rdbench.analysis.where import select
 from rdbench.config.run_config import aim
@@ -50,7 +51,7 @@ class Report:
     def problems(self) -> list[str]:
         """What is missing, failed or unreadable, a line each."""
         lines = [*self.skipped, *self.missing]
-        for run in self.runs[self.runs["status"] != Status.OK].to_dict("records"):
+        for run in self.runs[~self.runs["status"].isin([Status.OK, Status.UNTRAINED])].to_dict("records"):
             lines.append(f"run {run['run_id']} ({run['family']} {aim(run)}) {run['status']}: {run['error']}")
         if not (self.runs["status"] == Status.OK).any():
             lines.append("no run was measured")
@@ -65,8 +66,8 @@ class Report:
 
     @property
     def regressions(self) -> list[str]:
-        """What broke, a line each: a bound, a judged printed point, a run of the baseline."""
-        lines = []
+        """What broke, a line each: an untrained run, a bound, a judged printed point, a run of the baseline."""
+        lines = untrained(self.runs)
         for verdict in self.verdicts:
             lines += [f"broken: {verdict.claim}: run {run_id} ({verdict.why[run_id]})" for run_id in verdict.broken]
         for row in self.paper[self.paper["judgement"].isin(["worse", "implausible"])].to_dict("records"):
@@ -81,8 +82,13 @@ class Report:
         return lines
 
     @property
+    def notes(self) -> list[str]:
+        """What a reader should know though nothing broke, a line each: runs that have hardly learned."""
+        return behind_pixels(self.runs)
+
+    @property
     def exit_code(self) -> int:
-        """0 where all holds and something was measured; 1 on a regression or broken bound; 3 on problems alone."""
+        """0 where all holds and something was measured; 1 on a regression; 3 on problems alone."""
         if self.regressions:
             return BROKEN
         return INCOMPLETE if self.problems else OK

@@ -33,6 +33,8 @@ def markdown(report: Report, columns: str = "measures") -> str:
     lines = [f"- {_escaped(line)}" for line in (*report.regressions, *report.problems)]
     if lines:
         parts.append("## Regressions and problems\n\n" + "\n".join(lines))
+    if report.notes:
+        parts.append("## Notes\n\n" + "\n".join(f"- {_escaped(line)}" for line in report.notes))
     return "\n\n".join(parts)
 
 
@@ -44,6 +46,7 @@ def as_json(report: Report, columns: str = "measures") -> str:
         "exit_code": report.exit_code,
         "regressions": report.regressions,
         "problems": report.problems,
+        "notes": report.notes,
         "verdicts": [vars(verdict) for verdict in report.verdicts],
         "runs": _records(report.runs),
         "paper": _records(report.paper),
@@ -89,7 +92,7 @@ def _headline(report: Report) -> str:
 
 
 def _closing(report: Report) -> list[str]:
-    return ["\n".join(map(plain, [*report.regressions, *report.problems, _headline(report)]))]
+    return ["\n".join(map(plain, [*report.regressions, *report.problems, *report.notes, _headline(report)]))]
 
 
 def aligned(table: Cells) -> str:

@@ -13,7 +13,7 @@ from rdbench.errors import plain
 def page(report: Report, tables: list[Cells], headline: str, figures: Mapping[str, str]) -> str:
     """The page, with figures in SVG; every text from the store is escaped."""
     template = Template((files("rdbench.analysis.report") / "page.html").read_text(encoding="utf-8"))
-    lines = [*report.regressions, *report.problems]
+    lines = [*report.regressions, *report.problems, *report.notes]
     return template.substitute(
         store=_escaped(report.store),
         headline=_escaped(headline),

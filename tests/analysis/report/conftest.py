@@ -11,7 +11,9 @@ from rdbench.measures.bounds import mean_and_error
 from rdbench.store.schema import Record
 from rdbench.store.store import Store
 
-MEASURED = re.compile(r"(status|error|entropy|rate|distortion|elbo|iwae_\d|encoder_gap|train_\w+_se)")
+MEASURED = re.compile(
+    r"(status|error|entropy|image_side|independent_pixels|rate|distortion|elbo|iwae_\d|encoder_gap|train_\w+_se)"
+)
 """The columns of a row that a test may give; what else it gives is a setting."""
 
 

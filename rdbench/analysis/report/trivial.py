@@ -1,0 +1,44 @@
+"""Runs beside models that need no training: fair coins, and independent pixels with the means of the training split."""
+
+import math
+
+import pandas as pd
+
+from rdbench.config.family import dataset_kind
+from rdbench.config.run_config import aim
+from rdbench.data.dataset import SIDE
+from rdbench.data.trivial import fair_coins, worse_than_coins
+from rdbench.store.status import Status
+
+
+def untrained(runs: pd.DataFrame) -> list[str]:
+    """A line for each run that is worse than fair coins and was not allowed to be, whatever status an old row has."""
+    lines = []
+    for run in runs.to_dict("records"):
+        if run["status"] == Status.UNTRAINED:
+            lines.append(f"untrained: {_name(run)}: {run['error']}")
+        elif run["status"] == Status.OK and dataset_kind(run["dataset"]) == "images":
+            side = int(run["image_side"]) if run.get("image_side", math.nan) > 0 else SIDE  # older rows have none
+            neg_elbo, error = -run["elbo"], run["elbo_se"]
+            if run.get("allow_untrained") is not True and worse_than_coins(neg_elbo, error, side):
+                lines.append(
+                    f"untrained: {_name(run)}: −ELBO {neg_elbo:.6g} ± {error:.2g} nats is worse than the "
+                    f"{fair_coins(side):.1f} of fair coins"
+                )
+    return lines
+
+
+def behind_pixels(runs: pd.DataFrame) -> list[str]:
+    """A line for each run that is worse than independent pixels by 3 standard errors; older rows do not know these."""
+    if "independent_pixels" not in runs:
+        return []
+    behind = runs["status"].eq(Status.OK) & (-runs["elbo"] > runs["independent_pixels"] + 3 * runs["elbo_se"])
+    return [
+        f"{_name(run)}: −ELBO {-run['elbo']:.1f} ± {run['elbo_se']:.1f} nats is worse than the "
+        f"{run['independent_pixels']:.1f} of independent pixels"
+        for run in runs[behind].to_dict("records")
+    ]
+
+
+def _name(run: dict) -> str:
+    return f"run {run['run_id']} ({run['family']} {aim(run)})"

@@ -1,0 +1,50 @@
+import pytest
+
+from rdbench.analysis.report import FORMATS, assemble
+
+COINS = 543.4
+
+
+def checked(store):
+    return assemble(store, [], [], None, None)
+
+
+@pytest.mark.parametrize("status", ["untrained", "ok"])
+def test_a_run_worse_than_fair_coins_fails_whatever_its_status(make_store, status):
+    error = "worse than fair coins" if status == "untrained" else None
+    values = {"distortion": COINS, "rate": 4.0, "elbo_se": 1.0, "status": status, "error": error}
+    report = checked(make_store({}, values | {"seed": 1}))
+    assert report.exit_code == 1
+    (line,) = [line for line in report.regressions if line.startswith("untrained: ")]
+    assert f"run {report.runs.set_index('seed')['run_id'][1]}" in line
+    assert "fair coins" in line
+    assert not any("untrained" in line for line in report.problems)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rate": 4.0, "elbo_se": 1.4},  # within 3 standard errors
+        {"rate": 4.0, "elbo_se": 1.0, "allow_untrained": True},
+        {"rate": 4.0, "elbo_se": 1.0, "image_side": 32},  # where coins give 709.8
+    ],
+)
+def test_a_run_near_fair_coins_allowed_or_of_larger_images_is_trained(make_store, values):
+    report = checked(make_store({"distortion": COINS, **values}))
+    assert not [line for line in report.regressions if "untrained" in line]
+
+
+def test_ruins_are_untrained_however_large_their_error(make_store):
+    report = checked(make_store({"distortion": 1e6, "elbo_se": 1e6}))
+    assert [line for line in report.regressions if "untrained" in line]
+
+
+def test_a_run_behind_independent_pixels_is_named_and_passes(make_store):
+    behind = {"independent_pixels": 80.0, "elbo_se": 1.0}
+    store = make_store(behind, {"independent_pixels": 85.0, "seed": 1})
+    report = checked(store)
+    assert not any("pixels" in line for line in (*report.regressions, *report.problems))
+    (line,) = report.notes
+    assert f"run {report.runs.set_index('seed')['run_id'][0]}" in line
+    for render in (FORMATS[name] for name in ("table", "markdown", "json", "html")):
+        assert "independent" in render(report)
