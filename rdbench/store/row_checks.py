@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rdbench import __version__
 from rdbench.config.run_config import DESCRIPTION, RunConfig, make_run
 from rdbench.errors import UserError
 from rdbench.store.status import OF_ROWS
@@ -17,7 +18,7 @@ LARGEST = 1e100
 """No number that was measured is as large; sums and figures of larger ones overflow."""
 
 LEAST = {"test_images": 1, "entropy": 0, "image_side": 8}
-TOLD = ("run_id", "status", "config", "dataset_sha256", "rate_by_dimension", *LEAST, *DESCRIPTION)
+TOLD = ("run_id", "rdbench_version", "status", "config", "dataset_sha256", "rate_by_dimension", *LEAST, *DESCRIPTION)
 
 
 def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -35,7 +36,7 @@ def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
                 raise UserError("a standard error is below 0")
             configs[index] = _check(row)
         except UserError as error:
-            lines.append(f"run {row['run_id']}: not the row of a run ({error})")
+            lines.append(f"run {row['run_id']}: not the row of a run ({error}){_made_by(row)}")
     kept = runs.loc[list(configs)]
     kept = kept.assign(config=[json.dumps(config.model_dump(mode="json")) for config in configs.values()])
     for name in DESCRIPTION:
@@ -43,6 +44,13 @@ def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             values = pd.Series([_setting(config, name) for config in configs.values()], kept.index)
             kept = kept.assign(**{name: values}) if values.notna().any() else kept
     return kept, lines
+
+
+def _made_by(row: Mapping[Any, Any]) -> str:
+    """Words for a row that another version made: what is wrong here may be right there."""
+    version = row.get("rdbench_version")
+    known = isinstance(version, str) and version != __version__
+    return f"; it was made by rdbench {version}, and this is {__version__}" if known else ""
 
 
 def read_config(text: Any) -> RunConfig:

@@ -1,5 +1,6 @@
 """A store at rest, and changes to it by several processes at once."""
 
+import json
 import logging
 import os
 from pathlib import Path
@@ -173,3 +174,13 @@ def test_every_file_says_its_version(store):
     for table in TABLES:
         for path in folder(store, table).iterdir():
             assert schema.version(pq.read_schema(path)) == schema.VERSION
+
+
+def test_a_row_whose_settings_only_another_version_knows_is_shown_as_such(store):
+    """It is skipped, not called damaged; the others are shown."""
+    config = json.dumps(json.loads(DESCRIBED["config"]) | {"precision": "float8"})
+    store.write(record("d", config=config, rdbench_version="99.0"))
+    rows = store.read("runs")
+    assert sorted(rows.frame["run_id"]) == ["a", "b", "c"]
+    (line,) = rows.skipped
+    assert "float8" in line and "it was made by rdbench 99.0, and this is" in line
