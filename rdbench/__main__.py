@@ -4,12 +4,14 @@ import sys
 
 from rdbench.cli import app
 from rdbench.errors import InterruptedSweepError, UserError, plain
+from rdbench.execute.output import output
 
 
 def main() -> None:
     """Run the command line; a user's error is one line on stderr, and exit code 2 or the one that it names."""
     try:
-        app()
+        with output(BrokenPipeError):  # who closes a pipe has seen enough
+            app()
     except UserError as error:
         print(plain(f"rdbench: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)

@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rdbench.execute.output import unstoppable
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@unstoppable()
 def print_runs(runs: "pd.DataFrame", store: str) -> None:
     """Print the table of these runs of a store, and the command that draws them."""
     from rdbench.analysis.frame import join_seeds, mark_frontier, sort_runs

@@ -6,6 +6,7 @@ import typer
 
 from rdbench.cli.ended import print_runs
 from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, PluginOption, StoreArgument
+from rdbench.execute.output import unstoppable
 
 ACTIONS = ("list", "show", "rm", "retry")
 
@@ -85,6 +86,7 @@ def merge(
     typer.echo(f"{came} runs came into {Store(into)}, which holds {holds}")
 
 
+@unstoppable()
 def evaluate(
     store: StoreArgument,
     iwae: Annotated[list[int], typer.Option(min=1, help="k of IWAE-k.")],

@@ -15,6 +15,7 @@ from rdbench.errors import InterruptedSweepError, UserError, unknown
 from rdbench.execute.display import Display
 from rdbench.execute.finished_elsewhere import News
 from rdbench.execute.local import Here
+from rdbench.execute.output import unstoppable
 from rdbench.execute.plan import WHOLE, Plan, Shard, plan
 from rdbench.execute.processes import Processes
 from rdbench.execute.queue import Limits, Work
@@ -130,6 +131,7 @@ def _described(store: Store, run_ids: Collection[str]) -> tuple[str, dict[str, R
     return sweeps[0], runs
 
 
+@unstoppable()
 def do_runs(
     planned: Plan,
     sweep: str,
