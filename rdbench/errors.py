@@ -44,6 +44,15 @@ def plain(words: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)
 
 
+def counted(count: int, noun: str) -> str:
+    """How many of something there are.
+
+    >>> counted(1, "run"), counted(1200, "run")
+    ('1 run', '1,200 runs')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def reason(error: Exception) -> str:
     r"""What an exception says, in one line of at most 200 letters.
 

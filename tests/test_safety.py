@@ -654,7 +654,7 @@ def test_what_is_left_of_a_hostile_store_is_reported_and_drawn(store, rdbench_co
     assert code == 3 and "no runs can be read" in told and told[:-1].isprintable()
     put(store, row())
     code, out, _ = rdbench_command("report", store, "--baseline", store)
-    assert code == 3 and "1 of 1 runs measured" in out
+    assert code == 3 and "1 of 1 run measured" in out
     code, _, told = rdbench_command("plot", store, "--kind", "phase", "--format", "png", "--out", tmp_path)
     assert code == 3 and "its config is not JSON" in told
 

@@ -6,7 +6,7 @@ import re
 import pandas as pd
 
 from rdbench.config.family import parse_family
-from rdbench.errors import UserError, unknown
+from rdbench.errors import UserError, counted, unknown
 
 OPERATORS = {
     "<=": operator.le,
@@ -58,7 +58,7 @@ def select(runs: pd.DataFrame, families: list[str], betas: list[float], conditio
     if condition:
         chosen = where(chosen, condition)
     if chosen.empty:
-        raise UserError(f"none of the {len(runs)} runs is of the families, β and conditions asked for")
+        raise UserError(f"of {counted(len(runs), 'run')} none is of the families, β and conditions asked for")
     return chosen
 
 

@@ -49,3 +49,4 @@ PluginOption = Annotated[
     typer.Option("--plugin", metavar="FILE.py", help="Parts of your own, from a Python file that lists PARTS."),
 ]
 JobsOption = Annotated[int, typer.Option(min=1, help="Runs at once, in processes of their own.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what goes wrong.")]

@@ -32,7 +32,7 @@ def runs(
 
     from rdbench.analysis.report.formats import aligned
     from rdbench.analysis.report.listing import choose, listing
-    from rdbench.errors import UserError, plain, unknown
+    from rdbench.errors import UserError, counted, plain, unknown
     from rdbench.store.changes import remove
     from rdbench.store.schema import known
     from rdbench.store.status import Status
@@ -60,7 +60,7 @@ def runs(
                     typer.echo(plain(f"{name}: {shown}"))
     elif action == "rm":
         remove(source, chosen)
-        typer.echo(f"removed {len(chosen)} runs from {source}")
+        typer.echo(f"removed {counted(len(chosen), 'run')} from {source}")
     else:
         from rdbench.config.plugins import load_plugins
         from rdbench.execute.runner import do_again, make_executor
@@ -79,11 +79,12 @@ def merge(
 
     What was begun and is not finished comes along, with its checkpoints.
     """
+    from rdbench.errors import counted
     from rdbench.store.merge import merge as merge_stores
     from rdbench.store.store import Store
 
     came, holds = merge_stores([Store(location) for location in stores], Store(into))
-    typer.echo(f"{came} runs came into {Store(into)}, which holds {holds}")
+    typer.echo(f"{counted(came, 'run')} came into {Store(into)}, which holds {holds}")
 
 
 @unstoppable()
@@ -107,7 +108,7 @@ def evaluate(
     from rdbench.analysis.report import select
     from rdbench.config.family import dataset_kind
     from rdbench.config.plugins import load_plugins
-    from rdbench.errors import UserError
+    from rdbench.errors import UserError, counted
     from rdbench.execute.display import Display
     from rdbench.runs.device import pick_device
     from rdbench.runs.remeasuring import is_measured, reevaluate
@@ -136,4 +137,4 @@ def evaluate(
             bounds = "  ".join(f"{key} {value:.3f}" for key, value in new.items() if "iwae" in key)
             display.finish(name, bounds)
     compact(source)
-    typer.echo(f"{len(todo)} of {len(rows)} runs measured now; the columns are in {source}")
+    typer.echo(f"{len(todo)} of {counted(len(rows), 'run')} measured now; the columns are in {source}")

@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rdbench.cli.cost import ask_to_begin, tell_cost
 from rdbench.cli.ended import print_runs
-from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, PluginOption, among
+from rdbench.cli.options import (
+    BetaOption,
+    DataDir,
+    DeviceOption,
+    FamilyOption,
+    JobsOption,
+    PluginOption,
+    QuietOption,
+    among,
+)
+from rdbench.errors import counted
 
 if TYPE_CHECKING:
     from rdbench.config.sweep import Sweep
-    from rdbench.execute.plan import Shard
+    from rdbench.execute.plan import Plan, Shard
+    from rdbench.store.store import Store
 
 STARTED = time.monotonic()
 
@@ -49,7 +61,11 @@ def sweep(
         typer.Option(min=0, help="What a run reserves on a Ray cluster.", show_default="1 where --device takes a GPU"),
     ] = None,
     plugin: PluginOption = [],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs that would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the runs that would be done, and what they would cost.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin a large sweep without asking.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Train and evaluate every run of a sweep that its store does not hold yet.
 
@@ -77,14 +93,21 @@ def sweep(
     budget = None if time_budget is None else parse_duration("--time-budget", time_budget) - gone
     limits = (budget, max_runs, parse_duration("--checkpoint-every", checkpoint_every))
     if dry_run:
-        _print_plan(chosen, location, data_dir, part)
+        _print_plan(chosen, location, device, data_dir, part)
         return
+    from rdbench.execute.cost import is_large
     from rdbench.execute.queue import Limits
     from rdbench.execute.runner import make_executor, run_sweep
 
     chosen_executor = make_executor(executor, jobs, address, cpus_per_run, gpus_per_run, device)
-    ended = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(*limits), part)
-    print_runs(ended.runs, location)
+    if is_large(chosen.runs(), data_dir):
+        planned, found = _plan(chosen, location, data_dir, part)
+        if planned.pending and not quiet:
+            tell_cost(planned, found, device, data_dir)
+            ask_to_begin(planned, yes)
+    ended = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(*limits), part, quiet)
+    if not quiet:
+        print_runs(ended.runs, location)
     raise typer.Exit(1 if ended.failed else 0)
 
 
@@ -94,6 +117,7 @@ def toy(
     target_rate: Annotated[float, typer.Option(help="R*, in nats.")] = 0.5,
     anneal_epochs: Annotated[int, typer.Option(help="Epochs over which the target, or β, rises from 0.")] = 0,
     epochs: Annotated[int, typer.Option(help="Of 100 steps each.")] = 60,
+    quiet: QuietOption = False,
 ) -> None:
     """The paper's exactly solvable toy: the ELBO, the penalty and an adapted multiplier, and its Figure 2.
 
@@ -109,28 +133,40 @@ def toy(
     values = {"seed": list(range(seeds)), "target_rate": target_rate, "anneal_epochs": anneal_epochs, "epochs": epochs}
     chosen = load_sweep("toy").with_values(values)
     target = Store(store)
-    ended = run_sweep(chosen, store, "cpu", None)
-    print_runs(ended.runs, str(store))
-    typer.echo("\n" + aligned(toy_table(ended.runs)))
+    ended = run_sweep(chosen, store, "cpu", None, quiet=quiet)
     paths, left_out = draw(target, ended.runs, ["toy"], ["png", "svg"], target.figures())
-    for line in (*paths, *left_out):
-        typer.echo(line)
+    if not quiet:
+        print_runs(ended.runs, str(store))
+        typer.echo("\n" + aligned(toy_table(ended.runs)))
+        for line in (*paths, *left_out):
+            typer.echo(line)
     raise typer.Exit(1 if ended.failed else 0)
 
 
-def _print_plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Shard") -> None:
-    import gc
-
-    from rdbench.errors import plain
+def _plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Shard") -> tuple["Plan", "Store"]:
+    """What a sweep has still to do, and its store; nothing is fetched."""
+    from rdbench.data.files import data_folder
     from rdbench.execute.plan import plan
     from rdbench.store.store import Store
 
-    gc.freeze()  # what is imported is no garbage, and looking through it takes a tenth of the time of a large plan
+    data_folder(data_dir)
     store = Store(location)
-    planned = plan(sweep.runs(), store.finished(), data_dir, shard)
+    return plan(sweep.runs(), store.finished(), data_dir, shard, fetch=False), store
+
+
+def _print_plan(sweep: "Sweep", location: str, device: str, data_dir: Path | None, shard: "Shard") -> None:
+    import gc
+
+    from rdbench.errors import plain
+
+    gc.freeze()  # what is imported is no garbage, and looking through it takes a tenth of the time of a large plan
+    planned, store = _plan(sweep, location, data_dir, shard)
     varying = sweep.varying
     lines = [
         f"{run_id}  {plain(run.dataset)}  {run.family.words}  {run.label(varying)}"
         for run_id, run in planned.pending.items()
     ]
-    typer.echo("\n".join([*lines, f"{len(lines)} of {len(planned.runs)} runs to do in {store}"]))
+    all_runs = counted(len(planned.runs), "run")
+    typer.echo("\n".join([*lines, f"{len(lines):,} of {all_runs} to do in {store}"]))
+    if planned.pending:
+        tell_cost(planned, store, device, data_dir)

@@ -22,12 +22,14 @@ __all__ = [
     "Dataset",
     "Labels",
     "NamedDataset",
+    "at_hand",
     "checksum",
     "from_arrays",
     "largest_rate",
     "load",
     "make_ready",
     "present",
+    "shape",
     "verify",
 ]
 
@@ -83,6 +85,27 @@ def checksum(name: str, data_dir: Path | None = None, binarise: Binarise | None 
         return toy.sha256()
     known = DATASETS[name].sha256 if name in DATASETS and binarise is None else None
     return known or load(name, data_dir, binarise).sha256
+
+
+def at_hand(name: str, data_dir: Path | None = None) -> bool:
+    """Whether a dataset's checksum can be told without fetching anything."""
+    if name not in DATASETS or dataset_kind(name) == "table":
+        return True
+    return DATASETS[name].sha256 is not None or present(name, data_dir)
+
+
+def shape(
+    name: str, data_dir: Path | None = None, binarise: Binarise | None = None
+) -> tuple[tuple[int, int, int], int]:
+    """The images in train, valid and test, and their side in pixels; of a named dataset without opening its files.
+
+    Raises:
+        UserError: it is in a file that cannot be read.
+    """
+    if name in DATASETS:
+        return DATASETS[name].sizes, SIDE
+    dataset = load(name, data_dir, binarise)
+    return dataset.sizes, dataset.side
 
 
 def make_ready(name: str, data_dir: Path | None = None, binarise: Binarise | None = None) -> None:

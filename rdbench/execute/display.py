@@ -1,66 +1,65 @@
 """What a sweep shows while it runs: a live display on a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.text import Text
 
-from rdbench.errors import plain
+from rdbench.errors import counted, plain
+from rdbench.execute.estimate import Estimate
 from rdbench.store.status import Status
 
 LINE_SECONDS = 20.0
 """How often a plain line is printed where there is no terminal."""
 
+BAR = 12
+
 
 class Display:
-    """The progress of ``runs`` runs, each called by its ``words``; use as a context."""
+    """The progress of ``runs`` runs, each called by its ``words``; use as a context.
 
-    def __init__(self, runs: int, words: Mapping[str, str], console: Console) -> None:
+    A line of the live display has times first, then a bar, then what it is about, then as many numbers as fit.
+    ``quiet`` shows only what goes wrong.
+    """
+
+    def __init__(
+        self,
+        runs: int,
+        words: Mapping[str, str],
+        console: Console,
+        estimate: Estimate | None = None,
+        quiet: bool = False,
+    ) -> None:
         self.console = console
         self.runs = runs
         self.words = words
+        self.estimate = estimate or Estimate({})
+        self.quiet = quiet
         self.done = 0
-        self.stages: dict[str, str] = {}
-        self.tasks: dict[str, TaskID] = {}
+        self.started = time.monotonic()
+        self.tasks: dict[str, _Stage] = {}
         self.last_lines: dict[str, float] = {}
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(bar_width=12), TaskProgressColumn(),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}", markup=False), console=console,
-        )  # fmt: skip
-        self.sweep_task = self.progress.add_task(f"sweep of {runs} runs", total=runs, numbers="")
-        self.live = Live(self.progress, console=console, transient=True)
+        self.live = Live(self, console=console, transient=True) if console.is_terminal and not quiet else None
 
     def begin(self, name: str) -> None:
         """A run begins, or several that go together, called by the first."""
-        self.stages[name] = ""
         self.last_lines[name] = time.monotonic()
-        self.tasks[name] = self.progress.add_task(self.words[name], total=None, numbers="")
+        self.tasks[name] = _Stage("", 0, 0, "")
 
     def show(self, name: str, stage: str, done: int, total: int, numbers: str) -> None:
         """``done`` of ``total`` steps of a stage are done."""
         if name not in self.tasks:
             return
-        task, words = self.tasks[name], self.words[name]
-        if stage != self.stages[name]:
-            self.stages[name] = stage
-            self.progress.reset(task, total=total)
-        self.progress.update(task, description=f"{words}  {stage}", completed=done, numbers=numbers)
-        if not self.console.is_terminal and time.monotonic() - self.last_lines[name] > LINE_SECONDS:
+        self.tasks[name] = self.tasks[name].later(stage, done, total, numbers)
+        self.estimate.progress(name, stage, done / total if total else 0.0)
+        if self.live is None and not self.quiet and time.monotonic() - self.last_lines[name] > LINE_SECONDS:
             self.last_lines[name] = time.monotonic()
-            self.line(f"  {words}  {stage} {done}/{total}  {numbers}")
+            self.line(f"  {self.words[name]}  {stage} {done}/{total}  {numbers}")
 
     def say(self, name: str, text: str) -> None:
         """A line about a run."""
@@ -69,36 +68,109 @@ class Display:
     def leave(self, name: str, why: str) -> None:
         """A run is no longer done here."""
         self.say(name, why)
-        if name in self.tasks:
-            self.progress.remove_task(self.tasks.pop(name))
+        self.tasks.pop(name, None)
+        self.estimate.end(name, None)
 
     def end(self, name: str, row: Mapping[str, Any]) -> None:
         """A run ended with this row."""
         result = f"{row['status']}: {row['error']}"
+        seconds = None
         if row["status"] == Status.OK:
             result = f"R {row['rate']:.3f}  D {row['distortion']:.3f}  −ELBO {-row['elbo']:.3f}±{row['elbo_se']:.2f}"
             result += f"  on {row['device']}"
-        self.finish(name, result)
+            seconds = row["train_seconds"] + row.get("eval_seconds", 0.0)
+        self.estimate.end(name, seconds)
+        self.finish(name, result, row["status"] == Status.OK)
 
-    def finish(self, name: str, result: str) -> None:
-        """A run ended; what came of it, in words."""
+    def finish(self, name: str, result: str, well: bool = True) -> None:
+        """A run ended, and ``well`` or not; what came of it, in words."""
         self.done += 1
-        if name in self.tasks:
-            self.progress.remove_task(self.tasks.pop(name))
-        self.progress.update(self.sweep_task, completed=self.done)
-        self.line(f"[{self.done}/{self.runs}] {self.words[name]}: {result}")
+        self.tasks.pop(name, None)
+        left = self.estimate.seconds() if self.live is None and self.done < self.runs else None
+        about = f"; about {clock(left)} left" if left else ""
+        if not (self.quiet and well):
+            self.line(f"[{self.done}/{self.runs}] {self.words[name]}: {result}{about}")
 
     def line(self, text: str) -> None:
         """A line of its own."""
         self.console.print(plain(text), highlight=False, markup=False, soft_wrap=True)
 
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        elapsed = time.monotonic() - self.started
+        about = f"sweep: {self.done} of {counted(self.runs, 'run')}"
+        left = self.estimate.seconds()
+        part = elapsed / (elapsed + left) if left else self.done / max(1, self.runs)
+        yield _line(elapsed, left, part, about, "", options)
+        for name, stage in list(self.tasks.items()):
+            about = f"{self.words[name]}  {stage.name}".rstrip()
+            yield _line(stage.elapsed, stage.left, stage.part, about, stage.numbers, options)
+
     def __enter__(self) -> "Display":
-        if self.console.is_terminal:
+        if self.live:
             self.live.start(refresh=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.console.is_terminal:
+        if self.live:
             self.live.stop()
+
+
+class _Stage:
+    """How far a run is in a stage, and since when: ``first`` was done when it was first heard of."""
+
+    def __init__(self, name: str, done: int, total: int, numbers: str) -> None:
+        self.name = name
+        self.done = self.first = done
+        self.total = total
+        self.numbers = numbers
+        self.started = time.monotonic()
+
+    def later(self, name: str, done: int, total: int, numbers: str) -> "_Stage":
+        """The same stage further on, or the next."""
+        if name != self.name:
+            return _Stage(name, done, total, numbers)
+        self.done, self.total, self.numbers = done, total, numbers
+        return self
+
+    @property
+    def part(self) -> float:
+        return self.done / self.total if self.total else 0.0
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def left(self) -> float | None:
+        """The seconds left at the speed so far."""
+        gone = self.done - self.first
+        return self.elapsed * (self.total - self.done) / gone if gone else None
+
+
+def clock(seconds: float | None) -> str:
+    """A time in the letters of a clock, days before it where there are some.
+
+    >>> [clock(seconds) for seconds in (5, 3725, 200000, None)]
+    ['0:05', '1:02:05', '2d 07:33', '-:--']
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "-:--"
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    if hours >= 24:
+        return f"{hours // 24}d {hours % 24:02d}:{minute:02d}"
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def _line(elapsed: float, left: float | None, part: float, about: str, numbers: str, options: ConsoleOptions) -> Text:
+    """A line of the display, no wider than the terminal: numbers that do not fit whole are left out, last first."""
+    full, rest = "#." if options.ascii_only else "━─"
+    filled = int(part * BAR)
+    line = f"{clock(elapsed):>8} {clock(left):>9} left  {full * filled}{rest * (BAR - filled)} {part:4.0%}  {about}"
+    for number in filter(None, numbers.split("  ")):
+        if len(line) + 2 + len(number) > options.max_width:
+            break
+        line += f"  {number}"
+    return Text(plain(line), no_wrap=True, overflow="ellipsis")

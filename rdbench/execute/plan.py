@@ -28,6 +28,9 @@ class Shard(NamedTuple):
 
 WHOLE = Shard(1, 1)
 
+PROVISIONAL = "0" * 64
+"""In place of the checksum of a dataset that is not here."""
+
 
 def parse_shard(text: str) -> Shard:
     """A shard as one types it.
@@ -41,20 +44,39 @@ def parse_shard(text: str) -> Shard:
     part, slash, of = text.partition("/")
     whole = slash and part.isdecimal() and of.isdecimal() and len(of) < 10
     if not (whole and 1 <= int(part) <= int(of)):
-        raise UserError(f"--shard: found {text!r}; expected a part and how many there are, from 1/16 to 16/16")
+        raise UserError(f"--shard: found {text!r}; expected {_parts_of(of)}")
     return Shard(int(part), int(of))
 
 
-def plan(runs: Iterable[RunConfig], finished: Collection[str], data_dir: Path | None, shard: Shard = WHOLE) -> Plan:
+def _parts_of(of: str) -> str:
+    """Which shards there are, with the number that was given where it is one."""
+    if of.isdecimal() and 0 < len(of) < 10 and int(of) > 1:
+        return f"a part from 1/{int(of)} to {int(of)}/{int(of)}"
+    return "a part and how many there are, such as 3/16"
+
+
+def plan(
+    runs: Iterable[RunConfig],
+    finished: Collection[str],
+    data_dir: Path | None,
+    shard: Shard = WHOLE,
+    fetch: bool = True,
+) -> Plan:
     """What is still to do of a shard, which has every ``of``-th run in the order of the sweep.
+
+    Unless it may ``fetch``, the runs on a dataset whose checksum is not known without its files have provisional ids.
 
     Raises:
         UserError: a dataset cannot be had.
     """
     runs = list(runs)
     _check_targets(runs)
-    sources = dict.fromkeys((run.dataset, run.binarisation) for run in runs)
-    checksums = {source: data.checksum(source[0], data_dir, source[1]) for source in sources}
+    checksums = {
+        (name, binarise): data.checksum(name, data_dir, binarise)
+        if fetch or data.at_hand(name, data_dir)
+        else PROVISIONAL
+        for name, binarise in dict.fromkeys((run.dataset, run.binarisation) for run in runs)
+    }
     named = {run.run_id(checksums[run.dataset, run.binarisation]): run for run in runs}
     named = dict(islice(named.items(), shard.part - 1, None, shard.of))
     return Plan(named, {run_id: run for run_id, run in named.items() if run_id not in finished})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rdbench.config.plugins import plugin_files
 from rdbench.config.run_config import RunConfig
+from rdbench.errors import counted
 from rdbench.execute.finished_elsewhere import News
 from rdbench.execute.stopping import Deadline
 from rdbench.execute.task import Task
@@ -92,7 +93,7 @@ class Work:
             raise StopIteration
         if not self.waits:
             self.waits = True
-            self.say(f"{len(self.pending)} runs are being done by other sweeps on this store; waiting for them")
+            self.say(f"{counted(len(self.pending), 'run')} being done by other sweeps on this store; waiting")
         return None
 
     def put_back(self, task: Task) -> None:

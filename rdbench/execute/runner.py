@@ -1,7 +1,7 @@
 """Sweeps: which runs are left to do, and doing them."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +11,10 @@ from rich.console import Console
 from rdbench import data
 from rdbench.config.run_config import RunConfig, check_sources, make_run
 from rdbench.config.sweep import Sweep
-from rdbench.errors import InterruptedSweepError, UserError, unknown
+from rdbench.errors import InterruptedSweepError, UserError, counted, unknown
+from rdbench.execute.cost import is_large, loads
 from rdbench.execute.display import Display
+from rdbench.execute.estimate import Estimate
 from rdbench.execute.finished_elsewhere import News
 from rdbench.execute.local import Here
 from rdbench.execute.output import unstoppable
@@ -73,8 +75,9 @@ def run_sweep(
     executor: Executor | None = None,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
     shard: Shard = WHOLE,
+    quiet: bool = False,
 ) -> Ended:
-    """Do the runs of a sweep that the store does not hold; give all of its runs.
+    """Do the runs of a sweep that the store does not hold; give all of its runs. ``quiet`` shows only what goes wrong.
 
     Raises:
         UserError: something asked for cannot be; raised before any training.
@@ -83,7 +86,7 @@ def run_sweep(
     store = Store(location)
     news = News(store)
     planned = plan(sweep.runs(), finished(news.known), data_dir, shard)
-    return do_runs(planned, sweep.name, sweep.varying, store, news, device, data_dir, executor, limits)
+    return do_runs(planned, sweep.name, sweep.varying, store, news, device, data_dir, executor, limits, quiet)
 
 
 def do_again(
@@ -142,6 +145,7 @@ def do_runs(
     data_dir: Path | None = None,
     executor: Executor | None = None,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
+    quiet: bool = False,
 ) -> Ended:
     """Do what is pending of a plan that was made since ``news`` was; as ``run_sweep``."""
     console = Console()
@@ -154,10 +158,9 @@ def do_runs(
     announce(store.storage, sweep, command(), words, settings)
     kept = len(planned.runs) - len(planned.pending)
     note = f", {kept} of them already there" if kept else ""
-    console.print(
-        f"sweep {sweep}: {len(planned.runs)} runs{note}, on {place}, into {store}", highlight=False, markup=False
-    )
-    with Signals() as signals, Display(len(planned.pending), words, console) as display:
+    with Signals() as signals, _display(planned.pending, words, console, data_dir, quiet) as display:
+        if not quiet:
+            display.line(f"sweep {sweep}: {counted(len(planned.runs), 'run')}{note}, on {place}, into {store}")
         with Claims(store.storage) as claims:
             work = Work(planned.pending, sweep, store, claims, device, data_dir, limits, news, display.line)
             try:
@@ -171,6 +174,14 @@ def do_runs(
     rows = store.read("runs")
     mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
     return Ended(mine, bool((mine["status"] != Status.OK).any()))
+
+
+def _display(
+    pending: Mapping[str, RunConfig], words: Mapping[str, str], console: Console, data_dir: Path | None, quiet: bool
+) -> Display:
+    """A display, with an estimate of the time left where somebody looks on or the sweep is a long one."""
+    wanted = not quiet and (console.is_terminal or is_large(pending.values(), data_dir))
+    return Display(len(pending), words, console, Estimate(loads(pending, data_dir) if wanted else {}), quiet)
 
 
 def _work_through(work: Work, executor: Executor, store: Store, display: Display, watch: "_Watch") -> None:
@@ -216,8 +227,9 @@ def _interrupted(
     whole = len(planned.runs) - len(planned.pending) + display.done + len(work.done_elsewhere)
     begun = sum(run_id in planned.pending for run_id in unfinished(store.storage))
     part = f", {begun} more in part" if begun else ""
+    all_runs = f"{counted(len(planned.runs), 'run')} {'is' if len(planned.runs) == 1 else 'are'}"
     return InterruptedSweepError(
-        f"{why}; {whole} of {len(planned.runs)} runs are whole in {store}{part}; the same command does the rest",
+        f"{why}; {whole} of {all_runs} whole in {store}{part}; the same command does the rest",
         UNFINISHED if signals.received is None else 128 + signals.received,
     )
 

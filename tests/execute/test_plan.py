@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rdbench import data
 from rdbench.config.family import parse_family
 from rdbench.config.run_config import make_run
 from rdbench.config.sweep import Sweep, load_sweep
 from rdbench.errors import UserError
-from rdbench.execute.plan import plan
+from rdbench.execute.plan import parse_shard, plan
 from rdbench.store.schema import Record
 from rdbench.store.store import Store
 
@@ -113,13 +114,13 @@ def test_published_runs_keep_their_ids(folder):
         assert make_run(json.loads(row["config"])).run_id(row["dataset_sha256"]) == row["run_id"]
 
 
-def test_a_dry_run_loads_neither_torch_nor_pandas(runs, tmp_path):
-    finish(Store(tmp_path), list(plan(runs, (), None).runs)[:2])
+def test_a_dry_run_of_what_is_done_loads_neither_torch_nor_pandas(runs, tmp_path):
+    finish(Store(tmp_path), list(plan(runs, (), None).runs))
     command = ["sweep", "demo", "--beta", "0.5", "--beta", "1", "--dry-run", "--store", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "rdbench", *command], capture_output=True, text=True, check=True
     )
-    assert "22 of 24 runs to do" in done.stdout
+    assert "0 of 24 runs to do" in done.stdout
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "rdbench.execute.plan" in loaded and not {"torch", "pandas"} & loaded
 
@@ -132,3 +133,21 @@ def test_a_target_above_what_the_data_can_carry_is_refused_with_the_ceiling(data
     values = {"dataset": dataset, "family": family, "objective": "target-rate", "target_rate": target}
     with pytest.raises(UserError, match=f"{dataset} carries at most {ceiling} nats"):
         plan(load_sweep("demo").with_values(values).runs(), (), None)
+
+
+def test_a_plan_fetches_nothing_unless_it_may(monkeypatch):
+    monkeypatch.setattr(data, "load", lambda *_: pytest.fail("it opened the files"))
+    monkeypatch.setattr(data, "present", lambda *_: False)
+    mnist, omniglot = (make_run({"dataset": name}) for name in ("mnist", "omniglot"))
+    planned = plan([mnist, omniglot], (), None, fetch=False)
+    assert list(planned.pending.values()) == [mnist, omniglot]
+    assert next(iter(planned.pending)) == mnist.run_id(data.DATASETS["mnist"].sha256)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0/4", "a part from 1/4 to 4/4"), ("5/4", "a part from 1/4 to 4/4"), ("x", "such as 3/16"), ("1/0", "such as")],
+)
+def test_a_shard_that_is_not_there_is_refused_with_those_that_are(text, expected):
+    with pytest.raises(UserError, match=expected):
+        parse_shard(text)

@@ -13,7 +13,7 @@ from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells, all_tables
 from rdbench.analysis.report.html import page
 from rdbench.analysis.report.papers import csv, latex
-from rdbench.errors import plain
+from rdbench.errors import counted, plain
 from rdbench.store.status import Status
 
 JSON_SCHEMA = 1
@@ -88,7 +88,7 @@ def _headline(report: Report) -> str:
     ]
     expected = len(report.runs) + len(report.missing)
     claims = f"{counts['holds']} hold, {counts['broken']} broken, {counts['not measured']} not measured"
-    return f"{measured} of {expected} runs measured; verdicts: {claims}; {state}."
+    return f"{measured} of {counted(expected, 'run')} measured; verdicts: {claims}; {state}."
 
 
 def _closing(report: Report) -> list[str]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from rdbench.analysis.frame import labels, sort_runs
 from rdbench.analysis.report.cells import Cells
-from rdbench.errors import UserError, plain
+from rdbench.errors import UserError, counted, plain
 from rdbench.store.claims import owners
 from rdbench.store.plans import announced
 from rdbench.store.status import Status
@@ -42,7 +42,8 @@ def choose(store: Store, run_ids: Collection[str], status: str | None) -> list[s
         meant = [run_id for run_id in found if run_id.startswith(given)]
         if len(meant) != 1:
             raise UserError(
-                f"{given} begins the ids of {len(meant)} runs in {store}; expected one, see: rdbench runs {store}"
+                f"{given} begins the ids of {counted(len(meant), 'run')} in {store}; expected one, "
+                f"see: rdbench runs {store}"
             )
         whole += meant
     chosen = [run_id for run_id in (whole or found) if run_id in having]
@@ -88,7 +89,9 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
         add(state, [run_id, plain(planned.get(run_id, "")), "", state, "", "", plain(what)])
     if not counts:
         raise store.empty("runs", [])
-    title = f"{sum(counts.values())} runs: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    title = f"{counted(sum(counts.values()), 'run')}: " + ", ".join(
+        f"{count} {state}" for state, count in sorted(counts.items())
+    )
     cost = f"{trained:,.0f} s of training and {evaluated:,.0f} s of evaluation"
     left = frozenset({"run_id", "run", "dataset", "status", "what"})
     return Cells(plain(f"{store}: {title}"), HEADERS, cells, left=left), cost

@@ -149,7 +149,7 @@ def test_seeds_become_a_mean_and_a_spread(make_store):
 
 
 def test_a_choice_that_leaves_nothing_is_refused(make_store):
-    with pytest.raises(UserError, match="none of the 1 runs is of the families"):
+    with pytest.raises(UserError, match="of 1 run none is of the families"):
         checked(make_store({}), families=["+++"])
 
 

@@ -1,0 +1,187 @@
+"""What a sweep will cost: operations, time and disk, before it begins."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+
+from rdbench import data
+from rdbench.config.run_config import RunConfig
+from rdbench.data.dataset import SIDE
+from rdbench.execute.estimate import Load
+from rdbench.measures.bounds import IMAGES_AT_ONCE
+from rdbench.models import count_parameters, make_model
+from rdbench.models.flop import Flop, count_flop
+from rdbench.runs.timing import TIMED_BATCH, time_model
+from rdbench.store.row_checks import read_config
+from rdbench.store.schema import known
+from rdbench.store.status import Status
+
+OF_TRAINING = ("dataset", "binarise", "binarise_seed", "objective", "anneal_epochs", "anneal_from", "target_rate",
+               "free_nats", "train_samples", "epochs", "batch_size", "learning_rate", "seed", "iwae", "rate_samples",
+               "train_images", "evaluation_images", "generated_images", "train_information")  # fmt: skip
+"""The keys of a run that bear neither on the size of its model nor on how fast it computes."""
+
+TIMING_SECONDS = 10.0
+
+TOY_SECONDS_AN_EPOCH = 0.036
+"""Of a start of the toy: ten starts of 60 epochs of each of three objectives took 65 seconds on two cores."""
+
+BYTES_A_NUMBER = 4
+BYTES_OF_A_ROW = 30_000
+
+LARGE = 1e5
+"""As many images through a model of full width take two cores from minutes to an hour."""
+
+
+class Work(NamedTuple):
+    """What a run computes, in FLOP: in training, validation included, and in evaluation."""
+
+    training: float
+    evaluation: float
+
+
+class Speed(NamedTuple):
+    """The seconds that an operation of training takes, and one of evaluation."""
+
+    training: float
+    evaluation: float
+
+
+class Cost(NamedTuple):
+    """What runs will cost: FLOP, seconds on this machine one run after the other, bytes in the store; and how many
+    models were timed to know it.
+    """
+
+    flop: float
+    seconds: float
+    disk: float
+    timed: int
+
+
+def model_of(run: RunConfig) -> RunConfig:
+    """A run with the same model and defaults for all else: runs of one model have the same."""
+    defaults = {name: RunConfig.model_fields[name].default for name in OF_TRAINING}
+    return run.model_copy(update=defaults | {"beta": 1.0})
+
+
+@cache
+def _flop(model: RunConfig, side: int) -> Flop:
+    return count_flop(model, side)
+
+
+@cache
+def _parameters(model: RunConfig, side: int) -> int:
+    with torch.device("meta"):
+        return count_parameters(make_model(model, side))
+
+
+def work(run: RunConfig, sizes: tuple[int, int, int], side: int) -> Work:
+    """The operations of a run on a dataset with so many images in train, valid and test, of that side.
+
+    Left out is what takes no products or convolutions, and what is little: a rate's further draws, mutual information.
+    """
+    train, valid, test = images_of(run, sizes)
+    flop, batch = _flop(model_of(run), side), min(run.batch_size, train)
+
+    def measured(images: int, draws: int) -> float:
+        return images / IMAGES_AT_ONCE * flop.forward(IMAGES_AT_ONCE, draws)
+
+    training = run.epochs * (train // batch * flop.step(batch, run.train_samples or 1) + measured(valid, 1))
+    evaluated = measured(test, run.iwae[-1]) + measured(test, 1) + measured(run.generated_images, run.iwae[-1])
+    return Work(training, evaluated)
+
+
+def images_of(run: RunConfig, sizes: tuple[int, int, int]) -> tuple[int, int, int]:
+    """How many images a run trains on, validates with and is measured on."""
+    wanted = (run.train_images, run.evaluation_images, run.evaluation_images)
+    train, valid, test = (size if most is None else min(size, most) for size, most in zip(sizes, wanted, strict=True))
+    return train, valid, test
+
+
+def is_large(runs: Iterable[RunConfig], data_dir: Path | None) -> bool:
+    """Whether runs may take long, told at once and roughly: by the images that pass through a model of full width."""
+    passes = 0.0
+    for run in runs:
+        if not run.exact:
+            (train, _, _) = images_of(run, data.shape(run.dataset, data_dir, run.binarisation)[0])
+            passes += run.epochs * train * run.width**2
+    return passes > LARGE
+
+
+def loads(runs: Mapping[str, RunConfig], data_dir: Path | None) -> dict[str, Load]:
+    """What each run has to do, in FLOP; in epochs, if its terms are exact sums."""
+    found = {}
+    for run_id, run in runs.items():
+        own = Work(run.epochs, 0.0) if run.exact else work(run, *data.shape(run.dataset, data_dir, run.binarisation))
+        found[run_id] = Load(run.family.words, *own)
+    return found
+
+
+def total_cost(runs: Iterable[RunConfig], rows: pd.DataFrame, device: torch.device, data_dir: Path | None) -> Cost:
+    """What runs cost, at the speed of finished runs of the same models in ``rows``, or as a short timing has it.
+
+    Models for which the time of the timing does not last are taken to compute as fast as those that were timed.
+
+    Raises:
+        UserError: a dataset is in a file that cannot be read.
+    """
+    speeds = dict(_speeds(rows, device))
+    timed: list[Speed] = []
+    ends = time.monotonic() + TIMING_SECONDS
+    flop = seconds = disk = 0.0
+    for run in runs:
+        sizes, side = data.shape(run.dataset, data_dir, run.binarisation)
+        disk += BYTES_OF_A_ROW
+        if run.exact:
+            seconds += run.epochs * TOY_SECONDS_AN_EPOCH
+            continue
+        model, own = model_of(run), work(run, sizes, side)
+        if model not in speeds:
+            if not timed or time.monotonic() < ends:
+                timed.append(_timed(model, side, device))
+                speeds[model] = timed[-1]
+            else:
+                speeds[model] = Speed(*(mean(every) for every in zip(*timed, strict=True)))
+        flop += sum(own)
+        seconds += own.training * speeds[model].training + own.evaluation * speeds[model].evaluation
+        numbers = _parameters(model, side) + images_of(run, sizes)[2] * (2 + len(run.iwae))
+        disk += BYTES_A_NUMBER * numbers
+    return Cost(flop, seconds, disk, len(timed))
+
+
+def _timed(model: RunConfig, side: int, device: torch.device) -> Speed:
+    training, evaluation = time_model(model, side, device)
+    flop = _flop(model, side)
+    return Speed(training / flop.step(TIMED_BATCH, 1), evaluation / flop.forward(TIMED_BATCH, 1))
+
+
+def _speeds(rows: pd.DataFrame, device: torch.device) -> Iterator[tuple[RunConfig, Speed]]:
+    """The speed of each model of which rows tell what a run of it took on this kind of device."""
+    if rows.empty:
+        return
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    mine = rows[(rows["status"] == Status.OK) & (rows["device"] == name)]
+    taken: dict[RunConfig, list[tuple[Work, float, float]]] = {}
+    for row in mine.to_dict("records"):
+        run = read_config(row["config"])
+        if not run.exact:
+            counts = (int(row["train_images"]), int(row["valid_images"]), int(row["test_images"]))
+            side = int(row["image_side"]) if known(row.get("image_side")) else SIDE
+            taken.setdefault(model_of(run), []).append(
+                (work(run, counts, side), float(row["train_seconds"]), float(row["eval_seconds"]))
+            )
+    for model, runs in taken.items():
+        works, training, evaluation = zip(*runs, strict=True)
+        yield (
+            model,
+            Speed(
+                sum(training) / sum(own.training for own in works),
+                sum(evaluation) / sum(own.evaluation for own in works),
+            ),
+        )

@@ -1,0 +1,53 @@
+"""How much a model computes."""
+
+from typing import NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from rdbench.config.run_config import RunConfig
+from rdbench.models import make_model
+
+
+class Flop(NamedTuple):
+    """Floating-point operations of a model's products and convolutions, as torch counts them.
+
+    Some are done once for a batch, others for each image, others for each draw of z of each image.
+    """
+
+    batch: float
+    image: float
+    draw: float
+
+    def forward(self, images: float, draws: int) -> float:
+        """Those of a pass."""
+        return self.batch + images * (self.image + draws * self.draw)
+
+    def step(self, images: float, draws: int) -> float:
+        """Those of a step of training: the gradient takes twice what the pass itself does."""
+        return 3 * self.forward(images, draws)
+
+
+def count_flop(config: RunConfig, image_side: int) -> Flop:
+    """The operations of the model that a run describes; they are linear in images and draws, so three passes tell.
+
+    The passes compute shapes alone, where all of the model's operations can.
+    """
+    try:
+        one, two_images, two_draws = _counts(config, image_side, "meta")
+    except (NotImplementedError, RuntimeError):  # torch's answers where an operation needs numbers
+        one, two_images, two_draws = _counts(config, image_side, "cpu")
+    return Flop(2 * one - two_images, two_images - two_draws, two_draws - one)
+
+
+def _counts(config: RunConfig, image_side: int, device: str) -> tuple[float, float, float]:
+    """The operations of a pass of one image with one draw, of two images, and of two draws."""
+    with torch.random.fork_rng([]), torch.device(device), torch.no_grad():
+        model = make_model(config, image_side)
+        counts = []
+        for images, draws in ((1, 1), (2, 1), (1, 2)):
+            with FlopCounterMode(display=False) as counter:
+                model(torch.zeros(images, image_side, image_side), draws)
+            counts.append(float(counter.get_total_flops()))
+    one, two_images, two_draws = counts
+    return one, two_images, two_draws
