@@ -95,6 +95,8 @@ def draw(
             except (NothingToDrawError, UserError) as error:
                 left_out.append(plain(f"{kind} left out: {error}"))
                 continue
+            for artist in figure.findobj():
+                artist.set_gid("")  # ids are for a page
             if look.style == "grey":
                 to_grey(figure)
             paths += _save(figure, out, kind if len(stems) == 1 else f"{kind}-{stem}", formats)
@@ -102,15 +104,17 @@ def draw(
 
 
 def page_figures(store: Source, runs: pd.DataFrame) -> dict[str, str]:
-    """The figures that a report's page shows, by what they are, as SVG whose points have the ids of their runs."""
+    """The figures that a report's page shows, by what they are, as SVG without a background.
+
+    The parts of a figure that belong to a run or a family have it as their id: ``run ID``, ``family WORDS``.
+    """
     figures = {}
     for (_, dataset), mine in measured(runs).groupby(["dataset_sha256", "dataset"]):
         for kind in ("plane", "skew"):
-            with own_style():
+            buffer = io.StringIO()
+            with own_style(), mpl.rc_context({"svg.fonttype": "none"}):
                 figure = KINDS[kind](Drawing(store, sort_runs(mine), width=PAGE_WIDTH, single=True))
-                buffer = io.StringIO()
-                with mpl.rc_context({"svg.fonttype": "none"}):
-                    figure.savefig(buffer, format="svg", metadata=UNDATED[".svg"])
+                figure.savefig(buffer, format="svg", transparent=True, metadata=UNDATED[".svg"])
             figures[f"{kind} of {dataset}"] = buffer.getvalue()
     return figures
 

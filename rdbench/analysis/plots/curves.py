@@ -46,7 +46,8 @@ def curves(runs: pd.DataFrame, x: str, y: str) -> Iterator[Curve]:
 def draw_curves(axes: Axes, found: Iterable[Curve]) -> None:
     """A thin line along each curve."""
     for curve in found:
-        axes.plot(*curve.points.T, color=look(curve.family)["color"], linewidth=0.8, zorder=2)
+        colour, gid = look(curve.family)["color"], f"family {curve.family.words}"
+        axes.plot(*curve.points.T, color=colour, linewidth=0.8, zorder=2, gid=gid)
 
 
 def label_ends(figure: Figure, axes: Axes, found: Iterable[Curve], points: np.ndarray) -> None:
@@ -71,10 +72,11 @@ def label_ends(figure: Figure, axes: Axes, found: Iterable[Curve], points: np.nd
                 if _inside(box, edges) and not any(_overlap(box, other) for other in taken):
                     taken.append(box)
                     written.setdefault(words, []).append(box)
-                    axes.annotate(
+                    text = axes.annotate(
                         words, point, shift, textcoords="offset points", ha="center", va="center", zorder=5,
                         color=look(curve.family)["color"], path_effects=[withStroke(linewidth=2.5, foreground="white")],
                     )  # fmt: skip
+                    text.set_gid(f"family {curve.family.words}")
                     break
 
 

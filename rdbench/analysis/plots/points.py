@@ -32,10 +32,12 @@ def scatter_families(axes: Axes, drawing: Drawing, runs: pd.DataFrame, x: str, y
             axes.plot(mine[x], mine[y], label=label, rasterized=many, **style)
         seen = (mine[f"{x}_se"] > VISIBLE * spans[x]) | (mine[f"{y}_se"] > VISIBLE * spans[y])
         barred = mine[seen]
-        axes.errorbar(
+        bars = axes.errorbar(
             barred[x], barred[y], xerr=barred[f"{x}_se"], yerr=barred[f"{y}_se"], fmt="none",
             ecolor=look(family)["color"], elinewidth=0.8, zorder=2,
         )  # fmt: skip
+        for lines in bars[2]:
+            lines.set_gid(f"family {family.words}")
 
 
 def draw_others(axes: Axes, others: pd.DataFrame) -> None:

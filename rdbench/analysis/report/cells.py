@@ -19,7 +19,10 @@ SMALL_RATE = 0.01
 
 @dataclass(frozen=True)
 class Cells:
-    """A titled table: headers and rows of text; columns whose header is in ``left`` are words, the rest numbers."""
+    """A titled table: headers and rows of text; columns whose header is in ``left`` are words, the rest numbers.
+
+    ``run_ids`` has for each row the runs that it is about, and is empty where rows are about none.
+    """
 
     title: str
     headers: Sequence[str]
@@ -40,6 +43,7 @@ class Cells:
             "broken by",
         }
     )
+    run_ids: Sequence[Sequence[str]] = ()
 
 
 def all_tables(report: Report, columns: str = "measures") -> list[Cells]:
@@ -66,7 +70,7 @@ def runs_table(rows: pd.DataFrame) -> Cells:
 
     headers, lines = _described(rows, numbers)
     title = f"Runs: nats per image on the test split ± {_spread(rows)}; {BEST} best, {FRONTIER} on the frontier"
-    return Cells(title, [*headers, *measured, "s", "status"], lines)
+    return Cells(title, [*headers, *measured, "s", "status"], lines, run_ids=list(rows["run_ids"]))
 
 
 INFORMATION = {
@@ -99,7 +103,7 @@ def information_table(rows: pd.DataFrame) -> Cells:
     ceilings = ", ".join(sorted(f"{math.log(count):.2f}" for count in images))
     limit = f"; I(X;Z) is estimated from below by all N images, never above log N = {ceilings}" if ceilings else ""
     title = f"Information: nats per image on the test split ± {_spread(rows)}{limit}"
-    return Cells(title, [*headers, "R", *shown, "active", "Rᵢ > 0.01"], lines)
+    return Cells(title, [*headers, "R", *shown, "active", "Rᵢ > 0.01"], lines, run_ids=list(rows["run_ids"]))
 
 
 COLUMNS: dict[str, Callable[[pd.DataFrame], Cells]] = {"measures": runs_table, "information": information_table}
@@ -146,7 +150,8 @@ def paper_table(report: Report) -> Cells:
         for row in report.paper.to_dict("records")
     ]  # fmt: skip
     headers = ["family", "β", "annealed", "R", "D", "−ELBO", "protocol", "judgement"]
-    return Cells("Against the paper: ours (printed, difference), nats per image", headers, rows)
+    title = "Against the paper: ours (printed, difference), nats per image"
+    return Cells(title, headers, rows, run_ids=[[run_id] for run_id in report.paper["run_id"]])
 
 
 def verdicts_table(report: Report) -> Cells:
@@ -170,7 +175,8 @@ def differences_table(report: Report) -> Cells:
         for row in report.differences.to_dict("records")
     ]
     title = "Paired differences in −ELBO: the best run of each family less the best of all"
-    return Cells(title, ["best", "other", "nats per image", "95% for all pairs", "finding"], rows)
+    headers = ["best", "other", "nats per image", "95% for all pairs", "finding"]
+    return Cells(title, headers, rows, run_ids=list(report.differences.get("run_ids", ())))
 
 
 def baseline_table(baseline: pd.DataFrame) -> Cells:
@@ -186,7 +192,8 @@ def baseline_table(baseline: pd.DataFrame) -> Cells:
         for row in baseline.to_dict("records")
     ]
     headers = ["run", "−ELBO", "baseline", "difference [95% jointly]", "in R", "in D", "finding"]
-    return Cells("Against the baseline, nats per image", headers, rows)
+    run_ids = [[run_id] for run_id in baseline["run_id"]]
+    return Cells("Against the baseline, nats per image", headers, rows, run_ids=run_ids)
 
 
 def _with_interval(row: Row, prefix: str) -> str:

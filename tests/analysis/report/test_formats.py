@@ -56,4 +56,4 @@ def test_html_is_one_page_that_needs_nothing_and_runs_nothing_from_a_store(repor
     Seen().feed(content)
     assert not [link for link in links if not link.startswith("#")]
     assert content.count("<svg") == 2
-    assert len(scripts) == 1
+    assert len(scripts) == 2  # what the page does, and the runs as JSON
