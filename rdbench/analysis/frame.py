@@ -33,8 +33,9 @@ VARYING = ("objective", "target_rate", "free_nats", "train_samples", "anneal_fro
 
 def varying(runs: pd.DataFrame) -> list[str]:
     """The settings in which runs differ, besides family and β, those of parts included."""
-    names = dict.fromkeys([*VARYING, *(name for config in runs["config"].unique() for name in own_settings(config))])
-    return [name for name in names if name in runs and runs[name].nunique(dropna=False) > 1]
+    of_parts = dict.fromkeys(name for config in runs["config"].unique() for name in own_settings(config))
+    differing = [name for name in VARYING if name in runs and runs[name].nunique(dropna=False) > 1]
+    return differing + [name for name in of_parts if name in runs and runs[name].nunique() > 1]
 
 
 def labels(runs: pd.DataFrame) -> pd.Series:

@@ -91,15 +91,42 @@ class Part:
 
 
 TABLE = ("table",)
+DISCRETE = ("bits", "categories")
+ANY = ("vector", "bits", "categories")
+
+GRADIENT_SAMPLES = Setting("gradient_samples", 4, "draws of z for each image, for gradient=rloo", least=2)
+TEMPERATURE_RATE = Setting(
+    "temperature_rate", 1e-4, "r of the temperature max(½, e^(−rt)) after t steps, and of the sharpness", least=0
+)
+
+
+def _gradient(default: str, choices: tuple[str, ...]) -> Setting:
+    return Setting("gradient", default, "how a gradient reaches the encoder", choices=choices)
+
+
+CATEGORICAL_GRADIENTS = ("score", "rloo", "straight-through", "gumbel", "straight-through-gumbel")
+BIT_GRADIENTS = (*CATEGORICAL_GRADIENTS, "spike-exponential", "power", "symmetric-power")
 OWN = (
-    Part("encoder", "gaussian", "rdbench.models.encoders:GaussianEncoder", "N(μ(x), diag σ²(x))", "-"),
+    Part("encoder", "gaussian", "rdbench.models.encoders:GaussianEncoder", "N(μ(x), diag σ²(x))", "-",
+         settings=(_gradient("pathwise", ("pathwise", "score", "rloo")), GRADIENT_SAMPLES)),
     Part("encoder", "iaf", "rdbench.models.encoders:IAFEncoder",
          "gaussian, then 4 mean-only inverse autoregressive steps", "+"),
-    Part("decoder", "deconv", "rdbench.models.decoders:DeconvDecoder", "pixels independent given z", "-"),
-    Part("decoder", "pixelcnn", "rdbench.models.decoders:PixelCNNDecoder", "PixelCNN++, pixels in order", "+"),
+    Part("decoder", "deconv", "rdbench.models.decoders:DeconvDecoder", "pixels independent given z", "-", ANY),
+    Part("decoder", "pixelcnn", "rdbench.models.decoders:PixelCNNDecoder", "PixelCNN++, pixels in order", "+", ANY),
     Part("marginal", "gaussian", "rdbench.models.marginals:GaussianMarginal", "N(0, I)", "-"),
     Part("marginal", "maf", "rdbench.models.marginals:MAFMarginal", "4 mean-only masked autoregressive steps", "+"),
     Part("marginal", "vamp", "rdbench.models.marginals:VampMarginal", "a mixture of encoders", "v"),
+    Part("encoder", "bernoulli", "rdbench.models.discrete:BernoulliEncoder", "latent_dim bits", latent=("bits",),
+         settings=(_gradient("gumbel", BIT_GRADIENTS), GRADIENT_SAMPLES, TEMPERATURE_RATE)),
+    Part("encoder", "categorical", "rdbench.models.discrete:CategoricalEncoder",
+         "latent_dim variables of several values, one-hot", latent=("categories",),
+         settings=(Setting("categories", 10, "values of each variable", least=2),
+                   _gradient("gumbel", CATEGORICAL_GRADIENTS), GRADIENT_SAMPLES, TEMPERATURE_RATE)),
+    Part("marginal", "uniform", "rdbench.models.discrete:UniformMarginal", "all values alike, fixed", latent=DISCRETE),
+    Part("marginal", "factorised", "rdbench.models.discrete:FactorisedMarginal", "variables independent, learned",
+         latent=DISCRETE),
+    Part("marginal", "autoregressive", "rdbench.models.discrete:AutoregressiveMarginal",
+         "each variable given those before it", latent=DISCRETE),
     Part("encoder", "realnvp", "rdbench.models.library_flows:RealNVPEncoder",
          "gaussian, then 4 affine coupling layers"),
     Part("marginal", "realnvp", "rdbench.models.library_flows:RealNVPMarginal", "4 affine coupling layers"),

@@ -110,7 +110,9 @@ class RunConfig(BaseModel):
             for key in set(values) - set(cls.model_fields):
                 if not SETTING_NAME.fullmatch(key) or not isinstance(values[key], int | float | str):
                     raise ValueError(f"{key[:50]}: not the setting of a part")
-            return values
+            here = [registered(kind, str(values.get(kind))) for kind in (*PART_KINDS, "objective")]
+            own = settings_of(part for part in here if part)
+            return {name: setting.default for name, setting in own.items()} | dict(values)
         parts = _parts(values)
         own, given = settings_of(parts), dict(values)
         for key in given:
@@ -156,6 +158,12 @@ class RunConfig(BaseModel):
         discrete = "discrete" in family
         if discrete != (family == TOY) or discrete != self.exact:
             raise ValueError(f"dataset {self.dataset} with {family.words}: the toy goes with {TOY.words} only")
+        gradient = self.settings.get("gradient", "pathwise")
+        if self.objective == "iwae" and gradient != "pathwise":
+            raise ValueError(
+                f"gradient {gradient}: objective iwae weighs single draws, whose gradient only pathwise gives; choose "
+                "gradient=pathwise, or another objective"
+            )
         if self.exact and self.objective == "iwae":
             raise ValueError("objective iwae: the toy is summed exactly, it draws no samples to weigh")
         return self

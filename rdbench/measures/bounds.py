@@ -185,7 +185,8 @@ def _rate(encoder: Distribution, marginal: Distribution, drawn_rate: Tensor, dra
 def _draws(encoder: Distribution, total: int, at_once: int) -> Iterator[Tensor]:
     """``total`` samples of z in pieces of at most ``at_once``."""
     for start in range(0, total, at_once):
-        yield encoder.rsample((min(at_once, total - start),))  # unlike sample, it gives NaN where the model does
+        draw = encoder.rsample if encoder.has_rsample else encoder.sample  # unlike sample, rsample passes a NaN on
+        yield draw(torch.Size((min(at_once, total - start),)))
 
 
 def _sums(log_density: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Encoders, decoders and marginals by name, and the models they make."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from rdbench.config.parts import Kind, find, settings_of
 from rdbench.config.plugins import make
 from rdbench.config.run_config import RunConfig
 from rdbench.models.size import Size
-from rdbench.models.vae import VAE, Terms
+from rdbench.models.terms import Terms
+from rdbench.models.vae import VAE
 
 __all__ = [
     "VAE",
@@ -36,7 +38,8 @@ def build(family: Family, size: Size, settings: Mapping[str, Any] | None = None)
         return make(kind, name)(*arguments, **own)
 
     encoder = part("encoder", size)
-    return VAE(encoder, part("decoder", size), part("marginal", size, encoder))
+    seen = replace(size, latent_dim=getattr(encoder, "latent_size", size.latent_dim))  # z as the decoder sees it, flat
+    return VAE(encoder, part("decoder", seen), part("marginal", size, encoder))
 
 
 def make_model(config: RunConfig, image_side: int = Size.image_side) -> VAE:

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from rdbench.models.distributions.flow import inverse_autoregressive, shifts
+from rdbench.models.estimators import make_estimator
 from rdbench.models.flows import alternating_mades
-from rdbench.models.nn.gated import GatedConv
 from rdbench.models.size import Size
+from rdbench.models.trunk import trunk
 
 SMALLEST_VARIANCE = 1e-6
 """Far below what any useful rate asks for; keeps log e(z|x) finite where softplus underflows."""
@@ -18,20 +19,13 @@ SMALLEST_VARIANCE = 1e-6
 class GaussianEncoder(nn.Module):
     """e(z|x) = N(μ(x), diag σ²(x)), σ² = softplus; (..., H, W) images of zeros and ones to z of ``latent_dim``."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, gradient: str = "pathwise", gradient_samples: int = 4) -> None:
         super().__init__()
-        narrow, middle, wide = size.channels(32), size.channels(64), size.channels(256)
-        self.features = nn.Sequential(
-            GatedConv(1, narrow, 5),
-            GatedConv(narrow, narrow, 5, stride=2),
-            GatedConv(narrow, middle, 5),
-            GatedConv(middle, middle, 5, stride=2),
-            GatedConv(middle, wide, size.image_side // 4, padding="valid"),
-            nn.Flatten(),
-        )
+        self.features, wide = trunk(size)
         self.mean = nn.Linear(wide, size.latent_dim)
         self.variance = nn.Linear(wide, size.latent_dim)
         nn.init.constant_(self.variance.bias, math.log(math.e - 1))  # softplus of it is 1, the variance of N(0, I)
+        self.estimator = make_estimator(gradient, gradient_samples)
 
     def forward(self, images: Tensor) -> Distribution:
         features = self.features((2 * images - 1).unsqueeze(1))

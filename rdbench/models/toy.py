@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rdbench.models.vae import Terms
+from rdbench.models.terms import Terms
 
 DEVIATION = 0.1
 """Of the parameters at the start."""

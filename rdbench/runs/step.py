@@ -40,6 +40,7 @@ class TrainingStep:
         self.batch = self.micro_batch = batch
         self.precision = precision
         self.clock = torch.zeros((), dtype=torch.int64, device=device)
+        model.follow(self.clock)
         self.order = torch.arange(len(images), device=device)
         # Adam reads its rate in float32 on a GPU, and in float64 on a CPU
         self.rates = torch.zeros(steps_per_epoch, dtype=torch.float32 if on_gpu else torch.float64, device=device)

@@ -22,13 +22,16 @@ class MaskedLinear(nn.Linear):
 class MADE(nn.Sequential):
     """Masked autoregressive network, (..., dimensions) to (..., dimensions).
 
-    Output i depends on inputs 0 … i−1 only, or with ``backward`` on inputs i+1 … only. "MADE: masked autoencoder for
-    distribution estimation" (Germain et al., 2015, https://arxiv.org/abs/1502.03509); 64 dimensions, three hidden
-    layers of 640 ReLU units: 903,104 parameters.
+    Output i depends on inputs 0 … i−1 only, or with ``backward`` on inputs i+1 … only. With ``each`` above 1 a
+    dimension has so many inputs and outputs, side by side. "MADE: masked autoencoder for distribution estimation"
+    (Germain et al., 2015, https://arxiv.org/abs/1502.03509); 64 dimensions, three hidden layers of 640 ReLU units:
+    903,104 parameters.
     """
 
-    def __init__(self, dimensions: int, hidden: int = 640, depth: int = 3, *, backward: bool = False) -> None:
-        inputs = torch.arange(dimensions)
+    def __init__(
+        self, dimensions: int, hidden: int = 640, depth: int = 3, *, each: int = 1, backward: bool = False
+    ) -> None:
+        inputs = torch.arange(dimensions).repeat_interleave(each)
         if backward:
             inputs = inputs.flip(0)
         # the unit of degree d sees the inputs of degree ≤ d; the last input is seen by no output, all others by some

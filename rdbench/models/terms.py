@@ -1,0 +1,33 @@
+"""What a model says of a batch."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Terms(NamedTuple):
+    """Log-densities at sampled z, each (..., samples, batch), in nats; leading dimensions are models side by side."""
+
+    log_encoder: Tensor
+    log_decoder: Tensor
+    log_marginal: Tensor
+
+    @property
+    def rate(self) -> Tensor:
+        """log e(z|x) − log m(z), whose mean over z is R."""
+        return self.log_encoder - self.log_marginal
+
+    @property
+    def distortion(self) -> Tensor:
+        """−log d(x|z), whose mean over z is D."""
+        return -self.log_decoder
+
+    @property
+    def mean_rate(self) -> Tensor:
+        """R over samples and examples."""
+        return self.rate.mean((-2, -1))
+
+    @property
+    def mean_distortion(self) -> Tensor:
+        """D over samples and examples."""
+        return self.distortion.mean((-2, -1))
