@@ -1,5 +1,6 @@
 """The training loop: steps that can be stopped after any one of them, and gone on from."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from rdbench.runs.clock import working_seconds
 from rdbench.runs.device import Pace, fast_precision
 from rdbench.runs.memory import InParts
 from rdbench.runs.objectives import make_objective
+from rdbench.runs.relaxation import relaxation
 from rdbench.runs.state import State, random_state, set_random_state
 from rdbench.runs.step import TrainingStep
 from rdbench.runs.totals import Totals, require_finite
@@ -58,6 +60,8 @@ class Epoch:
     beta_mean: float
     beta_sd: float
     jumps: int
+    temperature: float = math.nan
+    relaxation_gap: float = math.nan
 
 
 class Training:
@@ -149,11 +153,14 @@ class Training:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.config.seed)  # what is validated changes no training
             valid = measure(self.model, self.valid_images)
+            relaxed = relaxation(self.model, self.train_images[: self.batch])
         valid_means = float(valid.rate.mean()), float(valid.distortion.mean())
         require_finite(f"of rate and distortion on the validation split after epoch {epoch}", *valid_means)
         rate = self._learning_rate(self.step - 1)
         betas, jumps = self.totals.beta(), int(self.totals.jumps)
-        self.history.append(Epoch(epoch, self.step, beta, rate, *means, *valid_means, self.seconds, *betas, jumps))
+        self.history.append(
+            Epoch(epoch, self.step, beta, rate, *means, *valid_means, self.seconds, *betas, jumps, *relaxed)
+        )
         self.seconds = 0.0
         self.totals.begin_epoch()
 

@@ -1,6 +1,8 @@
 """One family on tiny images with two latent dimensions, where sums and a grid give the truth."""
 
+import math
 from collections.abc import Iterator
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -9,6 +11,8 @@ from rdbench.config.family import TOY, Family
 from rdbench.errors import UserError
 from rdbench.measures.bounds import mean_and_error, measure
 from rdbench.models import VAE, Size, build
+from rdbench.models.discrete import DiscreteEncoder
+from rdbench.models.distributions.discrete import Bits
 from rdbench.selftest.check import Check
 from rdbench.selftest.contract import check_contract
 
@@ -57,24 +61,38 @@ def _check_densities(family: Family) -> Iterator[Check]:
         parameter.add_(NUDGE * torch.randn_like(parameter))
     every = _all_images()
     images = every[torch.randint(len(every), (2,))]
-    grid = torch.cartesian_prod(*[torch.arange(-REACH, REACH, STEP)] * 2)
+    grid, volume = _every_z(model)
     log_marginal = model.marginal().log_prob(grid)
     z = model.marginal().sample((SAMPLES,))
-    yield from _check_latents("marginal m(z)", grid, log_marginal, z, model.marginal().log_prob(z))
+    yield from _check_latents("marginal m(z)", grid, volume, log_marginal, z, model.marginal().log_prob(z))
     for index, image in enumerate(images):
         encoder = model.encoder(image[None])
         log_encoder = encoder.log_prob(grid[:, None])[:, 0]
-        z = encoder.rsample((SAMPLES,))
+        z = (encoder.rsample if encoder.has_rsample else encoder.sample)((SAMPLES,))
         if index == 0:
-            yield from _check_latents("encoder e(z|x)", grid, log_encoder, z[:, 0], encoder.log_prob(z)[:, 0])
-            yield _check_inverse(model, image)
+            yield from _check_latents("encoder e(z|x)", grid, volume, log_encoder, z[:, 0], encoder.log_prob(z)[:, 0])
+            if encoder.has_rsample:
+                yield _check_inverse(model, image)
             yield from _check_decoder(model, z[0], every)
-        yield from _check_bounds(model, image, grid, log_encoder, log_marginal, f"image {index + 1}: ")
+        yield from _check_bounds(model, image, grid, volume, log_encoder, log_marginal, f"image {index + 1}: ")
 
 
-def _check_latents(name: str, grid: Tensor, log_density: Tensor, z: Tensor, log_drawn: Tensor) -> Iterator[Check]:
+def _every_z(model: VAE) -> tuple[Tensor, float]:
+    """(M, event) z and the volume of each: all values of discrete latents, or a grid over continuous ones."""
+    encoder = model.encoder
+    if not isinstance(encoder, DiscreteEncoder):
+        return torch.cartesian_prod(*[torch.arange(-REACH, REACH, STEP)] * 2), STEP**2
+    if encoder.factors is Bits:
+        return torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 2), 1.0
+    values = torch.eye(encoder.logits_shape[-1])
+    return torch.stack([torch.cat(pair) for pair in product(values, repeat=2)]), 1.0
+
+
+def _check_latents(
+    name: str, grid: Tensor, volume: float, log_density: Tensor, z: Tensor, log_drawn: Tensor
+) -> Iterator[Check]:
     """A density integrates to one, and its samples are its own: moments are the same by the grid and by draws."""
-    weight = log_density.double().exp() * STEP**2
+    weight = log_density.double().exp() * volume
     yield Check(f"{name}: ∫ (a number)", 1.0, float(weight.sum()), tolerance=FLOAT32)
     moments = {
         "log-density": (log_density, log_drawn),
@@ -109,14 +127,14 @@ def _check_decoder(model: VAE, z: Tensor, every: Tensor) -> Iterator[Check]:
 
 
 def _check_bounds(
-    model: VAE, image: Tensor, grid: Tensor, log_encoder: Tensor, log_marginal: Tensor, name: str
+    model: VAE, image: Tensor, grid: Tensor, volume: float, log_encoder: Tensor, log_marginal: Tensor, name: str
 ) -> Iterator[Check]:
     """R, D and log p(x) by the grid, beside what ``measure`` says from many copies of one image."""
-    weight = log_encoder.double().exp() * STEP**2
+    weight = log_encoder.double().exp() * volume
     log_decoder = model.decoder(grid).log_prob(image).double()
     rate = float((weight * (log_encoder - log_marginal).double()).sum())
     distortion = -float((weight * log_decoder).sum())
-    log_likelihood = float((log_decoder + log_marginal.double()).logsumexp(0) + 2 * torch.tensor(STEP).double().log())
+    log_likelihood = float((log_decoder + log_marginal.double()).logsumexp(0)) + math.log(volume)
     found = measure(model, image.expand(COPIES, SIDE, SIDE), (1, K), rate_samples=SAMPLES)
     yield Check(f"{name}rate", rate, *mean_and_error(found.rate), tolerance=FLOAT32)
     yield Check(f"{name}distortion", distortion, *mean_and_error(found.distortion), tolerance=FLOAT32)
