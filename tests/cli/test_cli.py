@@ -17,7 +17,7 @@ from rdbench.cli import app
 from rdbench.data import load
 
 TINY = ["--set", "width=0.05", "--set", "latent_dim=4", "--set", "pseudo_inputs=3", "--set", "evaluation_images=40",
-        "--set", "iwae=1,5", "--set", "rate_samples=4"]  # fmt: skip
+        "--set", "iwae=1,5", "--set", "rate_samples=4", "--beta", "1"]  # fmt: skip
 
 
 def rdbench(*arguments, cwd=None):

@@ -23,6 +23,14 @@ def test_packaged_sweeps_cover_all_families(name):
     assert {run.family for run in load_sweep(name).runs()} == set(FAMILIES)
 
 
+def test_the_demo_has_all_families_at_one_beta_and_two_along_it():
+    runs = load_sweep("demo").runs()
+    assert [run.family for run in runs if run.beta == 1] == list(FAMILIES)
+    along = {run.family.signs: sorted(other.beta for other in runs if other.family == run.family) for run in runs}
+    assert sum(len(betas) >= 3 for betas in along.values()) >= 2
+    assert "beta" in load_sweep("demo").varying
+
+
 def test_further_grids_have_values_of_their_own_until_others_are_given(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("family = ['---', '+++']\nepochs = 3\n[[also]]\nfamily = '---'\nbeta = [0.5, 1.0]\n")
