@@ -163,7 +163,7 @@ class Claims:
 
     def _renew_all(self) -> None:
         self.renewed = time.monotonic()
-        with suppress(OSError):  # what cannot be written now will be told of when a run is
+        with suppress(OSError, UserError):  # what cannot be written now will be told of when a run is
             self._renew(sorted(self.held))
 
     def _renew(self, run_ids: Iterable[str]) -> None:
