@@ -453,6 +453,7 @@ def first(state, name):
         lambda state: {"order": torch.zeros(3, dtype=torch.int64)},
         lambda state: {"order": torch.rand(24)},
         lambda state: {"order": torch.arange(24.0)},
+        lambda state: {"history": [dict.fromkeys(Epoch.__dataclass_fields__, 1)]},
     ],
 )
 def test_a_training_does_not_go_on_from_a_state_that_is_none(change):

@@ -22,8 +22,11 @@ many as take the memory that training takes at batch 128."""
 RATE_DRAWS_AT_ONCE = 8
 
 Arrays = Mapping[str, NDArray[np.float64]]
-Piece = Callable[[str, Callable[[], Arrays]], Arrays]
-"""Gives the arrays that a piece of an evaluation computes, by its name; it may remember them from an earlier try."""
+Piece = Callable[[str, Mapping[str, int], Callable[[], Arrays]], Arrays]
+"""Gives the arrays that a piece of an evaluation computes, by its name, each array of a length known beforehand.
+
+It may remember them from an earlier try.
+"""
 
 
 @contextmanager
@@ -38,7 +41,7 @@ def measuring() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
-def at_once(name: str, compute: Callable[[], Arrays]) -> Arrays:
+def at_once(name: str, lengths: Mapping[str, int], compute: Callable[[], Arrays]) -> Arrays:
     """A piece that remembers nothing."""
     return compute()
 
@@ -126,7 +129,8 @@ def measure(
 
             return _measure_in_parts(model, images[start : start + count], iwae, rate_samples, drawn)
 
-        chunks.append(piece(str(start), compute))
+        names = ["rate", "distortion", *(f"iwae_{k}" for k in iwae)]
+        chunks.append(piece(str(start), dict.fromkeys(names, count), compute))
     whole = joined(chunks)
     return Measures(whole["rate"], whole["distortion"], {k: whole[f"iwae_{k}"] for k in iwae})
 

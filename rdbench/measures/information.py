@@ -141,7 +141,7 @@ def generative_bounds(
         def compute(start: int = start, count: int = count) -> Arrays:
             return _generated(model, count, k, lambda done, total: progress(start + done, images))
 
-        pieces.append(piece(str(start), compute))
+        pieces.append(piece(str(start), dict.fromkeys("egsu", count), compute))
     whole, row = joined(pieces), {}
     for letter in "egsu":
         row[f"generative_{letter}"], row[f"generative_{letter}_se"] = mean_and_error(whole[letter])

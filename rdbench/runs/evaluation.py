@@ -62,8 +62,10 @@ def _information(
     model: VAE, images: Images, rate: NDArray[np.float64], progress: Callable[[int, int], None], piece: Piece
 ) -> dict[str, Any]:
     """What z knows of a split whose rate, image by image, is given."""
-    information = piece("mutual", lambda: {"nats": mutual_information(model, images, progress)})["nats"]
-    active = piece("active", lambda: {"units": np.array([active_units(model, images)], np.float64)})["units"]
+    lengths = {"nats": len(images)}
+    information = piece("mutual", lengths, lambda: {"nats": mutual_information(model, images, progress)})["nats"]
+    units = piece("active", {"units": 1}, lambda: {"units": np.array([active_units(model, images)], np.float64)})
+    active = units["units"]
     row: dict[str, Any] = {}
     for name, per_image in {"mutual_information": information, "marginal_kl": rate - information}.items():
         row[name], row[f"{name}_se"] = mean_and_error(per_image)

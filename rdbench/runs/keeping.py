@@ -1,7 +1,9 @@
 """When the state of a run is kept."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+import numpy as np
 
 from rdbench.measures.bounds import Arrays, Piece
 from rdbench.runs.checkpoint import Checkpoint
@@ -43,10 +45,12 @@ class Keeper:
     def piece(self, stage: str) -> Piece:
         """The pieces of a stage of the evaluation, each remembered when it is done."""
 
-        def remembered(name: str, compute: Callable[[], Arrays]) -> Arrays:
+        def remembered(name: str, lengths: Mapping[str, int], compute: Callable[[], Arrays]) -> Arrays:
             arrays, new = self.pieces.get(f"{stage}/{name}", compute)
             if new:
                 self.between()
+            elif self.checkpoint and not _fits(arrays, lengths):
+                raise self.checkpoint.unusable(f"its piece {stage}/{name} is of another evaluation")
             return arrays
 
         return remembered
@@ -65,3 +69,9 @@ class Keeper:
         training, pieces = self.training.state(), self.pieces.state()
         here = {"device": self.training.device.type}  # another kind has other generators and other rounding
         return State({**training.tensors, **pieces.tensors}, {**training.facts, **pieces.facts, **here})
+
+
+def _fits(arrays: Arrays, lengths: Mapping[str, int]) -> bool:
+    """Whether arrays are those of a piece: others would be broadcast, or end in an error far from here."""
+    expected = {name: ((length,), np.dtype(np.float64)) for name, length in lengths.items()}
+    return {name: (array.shape, array.dtype) for name, array in arrays.items()} == expected

@@ -234,6 +234,8 @@ class Training:
             raise TypeError("its facts are no numbers")
         if not (0 <= self.step <= self.steps and 1 <= micro_batch <= self.batch):
             raise ValueError(f"it is at step {self.step} of {self.steps}")
+        if [epoch.epoch for epoch in self.history] != [*range(1, self.step // self.steps_per_epoch + 1)]:
+            raise ValueError(f"its history is not that of {self.step} steps")
         self.body.micro_batch = micro_batch
 
     @property

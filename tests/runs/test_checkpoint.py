@@ -204,3 +204,25 @@ def test_a_state_survives_its_file():
 def test_what_is_no_state_is_refused(content):
     with pytest.raises(UnreadableStateError):
         State.from_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rates: rates[:1],
+        lambda rates: rates.float(),
+        lambda rates: rates[None],
+        lambda rates: rates.reshape(2, 5),
+    ],
+    ids=["one for all", "single precision", "one row", "a table"],
+)
+def test_pieces_of_another_shape_are_not_broadcast_into_numbers(dataset, checkpoint, change):
+    config = make_run(SMALL)
+    patience, name = 1, "piece.test split/0.rate"
+    while not (checkpoint.states().states and name in checkpoint.states().states[0].tensors):
+        attempt(config, dataset, checkpoint, patience)
+        patience += 1
+    state = checkpoint.states().states[0]
+    checkpoint.save(State({**state.tensors, name: change(state.tensors[name]).contiguous()}, state.facts))
+    with pytest.raises(UnusableStateError, match="its piece test split/0 is of another evaluation"):
+        attempt(config, dataset, checkpoint, 1000)
