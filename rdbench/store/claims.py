@@ -115,7 +115,12 @@ class Claims:
     def _take(self, run_id: str) -> bool:
         mine = self._name(run_id)
         self.storage.write(mine, self._content())
-        rivals, living = self._others(mine)
+        try:
+            rivals, living = self._others(mine)
+        except UserError:  # the store cannot be listed any more: nobody should wait for this claim
+            with suppress(OSError):
+                self.storage.delete(mine)
+            raise
         if living:
             self.storage.delete(mine)
             time.sleep(random.uniform(0, LONGEST_BACK_OFF))

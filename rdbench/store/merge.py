@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 
 from rdbench.errors import UserError
 from rdbench.store.changes import bring_to_rest
-from rdbench.store.claims import changing
+from rdbench.store.claims import changing, owners
 from rdbench.store.current import date_after
 from rdbench.store.files import PLANS, cannot_read, cannot_write
 from rdbench.store.schema import KEYS, TABLES, Table, known, with_column
 from rdbench.store.status import Status
 from rdbench.store.store import Store
-from rdbench.store.unfinished import states_of
+from rdbench.store.unfinished import NOWHERE, Progress, progress, states_of
 
 CIRCUMSTANCES = frozenset((
     "sweep", "dataset", "config", "created_at", "command", "evaluated_with", "device", "threads", "error",
@@ -118,10 +118,31 @@ def _copy_files(store: Store, into: Store, run_ids: Collection[str], finished: s
     for run_id in run_ids:
         if store.storage.exists(name := store.checkpoint(run_id)):
             into.storage.write(name, _fetched(store, name))
-    for name, run_id in states_of(store.storage):
-        if run_id not in finished and not into.storage.exists(name):
-            with suppress(FileNotFoundError):  # its run has ended meanwhile
-                into.storage.write(name, _fetched(store, name))
+    theirs, ours = states_of(store.storage), states_of(into.storage)
+    for run_id in sorted(set(theirs) - finished - set(owners(into.storage))):
+        _copy_state(store, into, theirs[run_id], ours.get(run_id, []))
+
+
+def _copy_state(store: Store, into: Store, theirs: Collection[str], ours: Collection[str]) -> None:
+    """The files of a run's state, where they are further along than those that are there already."""
+    came, there = _contents(store, theirs), _contents(into, ours)
+    if _furthest(came) > _furthest(there):
+        for name, content in came.items():
+            into.storage.write(name, content)
+        for name in there.keys() - came.keys():
+            into.storage.delete(name)
+
+
+def _contents(store: Store, names: Collection[str]) -> dict[str, bytes]:
+    contents = {}
+    for name in names:
+        with suppress(FileNotFoundError):  # its run has ended meanwhile
+            contents[name] = _fetched(store, name)
+    return contents
+
+
+def _furthest(states: Mapping[str, bytes]) -> Progress:
+    return max(map(progress, states.values()), default=NOWHERE)
 
 
 def _write_rows(store: Store, into: Store, answers: Mapping[str, Answer]) -> None:

@@ -3,13 +3,18 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from rdbench.errors import UserError
+from rdbench.runs.checkpoint import Checkpoint
+from rdbench.runs.state import State
 from rdbench.store.changes import compact, extend, remove
+from rdbench.store.claims import Claims
 from rdbench.store.merge import merge
 from rdbench.store.plans import announce, announced
 from rdbench.store.schema import TABLES, Record
 from rdbench.store.store import Store
+from rdbench.store.unfinished import unfinished
 
 
 @pytest.fixture
@@ -99,11 +104,59 @@ def test_of_equal_answers_the_one_that_says_more_counts(make_store, tmp_path):
 def test_what_is_unfinished_comes_along_unless_it_is_finished(make_store, tmp_path):
     one, other = make_store("one", aa={}), make_store("other", bb={})
     for run_id in ("aa", "cc"):
-        other.storage.write(f"checkpoints/{run_id}.unfinished-a.safetensors", b"state")
+        Checkpoint(other.storage, run_id).save(State({}, {"step": 1}))
     into = Store(tmp_path / "into")
     merge([one, other], into)
     states = [name for name in into.storage.names("checkpoints") if "unfinished" in name]
     assert states == ["checkpoints/cc.unfinished-a.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "comes"),
+    [
+        ((5, 0), (3, 0), False),
+        ((3, 0), (5, 0), True),
+        ((5, 1), (5, 2), True),
+        ((5, 1), (5, 1), False),
+        (None, (1, 0), True),
+    ],
+)
+def test_of_two_states_the_one_that_is_further_along_is_kept(make_store, ours, theirs, comes):
+    """Whatever the numbers by which each store counts how often it kept one."""
+
+    def begun(name, how_far):
+        store = make_store(name, aa={})
+        for steps in range(how_far[0] if how_far else 0):  # two files, as a run leaves them
+            tensors = {f"piece.{index}.rate": torch.zeros(1) for index in range(how_far[1])}
+            checkpoint = Checkpoint(store.storage, "bb")
+            checkpoint.serial = steps
+            checkpoint.save(State(tensors, {"step": steps + 1, "device": "cpu", "of": name}))
+        return store
+
+    into, other = begun("into", ours), begun("other", theirs)
+    merge([other], into)
+    kept = Checkpoint(into.storage, "bb").states().states
+    assert {state.facts["of"] for state in kept} == {"other" if comes else "into"}
+    assert kept[0].facts["step"] == (theirs if comes else ours)[0]
+
+
+def test_a_state_that_a_sweep_goes_on_from_now_is_left_to_it(make_store):
+    into, other = make_store("into"), make_store("other")
+    Checkpoint(other.storage, "bb").save(State({}, {"step": 1}))
+    with Claims(into.storage) as claims:
+        assert claims.take(["bb"])
+        merge([other], into)
+        assert not unfinished(into.storage)
+    merge([other], into)
+    assert unfinished(into.storage) == {"bb"}
+
+
+def test_a_file_that_is_no_state_does_not_come_along(make_store):
+    into, other = make_store("into"), make_store("other")
+    for index, content in enumerate((b"", b"state", b"\xff" * 100, b"\2" + bytes(7) + b"{}", b"\2" + bytes(7) + b"[]")):
+        other.storage.write(f"checkpoints/b{index}.unfinished-a.safetensors", content)
+    merge([other], into)
+    assert not unfinished(into.storage)
 
 
 def test_a_store_that_is_not_there_is_refused(make_store, tmp_path):
