@@ -37,6 +37,8 @@ class RealNVPMarginal(_FlowMarginal):
     "Density estimation using Real NVP" (Dinh et al., 2017, https://arxiv.org/abs/1605.08803).
     """
 
+    graphable = False  # zuko looks up the halves on the device each time, and waits for the answer
+
     def __init__(self, size: Size, encoder: nn.Module) -> None:
         super().__init__(_made(zuko.flows.RealNVP, size, HIDDEN))
 
@@ -63,6 +65,8 @@ class SplineMarginal(_FlowMarginal):
 
 class RealNVPEncoder(nn.Module):
     """A gaussian encoder followed by 4 affine coupling layers, which take no input from x; either way is one pass."""
+
+    graphable = False  # as its marginal
 
     def __init__(self, size: Size) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ class UnitGradients:
         device = gradients[0].device
         self.sizes = sizes
         indices = torch.arange(len(sizes), dtype=torch.int32, device=device)
-        self.owners = indices.repeat_interleave(torch.tensor(sizes, device=device), output_size=sum(sizes))
+        self.owners = indices.repeat_interleave(torch.tensor(sizes).to(device), output_size=sum(sizes))
         self.buffer = torch.empty(sum(sizes), device=device)
         offsets = torch.tensor([0, *sizes]).cumsum(0).tolist()
         self.divisors = [

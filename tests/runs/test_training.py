@@ -1,13 +1,12 @@
 import gc
 import time
 import weakref
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
 from torch.distributions import Independent
-from torch.overrides import TorchFunctionMode
 
 from rdbench.config.family import parse_family
 from rdbench.config.run_config import RunConfig, make_run
@@ -273,35 +272,3 @@ def test_iwae_trains_on_several_samples(images):
         make_run({**CONFIG.model_dump(), "beta": None, "objective": "iwae", "train_samples": 3}), images
     )
     assert np.isfinite(epochs[-1].valid_distortion)
-
-
-class NothingBrought(TorchFunctionMode):
-    """Refuses what would bring numbers of Python's to a device."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in (torch.tensor, torch.as_tensor, torch.from_numpy):
-            raise AssertionError("numbers are brought to the device")
-        return function(*args, **kwargs or {})
-
-
-NO_WAIT = [
-    {},
-    {"objective": "target-rate", "target_rate": 3.0},
-    {"objective": "target-rate-penalty", "target_rate": 3.0},
-    {"objective": "free-bits", "free_nats": 3.0},
-    {"objective": "iwae", "train_samples": 2},
-]
-
-
-@pytest.mark.parametrize("objective", NO_WAIT, ids=lambda values: values.get("objective", "beta-vae"))
-def test_a_step_waits_for_no_number_of_the_device_and_brings_it_none(family, objective, monkeypatch):
-    """On torch's device of shapes alone, that has no number to read; its optimiser, which is torch's, left out."""
-    monkeypatch.setattr(torch, "autocast", lambda *arguments, enabled: nullcontext())
-    config = make_run({**CONFIG.model_dump(), "beta": None, **objective, **family._asdict()})
-    images = Images(torch.empty(40, 98, dtype=torch.uint8, device="meta"))
-    training = Training(make_model(config).to("meta"), images, images, config)
-    monkeypatch.setattr(training.body.optimizer, "step", lambda: None)
-    training.body()
-    with NothingBrought():
-        training.body()
-    assert all(parameter.grad.is_meta for parameter in training.model.parameters())
