@@ -119,8 +119,8 @@ class PixelCNN(nn.Module):
 
     def forward(self, images: Tensor, context: Tensor) -> Tensor:
         signs = 2 * images - 1  # so that padding, which is 0, is neither ink nor paper
-        above = torch.stack([F.pad(signs, (0, 0, 1, -1)), context], 1)  # the image one row down
-        left = torch.stack([F.pad(signs, (1, -1)), context], 1)  # the image one column right
+        above = _maps(F.pad(signs, (0, 0, 1, -1)), context)  # the image one row down
+        left = _maps(F.pad(signs, (1, -1)), context)  # the image one column right
         down = gate(self.down_input(above))
         right = gate(self.above_input(above) + self.left_input(left))
         streams, passed = (down, right), []
@@ -134,3 +134,8 @@ class PixelCNN(nn.Module):
                 streams = self.grow[index // 2 - 1](streams)
             streams = layer(streams, passed.pop())
         return self.logits(streams[1]).squeeze(1)
+
+
+def _maps(signs: Tensor, context: Tensor) -> Tensor:
+    """Two (N, H, W) as (N, 2, H, W), channels last in memory as all later maps are."""
+    return torch.stack([signs, context], -1).permute(0, 3, 1, 2)
