@@ -55,10 +55,10 @@ NUMBERS: Mapping[Table, re.Pattern[str]] = {
     "runs": re.compile(
         r"((train|valid)_)?(rate|distortion|elbo|iwae_\d+|mutual_information|marginal_kl)(_se)?|"
         r"((encoder|elbo|likelihood|iwae_\d+)_gap|generative_[a-z]|class_information)(_se)?|"
-        r"beta|anneal_from|effective_beta|entropy|free_nats|target_rate|learning_rate|width|"
+        r"beta|anneal_from|effective_beta(_sd)?|entropy|independent_pixels|free_nats|target_rate|learning_rate|warmup|width|"
         r"train_seconds|eval_seconds|images_per_second"
     ),
-    "history": re.compile(r"beta|learning_rate|seconds|(train|valid)_(rate|distortion)"),
+    "history": re.compile(r"beta(_mean|_sd)?|learning_rate|seconds|(train|valid)_(rate|distortion)"),
     "examples": re.compile(r"rate|distortion|probability|iwae_\d+"),
 }
 """The columns that are such numbers. One that is neither of these nor of SCHEMAS is unknown: it is kept as it is."""

@@ -11,6 +11,7 @@ from rdbench.runs.device import pick_device
 from rdbench.runs.host import QuietHost
 from rdbench.runs.run import execute
 from rdbench.runs.splits import subset
+from rdbench.store.schema import known_type
 from rdbench.store.store import Store
 
 CONFIG = RunConfig(
@@ -50,6 +51,13 @@ def test_a_record_is_stored_and_read_whole(dataset, tmp_path):
     examples = store.read("examples").frame
     assert examples["rate"].mean() == pytest.approx(row["rate"], rel=1e-5)
     assert (examples["rate"] + examples["distortion"]).mean() == pytest.approx(-row["elbo"], rel=1e-5)
+
+
+def test_every_column_of_a_run_is_known(dataset):
+    """Else a table of our own is taken for one of a newer rdbench."""
+    record = executed(CONFIG.model_copy(update={"train_information": True}), dataset)
+    for table, columns in {"runs": record.row, "history": record.history, "examples": record.examples}.items():
+        assert [name for name in columns if known_type(table, name) is None] == []
 
 
 def test_the_numbers_do_not_depend_on_what_ran_before(dataset):
