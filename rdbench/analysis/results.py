@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -19,7 +20,9 @@ class Results:
     def __init__(self, location: str | Path) -> None:
         self.store = Store(location)
         if not self.store.storage.is_there():
-            raise UserError(f"there is no store {self.store}; make one with: rdbench sweep NAME --store {self.store}")
+            raise UserError(
+                f"there is no store {self.store}; make one with: rdbench sweep NAME --store {quote(str(location))}"
+            )
 
     def __repr__(self) -> str:
         return f"Results({str(self.store)!r})"

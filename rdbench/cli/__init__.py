@@ -14,7 +14,7 @@ from rdbench.cli.sweep import sweep, toy
 app = typer.Typer(
     help="The rate-distortion benchmark for latent-variable models.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 for command in (sweep, plot, report, runs, merge, evaluate, toy, selftest, families, plugins):
@@ -30,6 +30,8 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """The rate-distortion benchmark for latent-variable models."""

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from rdbench.cli.ended import in_terminal
 from rdbench.cli.options import PluginOption
+
+PIPED = "through a pipe the table is whole"
 
 
 def selftest(
@@ -17,7 +20,6 @@ def selftest(
     Exit codes: 0 all passed; 1 one failed; 2 wrong usage.
     """
     from rdbench.analysis.report.cells import Cells
-    from rdbench.analysis.report.formats import aligned
     from rdbench.config.family import parse_family
     from rdbench.config.plugins import load_plugins
     from rdbench.selftest import check_estimators, check_family
@@ -43,7 +45,7 @@ def selftest(
     ]
     headers = ["check", "truth", "estimate", "error", "tolerance", "verdict"]
     title = "Truth beside estimate, in nats: passed within 4 standard errors and the tolerance"
-    typer.echo(aligned(Cells(title, headers, rows, left=frozenset({"check", "verdict"}))))
+    typer.echo(in_terminal(Cells(title, headers, rows, left=frozenset({"check", "verdict"})), whole=PIPED))
     failed = sum(not check.passed for check in checks)
     typer.echo(f"\n{len(checks) - failed} of {len(checks)} passed")
     raise typer.Exit(1 if failed else 0)
@@ -52,7 +54,6 @@ def selftest(
 def families(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the twelve families with their parts and numbers of parameters, at full width."""
     from rdbench.analysis.report.cells import Cells
-    from rdbench.analysis.report.formats import aligned
     from rdbench.models import parameter_counts
 
     counts = parameter_counts()
@@ -61,13 +62,12 @@ def families(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] =
         return
     parts = ("encoder", "decoder", "marginal", "total")
     rows = [[row["family"], row["signs"], *(f"{row['parameters'][part]:,}" for part in parts)] for row in counts]
-    typer.echo(aligned(Cells("Parameters at full width", ["family", "signs", *parts], rows)))
+    typer.echo(in_terminal(Cells("Parameters at full width", ["family", "signs", *parts], rows), whole=PIPED))
 
 
 def plugins(plugin: PluginOption = []) -> None:
     """List the parts from elsewhere: of installed packages, and of the files named by --plugin."""
     from rdbench.analysis.report.cells import Cells
-    from rdbench.analysis.report.formats import aligned
     from rdbench.config.plugins import foreign, load_plugins
 
     load_plugins(plugin)
@@ -80,4 +80,4 @@ def plugins(plugin: PluginOption = []) -> None:
         typer.echo("no parts from elsewhere; name a file with --plugin, or install a package that declares some")
         return
     headers = ["kind", "name", "from", "version", "digest"]
-    typer.echo(aligned(Cells("Parts from elsewhere", headers, rows, left=frozenset(headers))))
+    typer.echo(in_terminal(Cells("Parts from elsewhere", headers, rows, left=frozenset(headers)), whole=PIPED))

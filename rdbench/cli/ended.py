@@ -1,22 +1,37 @@
-"""What a command that did runs prints at its end."""
+"""Tables on a terminal, and what a command that did runs prints at its end."""
 
+import shlex
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import typer
 
-from rdbench.execute.output import unstoppable
-
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rdbench.analysis.report.cells import Cells
 
-@unstoppable()
+
+def terminal_width() -> int | None:
+    """The letters to a line of the terminal; None where output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def in_terminal(table: "Cells", wide: bool = False, whole: str = "--wide shows all") -> str:
+    """A table as it fits the terminal, or whole where there is none or ``wide`` is asked for."""
+    from rdbench.analysis.report.fitted import fitted
+
+    return fitted(table, None if wide else terminal_width(), whole)
+
+
 def print_runs(runs: "pd.DataFrame", store: str) -> None:
     """Print the table of these runs of a store, and the command that draws them."""
     from rdbench.analysis.frame import join_seeds, mark_frontier, sort_runs
     from rdbench.analysis.report.cells import runs_table
-    from rdbench.analysis.report.formats import aligned
     from rdbench.errors import plain
 
-    typer.echo(aligned(runs_table(join_seeds(mark_frontier(sort_runs(runs))))))
-    typer.echo(plain(f"results are in {store}; draw them with: rdbench plot {store}"))
+    named = shlex.quote(store)
+    table = runs_table(join_seeds(mark_frontier(sort_runs(runs))))
+    typer.echo(in_terminal(table, whole=f"all with: rdbench report {named} --wide"))
+    typer.echo(plain(f"results are in {store}; draw them with: rdbench plot {named}"))

@@ -50,3 +50,4 @@ PluginOption = Annotated[
 ]
 JobsOption = Annotated[int, typer.Option(min=1, help="Runs at once, in processes of their own.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what goes wrong.")]
+WideOption = Annotated[bool, typer.Option("--wide", help="Show all columns, however narrow the terminal is.")]

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoresArgument, among, expanded
+from rdbench.cli.ended import terminal_width
+from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoresArgument, WideOption, among, expanded
 
 
 def plot(
@@ -67,6 +68,7 @@ def report(
         Path | None, typer.Option(help="File to write.", show_default="the terminal", callback=expanded)
     ] = None,
     baseline: Annotated[str | None, typer.Option(help="A store to compare with, run by run.")] = None,
+    wide: WideOption = False,
     check: Annotated[bool, typer.Option("--check", help="Let the exit code say what was found.")] = False,
 ) -> None:
     """Report the runs of stores: numbers, verdicts, the paper's numbers beside them, differences.
@@ -76,6 +78,7 @@ def report(
     Without it: 0, 2 on wrong usage, 3 if a file in the store cannot be read.
     """
     from rdbench.analysis.report import COLUMNS, FORMATS, assemble
+    from rdbench.analysis.report.formats import text
     from rdbench.analysis.stores import one_source
     from rdbench.errors import UserError, unknown
     from rdbench.store.store import Store
@@ -85,7 +88,10 @@ def report(
     if columns not in COLUMNS:
         raise unknown("choice of --columns", columns, COLUMNS)
     found = assemble(one_source(stores), family, beta, where, Store(baseline) if baseline else None)
-    content = FORMATS[format_name](found, columns)
+    if out is None and format_name == "table" and not wide:
+        content = text(found, columns, terminal_width())
+    else:
+        content = FORMATS[format_name](found, columns)
     if out is None:
         typer.echo(content)
     else:

@@ -4,8 +4,17 @@ from typing import Annotated, Any
 
 import typer
 
-from rdbench.cli.ended import print_runs
-from rdbench.cli.options import BetaOption, DataDir, DeviceOption, FamilyOption, JobsOption, PluginOption, StoreArgument
+from rdbench.cli.ended import in_terminal, print_runs
+from rdbench.cli.options import (
+    BetaOption,
+    DataDir,
+    DeviceOption,
+    FamilyOption,
+    JobsOption,
+    PluginOption,
+    StoreArgument,
+    WideOption,
+)
 from rdbench.execute.output import unstoppable
 
 ACTIONS = ("list", "show", "rm", "retry")
@@ -19,6 +28,7 @@ def runs(
         str | None,
         typer.Option(help="Only runs that are ok, untrained, diverged, failed, running, unfinished or missing."),
     ] = None,
+    wide: WideOption = False,
     device: DeviceOption = "auto",
     jobs: JobsOption = 1,
     data_dir: DataDir = None,
@@ -30,7 +40,6 @@ def runs(
     """
     import numpy as np
 
-    from rdbench.analysis.report.formats import aligned
     from rdbench.analysis.report.listing import choose, listing
     from rdbench.errors import UserError, counted, plain, unknown
     from rdbench.store.changes import remove
@@ -45,7 +54,7 @@ def runs(
     source = Store(store)
     if action == "list":
         cells, cost = listing(source, status)
-        typer.echo(aligned(cells))
+        typer.echo(in_terminal(cells, wide))
         typer.echo(f"\n{cost}")
         return
     if not ids and (action == "show" or status is None):

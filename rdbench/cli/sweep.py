@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rdbench.cli.cost import ask_to_begin, tell_cost
-from rdbench.cli.ended import print_runs
+from rdbench.cli.ended import in_terminal, print_runs
 from rdbench.cli.options import (
     BetaOption,
     DataDir,
@@ -38,7 +38,10 @@ def sweep(
     seed: Annotated[list[int], typer.Option(help="Random seed.")] = [],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
     assignments: Annotated[
-        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Any key of a run (see rdbench/runs/README.md).")
+        list[str],
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any key of a run, such as width=0.5; commas give a run for each value."
+        ),
     ] = [],
     device: DeviceOption = "auto",
     data_dir: DataDir = None,
@@ -124,7 +127,6 @@ def toy(
     Exit codes as for `rdbench sweep`.
     """
     from rdbench.analysis.plots import draw
-    from rdbench.analysis.report.formats import aligned
     from rdbench.analysis.report.toy import toy_table
     from rdbench.config.sweep import load_sweep
     from rdbench.execute.runner import run_sweep
@@ -137,7 +139,7 @@ def toy(
     paths, left_out = draw(target, ended.runs, ["toy"], ["png", "svg"], target.figures())
     if not quiet:
         print_runs(ended.runs, str(store))
-        typer.echo("\n" + aligned(toy_table(ended.runs)))
+        typer.echo("\n" + in_terminal(toy_table(ended.runs)))
         for line in (*paths, *left_out):
             typer.echo(line)
     raise typer.Exit(1 if ended.failed else 0)

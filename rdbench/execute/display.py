@@ -76,7 +76,7 @@ class Display:
         result = f"{row['status']}: {row['error']}"
         seconds = None
         if row["status"] == Status.OK:
-            result = f"R {row['rate']:.3f}  D {row['distortion']:.3f}  −ELBO {-row['elbo']:.3f}±{row['elbo_se']:.2f}"
+            result = f"R {row['rate']:.3f}  D {row['distortion']:.3f}  −ELBO {-row['elbo']:.3f}±{row['elbo_se']:.2g}"
             result += f"  on {row['device']}"
             seconds = row["train_seconds"] + row.get("eval_seconds", 0.0)
         self.estimate.end(name, seconds)

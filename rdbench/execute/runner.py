@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import pandas as pd
@@ -105,7 +106,7 @@ def do_again(
             raise UserError(f"run {run_id} was described with other data than what {run.dataset} is here")
     with Claims(store.storage) as claims:
         if not claims.take(again):
-            raise UserError(f"another process is doing one of these runs; see: rdbench runs {store}")
+            raise UserError(f"another process is doing one of these runs; see: rdbench runs {quote(str(store))}")
         for run_id in again:
             Checkpoint(store.storage, run_id).discard()
     varying = [key for key in RunConfig.model_fields if len({getattr(run, key) for run in again.values()}) > 1]

@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -183,9 +184,10 @@ class Store:
         """The error for a table without a row; ``skipped`` has a line for each file that could not be read."""
         if skipped:
             return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}; see to these files first", skipped)
+        named = quote(str(self))  # as a shell takes it
         if not self.storage.is_there():
-            return EmptyTableError(f"there is no store {self}; make one with: rdbench sweep NAME --store {self}", [])
-        return EmptyTableError(f"{self} holds no {table}; fill it with: rdbench sweep NAME --store {self}", [])
+            return EmptyTableError(f"there is no store {self}; make one with: rdbench sweep NAME --store {named}", [])
+        return EmptyTableError(f"{self} holds no {table}; fill it with: rdbench sweep NAME --store {named}", [])
 
     def finished(self) -> set[str]:
         """The ids of the runs that have an answer: one that failed is worth another try; raises as ``current``."""

@@ -51,7 +51,7 @@ def test_a_log_has_a_line_for_each_run_and_says_what_is_left():
         display.end("a", ROW)
         display.end("b", ROW | {"status": "diverged", "error": "at step 3"})
     assert console.file.getvalue().splitlines() == [
-        "[1/2] ---  β 1: R 1.000  D 2.000  −ELBO 3.000±0.10  on cpu; about 2:00 left",
+        "[1/2] ---  β 1: R 1.000  D 2.000  −ELBO 3.000±0.1  on cpu; about 2:00 left",
         "[2/2] -+-  β 1: diverged: at step 3",
     ]
 

@@ -206,6 +206,8 @@ def with_error(row: Row, name: str, sign: int = 1) -> str:
 
     >>> with_error({"rate": 25.4321, "rate_se": 0.0567}, "rate"), with_error({"rate": 4.1e-4, "rate_se": 2e-5}, "rate")
     ('25.43±0.06', '0.00041±0.00002')
+    >>> with_error({"rate": 0.0021, "rate_se": 2.3e-8}, "rate")
+    '0.002100±2e-08'
     """
     value, error = row.get(name), row.get(f"{name}_se")
     if value is None or not math.isfinite(value):
@@ -213,7 +215,8 @@ def with_error(row: Row, name: str, sign: int = 1) -> str:
     if error is None or not math.isfinite(error):
         return number(sign * value)
     digits = max(2, min(6, -math.floor(math.log10(error)))) if error > 0 else 2
-    return f"{sign * value:.{digits}f}±{error:.{digits}f}"
+    shown = f"{error:.{digits}f}" if error == 0 or error >= 10**-6 else f"{error:.0e}"
+    return f"{sign * value:.{digits}f}±{shown}"
 
 
 def number(value: float) -> str:

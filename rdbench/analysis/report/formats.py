@@ -11,6 +11,7 @@ import pandas as pd
 
 from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells, all_tables
+from rdbench.analysis.report.fitted import fitted
 from rdbench.analysis.report.html import page
 from rdbench.analysis.report.papers import csv, latex
 from rdbench.errors import counted, plain
@@ -20,9 +21,9 @@ JSON_SCHEMA = 1
 """Raised when a key of the JSON format changes its meaning or goes."""
 
 
-def text(report: Report, columns: str = "measures") -> str:
-    """Aligned columns for a terminal."""
-    parts = [aligned(table) for table in all_tables(report, columns)]
+def text(report: Report, columns: str = "measures", width: int | None = None) -> str:
+    """Aligned columns for a terminal of that width; whole where it is None."""
+    parts = [fitted(table, width) for table in all_tables(report, columns)]
     return "\n\n".join([*parts, *_closing(report)])
 
 
@@ -93,23 +94,6 @@ def _headline(report: Report) -> str:
 
 def _closing(report: Report) -> list[str]:
     return ["\n".join(map(plain, [*report.regressions, *report.problems, *report.notes, _headline(report)]))]
-
-
-def aligned(table: Cells) -> str:
-    """A table in columns of equal width."""
-    rows = [[plain(cell) for cell in row] for row in table.rows]
-    columns = list(zip(table.headers, *rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    left = [header in table.left for header in table.headers]
-
-    def line(cells: Any) -> str:
-        padded = (
-            cell.ljust(width) if is_left else cell.rjust(width)
-            for cell, width, is_left in zip(cells, widths, left, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    return "\n".join([table.title, "", line(table.headers), line("─" * width for width in widths), *map(line, rows)])
 
 
 def _piped(table: Cells) -> str:

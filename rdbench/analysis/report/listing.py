@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from shlex import quote
 
 import pandas as pd
 
@@ -43,12 +44,12 @@ def choose(store: Store, run_ids: Collection[str], status: str | None) -> list[s
         if len(meant) != 1:
             raise UserError(
                 f"{given} begins the ids of {counted(len(meant), 'run')} in {store}; expected one, "
-                f"see: rdbench runs {store}"
+                f"see: rdbench runs {quote(str(store))}"
             )
         whole += meant
     chosen = [run_id for run_id in (whole or found) if run_id in having]
     if not chosen:
-        raise UserError(f"no run in {store} is {status or 'there'}; see: rdbench runs {store}")
+        raise UserError(f"no run in {store} is {status or 'there'}; see: rdbench runs {quote(str(store))}")
     return chosen
 
 

@@ -1,0 +1,136 @@
+"""A table that fits a terminal: what is the same in every row is said below, and what does not fit is left out."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rdbench.analysis.report.cells import Cells
+from rdbench.errors import plain
+
+FIRST_OUT = (
+    "s",
+    "train s",
+    "eval s",
+    "annealed",
+    "Rᵢ > 0.01",
+    "active",
+    "S",
+    "U",
+    "E",
+    "G",
+    "on runs",
+    "dataset",
+    "protocol",
+)
+"""Columns in the order in which they are left out; after them the bounds of the smallest k, then from the right."""
+KEPT = ("R", "D", "−ELBO", "nats per image", "truth", "estimate", "total")
+GAP = 2
+NARROWEST = 16
+"""Letters to a line of a column of words that is broken over lines."""
+
+
+def aligned(table: Cells) -> str:
+    """A table in columns of equal width, all of it."""
+    rows = [[plain(cell) for cell in row] for row in table.rows]
+    widths = _widths(table.headers, rows)
+    lines = [table.headers, ["─" * width for width in widths], *rows]
+    return "\n".join([table.title, "", *(_line(cells, widths, _left(table)) for cells in lines)])
+
+
+def fitted(table: Cells, width: int | None, whole: str = "--wide shows all") -> str:
+    """A table in so many letters to a line, or ``aligned`` where that is None; no number is broken over two lines.
+
+    ``whole`` says where the table is to be had whole.
+    """
+    if width is None:
+        return aligned(table)
+    rows = [[plain(cell) for cell in row] for row in table.rows]
+    same = _same_in_all(table.headers, rows)
+    kept = [index for index in range(len(table.headers)) if index not in same]
+    out = _left_out([table.headers[index] for index in kept], _columns(table.headers, rows, kept), width, table)
+    kept = [index for index in kept if table.headers[index] not in out]
+    shown = replace(table, headers=[table.headers[index] for index in kept],
+                    rows=[[row[index] for index in kept] for row in rows])  # fmt: skip
+    notes = []
+    if same:
+        notes.append(
+            "the same in every row: " + ", ".join(f"{table.headers[index]} {rows[0][index]}" for index in same)
+        )
+    if out:
+        notes.append(f"left out to fit: {', '.join(header for header in table.headers if header in out)}; {whole}")
+    parts = [*textwrap.wrap(table.title, width), "", *_broken(shown, width)]
+    return "\n".join([*parts, *(line for note in notes for line in textwrap.wrap(note, width))])
+
+
+def _same_in_all(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """The columns after the first that say the same in each of several rows, measured numbers aside."""
+    if len(rows) < 2:
+        return []
+    columns = list(zip(*rows, strict=True))
+    return [
+        index
+        for index in range(1, len(headers))
+        if len(set(columns[index])) == 1 and columns[index][0] and headers[index] not in KEPT
+    ]
+
+
+def _left_out(headers: Sequence[str], columns: Sequence[Sequence[str]], width: int, table: Cells) -> set[str]:
+    """The columns to leave out, the least important first, until the others fit or only words are left."""
+    needs = dict(zip(headers, (max(map(len, column)) for column in columns), strict=True))
+    words = {header: min(needs[header], max(NARROWEST, len(header))) for header in headers[1:] if header in table.left}
+    needs |= words  # these can be broken over lines
+    out: set[str] = set()
+    may_go = {header for header in headers[1:] if header in FIRST_OUT or header not in table.left} - set(KEPT)
+    for header in sorted(may_go, key=lambda header: _importance(header, headers)):
+        if sum(needs.values()) + GAP * (len(needs) - 1) <= width:
+            break
+        out.add(header)
+        del needs[header]
+    return out
+
+
+def _importance(header: str, headers: Sequence[str]) -> tuple[int, int]:
+    if header in FIRST_OUT:
+        return 0, FIRST_OUT.index(header)
+    bound = re.fullmatch(r"−IWAE-(\d+)", header)
+    return (1, int(bound[1])) if bound else (2, -headers.index(header))
+
+
+def _broken(table: Cells, width: int) -> list[str]:
+    """The lines of a table whose columns of words are broken over lines where it is too wide, the widest first."""
+    widths = _widths(table.headers, table.rows)
+    words = [index for index, is_left in enumerate(_left(table)) if is_left and index]
+    while words and sum(widths) + GAP * (len(widths) - 1) > width:
+        widest = max(words, key=lambda index: widths[index])
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
+    lines = [_line(table.headers, widths, _left(table)), _line(["─" * each for each in widths], widths, _left(table))]
+    for row in table.rows:
+        cells = [
+            textwrap.wrap(cell, widths[index]) or [""] if index in words else [cell] for index, cell in enumerate(row)
+        ]
+        for part in range(max(map(len, cells))):
+            lines.append(_line([cell[part] if part < len(cell) else "" for cell in cells], widths, _left(table)))
+    return lines
+
+
+def _left(table: Cells) -> list[bool]:
+    return [header in table.left for header in table.headers]
+
+
+def _columns(headers: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequence[int]) -> list[list[str]]:
+    return [[headers[index], *(row[index] for row in rows)] for index in kept]
+
+
+def _widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> str:
+    padded = (
+        cell.ljust(width) if is_left else cell.rjust(width)
+        for cell, width, is_left in zip(cells, widths, left, strict=True)
+    )
+    return (" " * GAP).join(padded).rstrip()
