@@ -1,6 +1,7 @@
 """Packed copies of the named datasets in the user's cache, which open in a fraction of a second."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +11,6 @@ import numpy as np
 from rdbench.data.dataset import Dataset
 from rdbench.data.files import UNREADABLE, cache_folder
 from rdbench.data.labels import SPLITS, Labels
-from rdbench.errors import UserError
 
 
 def load_packed(name: str) -> Dataset | None:
@@ -26,10 +26,9 @@ def load_packed(name: str) -> Dataset | None:
 
 
 def save_packed(dataset: Dataset) -> None:
-    """Cache a packed copy: written whole under another name, then renamed.
+    """Cache a packed copy: written whole under another name, then renamed; a line on stderr where it cannot be.
 
-    Raises:
-        UserError: the cache cannot be written.
+    The data is at hand all the same, and is read from its files again the next time.
     """
     path = _path(dataset.name)
     arrays = {split: getattr(dataset, split) for split in SPLITS}
@@ -42,7 +41,8 @@ def save_packed(dataset: Dataset) -> None:
             _write_npz(partial, arrays)
         os.replace(partial.name, path)
     except OSError as error:
-        raise UserError(f"cannot write the packed copy {path}: {error}; set XDG_CACHE_HOME elsewhere") from None
+        why = f"{error}; set XDG_CACHE_HOME elsewhere, or {dataset.name} is read from its files every time"
+        print(f"rdbench: warning: cannot write the packed copy {path}: {why}", file=sys.stderr)
 
 
 def _labels(arrays: Any, name: str) -> Labels:
