@@ -46,7 +46,7 @@ def cost_line(runs: Collection["RunConfig"], store: "Store", device: str, data_d
     where = pick_device(device)
     rows = store.rows_or_none() if store.storage.is_there() else pd.DataFrame()
     cost = total_cost(runs, rows, where, data_dir)
-    known = f"by a timing of {counted(cost.timed, 'model')}" if cost.timed else "by the runs in the store"
+    known = f"by a timing of {counted(cost.timed, 'model')}" if cost.timed else "by what such runs took"
     return plain(
         f"{counted(len(runs), 'run')} to do: {scaled(cost.flop)}FLOP, about {duration(cost.seconds)} on this machine "
         f"({where.type}, {known}), {scaled(cost.disk)}B in the store"

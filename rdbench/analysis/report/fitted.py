@@ -26,7 +26,7 @@ FIRST_OUT = (
 """Columns in the order in which they are left out; after them the bounds of the smallest k, then from the right."""
 KEPT = ("R", "D", "−ELBO", "nats per image", "truth", "estimate", "total")
 GAP = 2
-NARROWEST = 16
+NARROWEST = 12
 """Letters to a line of a column of words that is broken over lines."""
 
 
