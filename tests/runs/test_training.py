@@ -10,11 +10,14 @@ from torch.distributions import Independent
 
 from rdbench.config.family import parse_family
 from rdbench.config.run_config import RunConfig, make_run
+from rdbench.config.sweep import load_sweep
 from rdbench.data import load
 from rdbench.data.dataset import pack
 from rdbench.data.images import Images
 from rdbench.data.trivial import fair_coins
 from rdbench.models import VAE, Terms, make_model
+from rdbench.runs.host import StoppedError
+from rdbench.runs.splits import Splits
 from rdbench.runs.totals import MOST_SKIPPED, DivergedError, Totals
 from rdbench.runs.training import Training
 
@@ -79,6 +82,27 @@ def test_the_learning_rate_rises_over_its_warmup(images):
     assert [epoch.learning_rate / 3e-4 for epoch in epochs] == pytest.approx([0.25, 0.5, 0.75, 1, 1 - 1 / 8, *(
         2 * (16 - step) / 16 for step in (11, 13, 15)
     )])  # fmt: skip
+
+
+def first_distortions(steps, **values):
+    """D of the first steps of `demo`'s -+- with seed 5, which once ended with a rate of 15,929 nats."""
+    (config,) = load_sweep("demo").with_values({"family": "-+-", "beta": 1.0, "seed": 5, **values}).runs()
+    splits = Splits.of(load("sprites"), config, torch.device("cpu"))
+    training, seen = begun(config, splits.train, splits.valid), []
+
+    def after_step():
+        seen.append(float(training.totals.last_good[2]))
+        if training.step == steps:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        training.run(after_step=after_step)
+    return seen
+
+
+def test_the_first_steps_of_the_demo_learn_and_do_not_blow_up():
+    assert max(first_distortions(5, learning_rate=1e-2, warmup=0)) > 1000
+    assert max(first_distortions(5)) < 560
 
 
 def test_a_jump_above_fair_coins_is_counted_once_and_only_from_below():
