@@ -26,8 +26,17 @@ class VAE(nn.Module):
 
     def forward(self, images: Tensor, samples: int = 1) -> Terms:
         """(batch, H, W) images of zeros and ones to the terms of training at ``samples`` draws of z for each."""
-        terms: Terms = self.estimator(self, images, samples)
-        return terms
+        try:
+            terms: Terms = self.estimator(self, images, samples)
+            return terms
+        finally:
+            self.forget()  # or what a flow remembers would hold memory, also that of a try for which it was too small
+
+    def forget(self) -> None:
+        """Have the parts let go of the samples that they remember."""
+        for part in (self.encoder, self.decoder, self.marginal):
+            if callable(forget := getattr(part, "forget", None)):
+                forget()
 
     def follow(self, clock: Tensor) -> None:
         """Let what changes with the steps of training read how many are done, from a tensor that counts them."""
