@@ -16,8 +16,14 @@ class Contender:
         self.process = subprocess.Popen(arguments, **pipes)
 
     def turn(self, amount: int) -> float:
+        self.begin(amount)
+        return self.heard()
+
+    def begin(self, amount: int) -> None:
         self.process.stdin.write(f"{amount}\n")
         self.process.stdin.flush()
+
+    def heard(self) -> float:
         return float(self.process.stdout.readline())
 
     def end(self) -> None:

@@ -9,11 +9,12 @@ import torch
 
 
 def describe() -> dict[str, str | int]:
-    """The processor, its cores, the threads torch uses, and the versions."""
+    """The processor, its cores, the card where there is one, the threads torch uses, and the versions."""
     names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     return {
         "processor": names[0] if names else platform.processor(),
         "cores": os.cpu_count() or 0,
+        "card": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,

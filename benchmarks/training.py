@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
+import torch
 from contest import contest, summary
 from machine import describe
 
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--pythae", help="the Python of an environment with Pythae")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--steps", type=int, default=5, help="in a turn")
+    parser.add_argument("--steps", type=int, default=200 if torch.cuda.is_available() else 5, help="in a turn")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each contender")
     parser.add_argument("--out", type=Path, help="write a row per turn to this Parquet file")
     options = parser.parse_args()

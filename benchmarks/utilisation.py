@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--family", action="append", help="signs of a family; by default all twelve")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--steps", type=int, default=3, help="in a turn")
+    parser.add_argument("--steps", type=int, default=200 if torch.cuda.is_available() else 3, help="in a turn")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each family")
     parser.add_argument("--out", type=Path, help="write a row per turn to this Parquet file")
     options = parser.parse_args()

@@ -224,7 +224,7 @@ def test_the_seconds_that_are_kept_hold_the_wait_for_the_steps_that_were_queued(
 @pytest.mark.parametrize("signs", ["+--", "+-v"])
 def test_nothing_holds_the_activations_of_a_step_or_of_a_try_that_failed(images, monkeypatch, signs):
     """An iaf encoder remembers its last sample, and with it all that its gradient needs."""
-    training = begun(make_run({**CONFIG.model_dump(), **parse_family(signs)._asdict()}), images)
+    training = begun(CONFIG.model_copy(update=parse_family(signs)._asdict()), images)
     drawn, score = [], Independent.log_prob
 
     def watched(distribution, value):
