@@ -25,7 +25,7 @@ def means(source: Source, runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     parts, skipped = [], []
     for store in each(source):
-        mine = [holder(source, run_id) is store for run_id in runs["run_id"]]
+        mine = runs["run_id"].map(lambda run_id, store=store: holder(source, run_id) is store).astype(bool)
         found, unread = _means(store, runs[mine])
         parts.append(found)
         skipped += unread

@@ -17,8 +17,8 @@ def report(make_store):
 
 def test_json_says_everything_and_is_strict(report):
     content = json.loads(FORMATS["json"](report), parse_constant=lambda name: pytest.fail(name))
-    assert set(content) == {"schema", "store", "exit_code", "regressions", "problems", "verdicts", "runs", "paper",
-                            "differences", "baseline"}  # fmt: skip
+    keys = {"schema", "store", "exit_code", "regressions", "problems", "notes", "verdicts", "runs", "paper"}
+    assert set(content) == keys | {"differences", "baseline"}
     assert content["schema"] == 1
     assert content["exit_code"] == 3
     assert {run["family"]: run["rate"] for run in content["runs"]}["gaussian-pixelcnn-vamp"] == 5.0

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from rdbench.analysis.report import FORMATS, assemble
+from rdbench.analysis.report.cells import with_error
 
 
 @pytest.fixture
@@ -20,7 +21,9 @@ def test_latex_is_a_booktabs_table_that_says_what_the_report_says(report):
     (columns,) = [line for line in lines if line.startswith(r"\begin{tabular}")]
     assert {line.count(" & ") + 1 for line in rows} == {len(columns.split("{")[-1].rstrip("}"))}
     assert len(rows) == 1 + 3
-    assert any(line.startswith("{-}+v") and r"0.50$\pm$0.10" in line for line in rows)
+    (run,) = [run for run in report.rows.to_dict("records") if run["rate"] == 0.5]
+    rate = with_error(run, "rate").replace("±", r"$\pm$")
+    assert any(line.startswith("{-}+v") and f" {rate} &" in line for line in rows)
 
 
 def test_csv_has_every_number_of_every_run_unrounded(report):
