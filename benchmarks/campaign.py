@@ -46,10 +46,11 @@ DOCUMENTED = {
 class Campaign:
     """Rounds on stores in a folder, and on those of a server, until the time is over."""
 
-    def __init__(self, work: Path, server: str, chance: random.Random) -> None:
+    def __init__(self, work: Path, server: str, chance: random.Random, end: float) -> None:
         self.work = work
         self.server = server
         self.chance = chance
+        self.end = end
         self.counts: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         images = work / "noise.npz"
@@ -94,6 +95,8 @@ class Campaign:
         store = f"s3://bench/{number}?{self.server}" if remote else str(self.work / f"store{number}")
         self.counts["stores on a server that fails" if remote else "stores in a folder"] += 1
         for _ in range(self.chance.randint(2, 30 if not remote else 5)):
+            if time.monotonic() > self.end:
+                break
             self.disturb(store, remote)
         evaluated = self.chance.random() < 0.5
         self.run(self.command("sweep", store), {0})
@@ -196,7 +199,7 @@ def main() -> None:
     end = time.monotonic() + 60 * options.minutes
     print(f"campaign of {options.minutes:g} minutes, seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as work, failing_server(options.seed, 0.05) as server:
-        campaign = Campaign(Path(work), server, random.Random(options.seed))
+        campaign = Campaign(Path(work), server, random.Random(options.seed), end)
         _make_bucket(server)
         try:
             number = 0
