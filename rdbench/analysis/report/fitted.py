@@ -63,6 +63,11 @@ def fitted(table: Cells, width: int | None, whole: str = "--wide shows all") -> 
     return "\n".join([*parts, *(line for note in notes for line in textwrap.wrap(note, width))])
 
 
+def lines_of(text: str, width: int | None) -> list[str]:
+    """A text in lines of so many letters, or as one where that is None."""
+    return [text] if width is None else textwrap.wrap(text, width)
+
+
 def _same_in_all(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     """The columns after the first that say the same in each of several rows, measured numbers aside."""
     if len(rows) < 2:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells, all_tables
-from rdbench.analysis.report.fitted import fitted
+from rdbench.analysis.report.fitted import fitted, lines_of
 from rdbench.analysis.report.html import page
 from rdbench.analysis.report.papers import csv, latex
 from rdbench.errors import counted, plain
@@ -24,7 +24,8 @@ JSON_SCHEMA = 1
 def text(report: Report, columns: str = "measures", width: int | None = None) -> str:
     """Aligned columns for a terminal of that width; whole where it is None."""
     parts = [fitted(table, width) for table in all_tables(report, columns)]
-    return "\n\n".join([*parts, *_closing(report)])
+    closing = [plain(line) for line in (*report.regressions, *report.problems, *report.notes, _headline(report))]
+    return "\n\n".join([*parts, "\n".join(line for text in closing for line in lines_of(text, width))])
 
 
 def markdown(report: Report, columns: str = "measures") -> str:
@@ -90,10 +91,6 @@ def _headline(report: Report) -> str:
     expected = len(report.runs) + len(report.missing)
     claims = f"{counts['holds']} hold, {counts['broken']} broken, {counts['not measured']} not measured"
     return f"{measured} of {counted(expected, 'run')} measured; verdicts: {claims}; {state}."
-
-
-def _closing(report: Report) -> list[str]:
-    return ["\n".join(map(plain, [*report.regressions, *report.problems, *report.notes, _headline(report)]))]
 
 
 def _piped(table: Cells) -> str:
