@@ -117,17 +117,20 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     """One row a description: several seeds become their mean, with their standard deviation in place of the error.
 
     The column ``seeds`` says how many there are, ``run_ids`` which; a single run keeps its own standard errors.
+    ``known`` has, by name, how many seeds have a measure that some of them lack.
     """
     runs = runs.assign(run_ids=runs["run_id"].map(lambda run_id: [run_id]))
     keys = [runs["config"].map(but_for_seed), runs["dataset_sha256"], runs["status"]]
     counts = runs.groupby(keys)["seed"].transform("nunique")
-    single = runs[counts == 1].assign(seeds=1)
+    single = runs[counts == 1].assign(seeds=1, known=None)
     rows = []
     for _, same in runs[counts > 1].groupby([key[counts > 1] for key in keys]):
         row = same.iloc[0].to_dict() | {"seeds": len(same), "frontier": bool(same["frontier"].any())}
         row["run_ids"] = list(same["run_id"])
         for name in measures(runs):
             row |= {name: same[name].mean(), f"{name}_se": same[name].std()}
+        some = same[measures(runs)].count()
+        row["known"] = some[(some > 0) & (some < len(same))].to_dict()
         row |= {name: same[name].mean() for name in MEANS if name in same}
         if "rate_by_dimension" in same and same["rate_by_dimension"].notna().all():
             row["rate_by_dimension"] = np.mean(np.stack(list(same["rate_by_dimension"])), axis=0)

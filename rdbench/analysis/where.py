@@ -2,6 +2,7 @@
 
 import operator
 import re
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -17,7 +18,11 @@ OPERATORS = {
     ">": operator.gt,
     "=": operator.eq,
 }
-CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|==|!=|<|>|=)\s*(\S+)\s*")
+EQUAL = ("==", "=", "!=")
+CONDITION = re.compile(r"""\s*(\w+)\s*(<=|>=|==|!=|<|>|=)\s*("[^"]*"|'[^']*'|[^\s"']\S*)\s*(and\s|$)""")
+"""A column, an operator, and a value: one word, or anything in quotes."""
+
+TRUTHS = {"true": True, "false": False}
 
 
 def where(runs: pd.DataFrame, text: str) -> pd.DataFrame:
@@ -30,16 +35,31 @@ def where(runs: pd.DataFrame, text: str) -> pd.DataFrame:
     Raises:
         UserError: a condition is not ``column operator value``, or names no column.
     """
-    for part in re.split(r"\band\b", text):
-        match = CONDITION.fullmatch(part)
-        if not match:
-            raise UserError(f"--where: found {part.strip()!r}; expected conditions such as 'rate < 10 and beta == 1'")
-        column, sign, value = match.groups()
+    for column, sign, value in _conditions(text):
         if column not in runs.columns:
             raise unknown("column", column, [str(name) for name in runs.columns])
-        wanted = _like(runs[column], sign, value.strip("'\""))
+        wanted = _like(runs[column], sign, value)
         runs = runs[OPERATORS[sign](runs[column], wanted)]
     return runs
+
+
+def _conditions(text: str) -> Iterator[tuple[str, str, str]]:
+    """The column, operator and value of each condition.
+
+    >>> list(_conditions("rate<10 and dataset == 'black and white.npz'"))
+    [('rate', '<', '10'), ('dataset', '==', 'black and white.npz')]
+    """
+    place = 0
+    while True:
+        match = CONDITION.match(text, place)
+        if not match:
+            found = text[place:].strip()
+            raise UserError(f"--where: found {found!r}; expected conditions such as 'rate < 10 and beta == 1'")
+        column, sign, value, ending = match.groups()
+        yield column, sign, value[1:-1] if value[0] in "'\"" else value
+        if not ending:
+            return
+        place = match.end()
 
 
 def select(runs: pd.DataFrame, families: list[str], betas: list[float], condition: str | None) -> pd.DataFrame:
@@ -62,10 +82,14 @@ def select(runs: pd.DataFrame, families: list[str], betas: list[float], conditio
     return chosen
 
 
-def _like(column: pd.Series, sign: str, value: str) -> float | str:
+def _like(column: pd.Series, sign: str, value: str) -> float | str | bool:
     """``value`` in the column's kind; a family may be given by its signs."""
+    if column.map(lambda cell: isinstance(cell, bool)).any():
+        if sign not in EQUAL or value.lower() not in TRUTHS:
+            raise UserError(f"--where: found {column.name} {sign} {value}; expected {column.name} == true, or false")
+        return TRUTHS[value.lower()]
     if not pd.api.types.is_numeric_dtype(column):
-        if sign not in ("==", "=", "!="):
+        if sign not in EQUAL:
             raise UserError(
                 f"--where: found {column.name} {sign} {value}; {column.name} is text, compare it by == or !="
             )

@@ -96,6 +96,10 @@ def sweep(
     budget = None if time_budget is None else parse_duration("--time-budget", time_budget) - gone
     limits = (budget, max_runs, parse_duration("--checkpoint-every", checkpoint_every))
     if dry_run:
+        if device == "cuda":
+            from rdbench.runs.device import pick_device
+
+            pick_device(device)
         _print_plan(chosen, location, device, data_dir, part)
         return
     from rdbench.execute.cost import is_large

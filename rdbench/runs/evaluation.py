@@ -10,7 +10,7 @@ from rdbench.config.run_config import RunConfig
 from rdbench.data import Dataset
 from rdbench.data.images import Images
 from rdbench.data.trivial import independent_pixels
-from rdbench.measures.bounds import Measures, Piece, mean_and_error, measure
+from rdbench.measures.bounds import Measures, Piece, at_once, mean_and_error, measure
 from rdbench.measures.information import active_units, generative_bounds, mutual_information, rate_by_dimension
 from rdbench.models import VAE
 from rdbench.runs.keeping import Keeper
@@ -35,10 +35,10 @@ def evaluate(
     require_finite("of rates and distortions after training", *(row[name] for name in FINAL))
     row |= _gaps(test, dataset, config)
     row["independent_pixels"] = independent_pixels(dataset.train, subset(dataset.test, config.evaluation_images)).mean()
-    row |= _information(model, images.test, test.rate, **stage("information"))
+    row |= information(model, images.test, test.rate, **stage("information"))
     if config.train_information:
-        information = _information(model, images.train_again, again.rate, **stage("information of training images"))
-        row |= {f"train_{name}": value for name, value in information.items()}
+        trained_on = information(model, images.train_again, again.rate, **stage("information of training images"))
+        row |= {f"train_{name}": value for name, value in trained_on.items()}
     row |= generative_bounds(model, config.generated_images, config.iwae[-1], **stage("generated images"))
     return row, test
 
@@ -58,15 +58,19 @@ def _gaps(test: Measures, dataset: Dataset, config: RunConfig) -> dict[str, floa
     return row
 
 
-def _information(
-    model: VAE, images: Images, rate: NDArray[np.float64], progress: Callable[[int, int], None], piece: Piece
+def information(
+    model: VAE,
+    images: Images,
+    rate: NDArray[np.float64],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    piece: Piece = at_once,
 ) -> dict[str, Any]:
     """What z knows of a split whose rate, image by image, is given."""
     lengths = {"nats": len(images)}
-    information = piece("mutual", lengths, lambda: {"nats": mutual_information(model, images, progress)})["nats"]
+    nats = piece("mutual", lengths, lambda: {"nats": mutual_information(model, images, progress)})["nats"]
     units = piece("active", {"units": 1}, lambda: {"units": np.array([active_units(model, images)], np.float64)})
     active = units["units"]
     row: dict[str, Any] = {}
-    for name, per_image in {"mutual_information": information, "marginal_kl": rate - information}.items():
+    for name, per_image in {"mutual_information": nats, "marginal_kl": rate - nats}.items():
         row[name], row[f"{name}_se"] = mean_and_error(per_image)
     return row | {"active_units": int(active[0]), "rate_by_dimension": rate_by_dimension(model, images)}

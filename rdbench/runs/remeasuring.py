@@ -1,5 +1,6 @@
 """Finished runs, measured again from their checkpoints."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from rdbench import data
 from rdbench.data.images import Images
 from rdbench.errors import UserError, unknown
 from rdbench.measures.bounds import measure
+from rdbench.runs.evaluation import information
 from rdbench.runs.provenance import command
 from rdbench.runs.splits import Splits
 from rdbench.runs.trained import load_model
 from rdbench.store.changes import extend
 from rdbench.store.row_checks import read_config
-from rdbench.store.schema import Column, known
+from rdbench.store.schema import MEASURES, Column, known
 from rdbench.store.store import Store
 
 SPLITS = ("test", "valid", "train")
@@ -33,7 +35,8 @@ def reevaluate(
 ) -> dict[str, float]:
     """Measure a run on a split with other k, add what is new as columns of its row, and of its test images.
 
-    Columns of the validation and training splits begin with ``valid_`` and ``train_``. What the row says already stays.
+    Columns of the validation and training splits begin with ``valid_`` and ``train_``. What the row says already stays;
+    but R, D and the ELBO of these are replaced together where one, or its error, is lacking or they do not add up.
 
     Raises:
         UserError: the data is not what the run was trained on, or the run has no weights.
@@ -55,13 +58,23 @@ def reevaluate(
     measured = measure(model, images, iwae, run.rate_samples, progress)
     prefix = "" if split == "test" else f"{split}_"
     columns = {f"{prefix}{name}": value for name, value in measured.summary().items()}
-    new = {name: value for name, value in columns.items() if not known(row.get(name))}
+    whole = split == "test" or _is_whole(row, prefix)
+    if split == "train" and not whole and known(row.get("train_mutual_information")):  # R is a part of it
+        columns |= {f"train_{name}": value for name, value in information(model, images, measured.rate).items()}
+    new = {name: value for name, value in columns.items() if not (whole and known(row.get(name)))}
     per_image: dict[str, Column] = {}
     if split == "test":
         bounds = {f"iwae_{k}": bound.astype(np.float32) for k, bound in measured.iwae.items()}
         per_image = {name: bound for name, bound in bounds.items() if name in new}
     extend(store, row["run_id"], {**new, "evaluated_with": command()}, per_image)
     return new
+
+
+def _is_whole(row: Mapping[str, Any], prefix: str) -> bool:
+    """Whether a row has R, D and the ELBO of a split with their errors, all of one measurement."""
+    if not all(known(row.get(f"{prefix}{name}{error}")) for name in MEASURES for error in ("", "_se")):
+        return False
+    return math.isclose(-row[f"{prefix}elbo"], row[f"{prefix}rate"] + row[f"{prefix}distortion"], rel_tol=1e-9)
 
 
 def is_measured(row: Mapping[str, Any], iwae: Sequence[int], split: str) -> bool:

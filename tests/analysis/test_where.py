@@ -9,6 +9,8 @@ RUNS = pd.DataFrame(
         "rate": [1.0, 20.0, 5.0],
         "family": ["gaussian-deconv-maf", "gaussian-deconv-maf", "iaf-deconv-maf"],
         "epochs": [1, 2, 3],
+        "dataset": ["q-and-a.npz", "black and white.npz", "mnist"],
+        "train_information": [True, False, None],
     }
 )
 
@@ -22,6 +24,12 @@ RUNS = pd.DataFrame(
         ("family == +-+", [2]),
         ("family != 'gaussian-deconv-maf' and rate = 5", [2]),
         ("rate > 1e3", []),
+        ("dataset == q-and-a.npz", [0]),
+        ("dataset == 'q-and-a.npz' and rate < 10", [0]),
+        ('dataset == "black and white.npz"', [1]),
+        ('rate < 10 and dataset = "and" and epochs > 1', []),
+        ("train_information == true", [0]),
+        ("train_information = False and rate > 1", [1]),
     ],
 )
 def test_conditions_choose_rows(condition, kept):
@@ -35,6 +43,10 @@ def test_conditions_choose_rows(condition, kept):
         ("rate", "expected conditions such as"),
         ("rate < ten", "expected a number for rate"),
         ("family < 3", "family is text"),
+        ("train_information > false", "expected train_information == true, or false"),
+        ("train_information == 1", "expected train_information == true, or false"),
+        ("dataset == 'mnist", "expected conditions such as"),
+        ("rate < 10 and", "expected conditions such as"),
         ("family == a-b-c", "unknown family"),
         ("rate < 10 or epochs > 1", "expected conditions such as"),
         ("__import__('os').system('true')", "expected conditions such as"),

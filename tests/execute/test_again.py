@@ -60,6 +60,22 @@ def test_other_k_and_other_splits_become_columns(store):
     assert len(store.read("runs").frame) == 4
 
 
+def test_the_training_split_is_replaced_whole(store):
+    """A sweep keeps R and D of one draw without errors; beside the ELBO of other draws they would not add up."""
+    row = row_of(store)
+    reevaluate(store, row, [5], "train", CPU, None)
+    after = row_of(store)
+    assert after["train_elbo"] == -(after["train_rate"] + after["train_distortion"])
+    reevaluate(store, after, [7], "train", CPU, None)
+    assert [row_of(store)[f"train_{name}"] for name in ("rate", "elbo", "iwae_5")] == [
+        after[f"train_{name}"] for name in ("rate", "elbo", "iwae_5")
+    ]
+    extend(store, row["run_id"], {"train_elbo": after["train_elbo"] - 3}, {})
+    reevaluate(store, row_of(store), [9], "train", CPU, None)
+    mended = row_of(store)
+    assert mended["train_elbo"] == -(mended["train_rate"] + mended["train_distortion"])
+
+
 def test_what_is_measured_already_stays_for_each_image_as_for_the_run(store):
     row = row_of(store)
     reevaluate(store, row, [1, 2], "test", CPU, None)

@@ -39,6 +39,8 @@ def parts_sum(m: Measured) -> Iterator[Judgement]:
     for split in SPLITS:
         rate, distortion = m[f"{split}rate"], m[f"{split}distortion"]
         yield m.same(f"{split}elbo", -m[f"{split}elbo"], rate + distortion)
+    for name in ("rate", "distortion"):
+        yield m.same(f"train_{name} of what is summed exactly", m[f"train_{name}"], m[name].where(~m.sampled))
     for split in MEASURED_TWICE:
         rates = m.raw(f"{split}rate_by_dimension").map(_total)
         yield m.same(f"{split}rate_by_dimension", rates, m[f"{split}rate"], scale=m[f"{split}rate"].abs())
@@ -86,6 +88,9 @@ def errors(m: Measured) -> Iterator[Judgement]:
         difference = m[f"examples.iwae_{k}_less_elbo_se"].fillna(m[f"iwae_{k}_se"] + elbo)
         apart = (m[f"iwae_{k}_gap_se"] - gap).abs()
         yield m.at_least(f"error of iwae_{k}_gap beside that of elbo_gap", difference, apart, scale=m["elbo"].abs())
+    for name in m.with_error():
+        error = m[f"{name}_se"]
+        yield m.true(f"{name} is exact", error == 0, ~m.sampled & error.notna())
     for split in SPLITS:
         yield m.at_least(f"error of {split}distortion", m[f"{split}distortion"], m[f"{split}distortion_se"])
 

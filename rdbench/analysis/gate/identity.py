@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 
+from rdbench.analysis.frame import SAME_IMAGES
 from rdbench.analysis.gate.judging import Judgement
 from rdbench.analysis.gate.measured import Measured
-from rdbench.config.family import PART_KINDS
+from rdbench.config.family import PART_KINDS, dataset_kind
 from rdbench.config.parts import registered
 from rdbench.config.run_config import RunConfig, check_sources
-from rdbench.data import DATASETS, checksum
+from rdbench.data import DATASETS, NamedDataset, checksum
+from rdbench.data.dataset import SIDE
 from rdbench.errors import UserError
+
+IMAGES = {"train_images": "train_images", "valid_images": "evaluation_images", "test_images": "evaluation_images"}
+"""How many images there were, and the setting that asked for so many."""
 
 
 def named(m: Measured) -> Iterator[Judgement]:
@@ -29,24 +34,34 @@ def _parts_are_here(run: RunConfig) -> bool:
 
 
 def asked(m: Measured) -> Iterator[Judgement]:
-    """A run did what it was asked for: no more images than these, at that precision."""
-    for name, setting in {
-        "train_images": "train_images", "valid_images": "evaluation_images", "test_images": "evaluation_images",
-    }.items():  # fmt: skip
-        most = m.series([getattr(run, setting) for run in m.descriptions]).astype(float)
-        yield m.at_least(name, most, m[name].where(m.sampled))
+    """A run did what it was asked for: so many images of its dataset, at that precision."""
+    known = _datasets()
+    for split, (name, setting) in enumerate(IMAGES.items()):
+        size = m.raw("dataset_sha256").map({sha256: spec.sizes[split] for sha256, spec in known.items()}).astype(float)
+        asked_for = m.series([getattr(run, setting) for run in m.descriptions]).astype(float).where(m.sampled)
+        yield m.same(f"{name} of a known dataset", m[name], asked_for.clip(upper=size).fillna(size))
+        yield m.at_least(f"{name} asked for", asked_for, m[name])
         yield m.at_least(f"{name} ≥ 1", m[name], 1.0)
+    side = m["image_side"].where(m.raw("dataset_sha256").isin(known))
+    yield m.same("image_side of a known dataset", side, SIDE)
     precision = m.raw("precision")
     wanted = m.series([run.precision for run in m.descriptions])
     among = precision.isin(["float32", "bfloat16"])
     yield m.true("precision", among & ((precision == wanted) | (wanted == "auto")), precision.notna())
 
 
-def entropy(m: Measured) -> Iterator[Judgement]:
-    """H is above 0, and that of its dataset where we know it."""
+def _datasets() -> dict[str, NamedDataset]:
+    """The datasets whose bits are known beforehand, by their checksum."""
+    return {checksum(name): spec for name, spec in DATASETS.items() if spec.sha256 or dataset_kind(name) == "table"}
+
+
+def data(m: Measured) -> Iterator[Judgement]:
+    """What is known of the data is the same for all runs on it, and is true where we know it; H is above 0."""
     found = m["entropy"]
+    entropies = {sha256: spec.entropy() for sha256, spec in _datasets().items() if spec.entropy}
     yield m.true("entropy > 0", found > 0, found.notna())
-    known = {checksum(name): spec.entropy() for name, spec in DATASETS.items() if spec.entropy}
-    yield m.same("entropy", found, m.raw("dataset_sha256").map(known).astype(float))
-    sources = m.raw("dataset_sha256").isin(known)
-    yield m.together("entropy", "rate", where=sources)
+    yield m.same("entropy", found, m.raw("dataset_sha256").map(entropies).astype(float))
+    yield m.together("entropy", "rate", where=m.raw("dataset_sha256").isin(entropies))
+    images = [m.raw(name) for name in SAME_IMAGES]
+    for name in ("entropy", "independent_pixels"):
+        yield m.same(f"{name} of all runs on these images", m[name], m[name].groupby(images).transform("median"))

@@ -34,9 +34,9 @@ def verdicts(runs: pd.DataFrame, examples: pd.DataFrame) -> list[Verdict]:
     """Every claim on the runs that ended well; ``examples`` has the means of their per-image tables, by run id."""
     ended = runs[runs["status"] == Status.OK].reset_index(drop=True)
     if ended.empty:
-        return [Verdict(claim, "not measured", 0, [], [], {}) for claim in CLAIMS]
+        return [Verdict(claim.words, "not measured", 0, [], [], {}) for claim in CLAIMS]
     measured = Measured(ended, examples)
-    judgements = {claim: list(rule(measured)) for claim, rule in CLAIMS.items()}
+    judgements = {claim.words: list(claim.rule(measured)) for claim in CLAIMS}
     by_chance = sum(int(((j.error > 0) & j.slack.notna()).sum()) for made in judgements.values() for j in made)
     return [_verdict(claim, made, list(ended["run_id"]), by_chance) for claim, made in judgements.items()]
 

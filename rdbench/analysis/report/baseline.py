@@ -17,7 +17,7 @@ from rdbench.store.store import Store
 CONFIDENCE = 0.95
 MEASURES = ("neg_elbo", "rate", "distortion")
 
-TRAINING = 3.0
+TRAINING = 5.0
 """Nats by which two trainings of a description may differ where no seeds tell: on two processors we saw 1.2 to 2.5."""
 
 EXACT = 0.01
@@ -31,15 +31,26 @@ def against_baseline(
 
     Descriptions are compared with today's defaults filled in, so ids may differ. The error of a difference is that over
     images, paired where both stores have the examples, and that of training: √2 times the standard deviation over seeds
-    where some description has several. Where none has, a difference within ``TRAINING`` nats counts as none.
+    where some description has several, which are compared by their means. Where none has, a difference within
+    ``TRAINING`` nats counts as none.
 
     ``finding`` is "regression" or "better" by −ELBO, "moved" where R or D changed, "same", "missing here", "not in the
     baseline" or "no error known". The lines beside them are of files that cannot be read.
     """
     here, there = _described(runs), _described(baseline)
-    joined = here.merge(there, on="description", how="outer", suffixes=("", "_baseline"))
-    both = joined[joined["neg_elbo"].notna() & joined["neg_elbo_baseline"].notna()]
+    both = here.merge(there, on="description", suffixes=("", "_baseline")).dropna(
+        subset=["neg_elbo", "neg_elbo_baseline"]
+    )
     paired, skipped = _paired(store, other, both)
+    return compare(here, there, paired), skipped
+
+
+def compare(here: pd.DataFrame, there: pd.DataFrame, paired: pd.DataFrame) -> pd.DataFrame:
+    """The table of ``against_baseline``, from the described runs of both stores.
+
+    ``paired`` has the standard errors of differences on the same images, by the run's id here.
+    """
+    joined = here.merge(there, on="description", how="outer", suffixes=("", "_baseline"))
     rows = pd.DataFrame({name: joined[name].fillna(joined[f"{name}_baseline"]) for name in IDENTITY})
     rows = rows.assign(
         seed=rows["seed"].astype(int),
@@ -47,12 +58,13 @@ def against_baseline(
         neg_elbo_baseline=joined["neg_elbo_baseline"],
         paired=joined["run_id"].isin(paired.index),
     )
-    noise = {name: _training_noise([here, there], name) for name in MEASURES}
+    both = joined[joined["neg_elbo"].notna() & joined["neg_elbo_baseline"].notna()]
+    comparisons = len(MEASURES) * max(both["but_for_seed"].nunique(), 1)
     for name in MEASURES:
-        rows = rows.join(_compared(joined, paired, name, *noise[name], comparisons=len(MEASURES) * max(len(both), 1)))
+        rows = rows.join(_compared(joined, paired, name, *_training_noise([here, there], name), comparisons))
     rows["finding"] = _findings(rows)
     renamed = {"neg_elbo_difference": "difference", "neg_elbo_low": "low", "neg_elbo_high": "high"}
-    return rows.drop(columns=[f"{name}_allowed" for name in MEASURES]).rename(columns=renamed), skipped
+    return rows.drop(columns=[f"{name}_allowed" for name in MEASURES]).rename(columns=renamed)
 
 
 IDENTITY = ("run_id", "label", "family", "beta", "seed")
@@ -113,11 +125,15 @@ def _compared(
     joined: pd.DataFrame, paired: pd.DataFrame, name: str, variance: pd.Series, freedom: int, comparisons: int
 ) -> pd.DataFrame:
     """The difference in a measure, its interval, and the nats that it may differ by besides."""
-    difference = (joined[name] - joined[f"{name}_baseline"]).to_numpy(float)
+    each = joined[name] - joined[f"{name}_baseline"]
+    seeds = joined["but_for_seed"].where(each.notna())
+    difference = each.groupby(seeds).transform("mean").to_numpy(float)
     apart = np.hypot(joined[f"{name}_se"].to_numpy(float), joined[f"{name}_se_baseline"].to_numpy(float))
     together = joined["run_id"].map(paired[name]).to_numpy(float)
     image = np.where(np.isnan(apart) | np.isnan(together), apart, together) ** 2
-    training = 2 * joined["but_for_seed"].map(variance).fillna(0.0).to_numpy(float)
+    image = pd.Series(image, joined.index).groupby(seeds).transform("max").to_numpy(float)
+    count = seeds.groupby(seeds).transform("count").to_numpy(float)
+    training = 2 * joined["but_for_seed"].map(variance).fillna(0.0).to_numpy(float) / count
     total = image + training
     parts = image**2 / np.maximum(joined["test_images"].to_numpy(float) - 1, 1) + training**2 / max(freedom, 1)
     degrees = np.divide(total**2, parts, out=np.ones_like(total), where=parts > 0)  # Welch and Satterthwaite's

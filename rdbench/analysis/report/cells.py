@@ -212,11 +212,18 @@ def with_error(row: Row, name: str, sign: int = 1) -> str:
     value, error = row.get(name), row.get(f"{name}_se")
     if value is None or not math.isfinite(value):
         return "–"
+    some = _lacking(row, name)
     if error is None or not math.isfinite(error):
-        return number(sign * value)
+        return number(sign * value) + some
     digits = max(2, min(6, -math.floor(math.log10(error)))) if error > 0 else 2
     shown = f"{error:.{digits}f}" if error == 0 or error >= 10**-6 else f"{error:.0e}"
-    return f"{sign * value:.{digits}f}±{shown}"
+    return f"{sign * value:.{digits}f}±{shown}{some}"
+
+
+def _lacking(row: Row, name: str) -> str:
+    """How many of a row's seeds have a number, where not all do."""
+    known = row.get("known")
+    return f" ({known[name]} of {row['seeds']})" if isinstance(known, dict) and name in known else ""
 
 
 def number(value: float) -> str:
@@ -225,7 +232,11 @@ def number(value: float) -> str:
 
 
 def _best_rows(rows: pd.DataFrame, name: str) -> set[Any]:
-    """The rows with the lowest distortion, or the highest bound, among those measured on the same images."""
+    """The rows with the lowest distortion, or the highest bound, among those measured on the same images.
+
+    A mean over some of its seeds only is no candidate.
+    """
     signed = rows[name] if name == "distortion" else -rows[name]
-    signed = signed[(rows["status"] == Status.OK) & signed.notna()]
+    whole = pd.Series([not _lacking(row, name) for row in rows.to_dict("records")], rows.index)
+    signed = signed[(rows["status"] == Status.OK) & signed.notna() & whole]
     return set(signed.groupby([rows.loc[signed.index, key] for key in SAME_IMAGES]).idxmin())

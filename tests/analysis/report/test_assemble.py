@@ -148,6 +148,15 @@ def test_seeds_become_a_mean_and_a_spread(make_store):
     assert (row["seeds"], row["distortion"], row["distortion_se"]) == (3, 81.0, 1.0)
 
 
+def test_a_mean_over_some_of_the_seeds_says_over_how_many(make_store):
+    later = {"iwae_7": -80.0, "iwae_7_se": 0.5}
+    store = make_store(*({"seed": seed} | (later if seed else {}) for seed in range(3)), {"family": "--+"})
+    lines = FORMATS["table"](checked(store)).splitlines()
+    (row,) = [line for line in lines if line.startswith("---") and "±" in line]
+    assert "80.00±0.00 (2 of 3)" in row and "80.00±0.00 (2 of 3)*" not in row
+    assert row.count(" of 3)") == 1
+
+
 def test_a_choice_that_leaves_nothing_is_refused(make_store):
     with pytest.raises(UserError, match="of 1 run none is of the families"):
         checked(make_store({}), families=["+++"])
