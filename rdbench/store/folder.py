@@ -19,6 +19,9 @@ from rdbench.store.files import LARGEST_FILE, Entry, Storage
 LONGEST_WRITE_SECONDS = 3600.0
 """After so long a file that is being written belongs to a writer that was killed."""
 
+READ_AT_ONCE = 2**20
+"""Bytes of a file that is read whole when it is opened: a table of one run takes many small reads else."""
+
 KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFIFO: "a pipe",
@@ -57,8 +60,12 @@ class LocalStorage(Storage):
             _require(last, here, stat.S_IFREG)
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # should it become a pipe just now
             file = os.fdopen(os.open(last, flags, dir_fd=here), "rb")
-        require_size(os.fstat(file.fileno()).st_size, most)
-        return pa.PythonFile(file, "r")
+        size = os.fstat(file.fileno()).st_size
+        require_size(size, most)
+        if size > READ_AT_ONCE:
+            return pa.PythonFile(file, "r")
+        with file:
+            return pa.BufferReader(file.read())
 
     def write(self, name: str, content: Any) -> None:
         """Write under a passing name, sync, rename."""

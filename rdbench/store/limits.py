@@ -1,6 +1,6 @@
 """How large a table may be: a small file can hold any number of rows, so its metadata is asked before it is read."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +18,7 @@ BYTES = 4 * 2**30
 """Of all columns once they are decompressed, and of all texts once each stands in its row."""
 
 
-def require_bounded(table: Table, metadata: pq.FileMetaData) -> None:
+def require_bounded(table: Table, file: pa.NativeFile, metadata: pq.FileMetaData) -> None:
     """Raise where a file holds more than is read.
 
     Raises:
@@ -26,34 +26,28 @@ def require_bounded(table: Table, metadata: pq.FileMetaData) -> None:
     """
     _require("rows", metadata.num_rows, ROWS[table])
     _require("columns", metadata.num_columns, COLUMNS)
-    chunks = _chunks(metadata)
-    _require("values", sum(chunk.num_values for chunk in chunks), VALUES)
-    _require("bytes once decompressed", sum(chunk.total_uncompressed_size for chunk in chunks), BYTES)
+    values = size = 0
+    swelling = set()
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    for chunk in (group.column(index) for group in groups for index in range(group.num_columns)):
+        mine, bytes_of_mine = chunk.num_values, chunk.total_uncompressed_size
+        values, size = values + mine, size + bytes_of_mine
+        if mine * bytes_of_mine > BYTES and chunk.physical_type == "BYTE_ARRAY":
+            swelling.add(chunk.path_in_schema)
+    _require("values", values, VALUES)
+    _require("bytes once decompressed", size, BYTES)
+    _require_bounded_texts(file, swelling)
 
 
-def require_bounded_texts(file: pa.NativeFile, metadata: pq.FileMetaData) -> None:
-    """Raise where texts that a file holds once, and names in many rows, would be too large when each row has its own.
-
-    Raises:
-        RefusedFileError: they would.
-    """
-    swelling = {
-        chunk.path_in_schema
-        for chunk in _chunks(metadata)
-        if chunk.physical_type == "BYTE_ARRAY" and chunk.num_values * chunk.total_uncompressed_size > BYTES
-    }
-    if nested := sorted(path for path in swelling if "." in path):
+def _require_bounded_texts(file: pa.NativeFile, paths: Collection[str]) -> None:
+    """Raise where texts that stand once in a file, and are named in many rows, would be too large in each row."""
+    if nested := sorted(path for path in paths if "." in path):
         raise RefusedFileError(f"column {nested[0]} holds lists of texts, which may take more than {BYTES:,} bytes")
     size = 0
-    for path in swelling:
+    for path in paths:
         for chunk in pq.ParquetFile(file, read_dictionary=[path]).read([path])[0].chunks:
             size += pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
             _require("bytes of text", size, BYTES)
-
-
-def _chunks(metadata: pq.FileMetaData) -> list[pq.ColumnChunkMetaData]:
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    return [group.column(index) for group in groups for index in range(group.num_columns)]
 
 
 def _require(what: str, found: int, most: int) -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from rdbench.errors import plain
 from rdbench.store.current import WRITING, without_false_dates
 from rdbench.store.files import Storage
-from rdbench.store.limits import require_bounded, require_bounded_texts
+from rdbench.store.limits import require_bounded
 from rdbench.store.schema import REQUIRED, RUN_ID, SCHEMAS, VERSION, VERSION_KEY, Table, known_type, typed, version
 
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
@@ -142,8 +142,7 @@ def survey(storage: Storage, name: str, table: Table) -> Survey:
 def _bounded(file: pa.NativeFile, table: Table) -> pq.ParquetFile:
     """A file of a table, not read yet, once it is known not to hold too much."""
     parquet = pq.ParquetFile(file)
-    require_bounded(table, parquet.metadata)
-    require_bounded_texts(file, parquet.metadata)
+    require_bounded(table, file, parquet.metadata)
     return parquet
 
 
