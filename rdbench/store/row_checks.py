@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from rdbench import __version__
 from rdbench.config.run_config import DESCRIPTION, RunConfig, make_run
 from rdbench.errors import UserError
+from rdbench.store.current import WRITING
 from rdbench.store.status import OF_ROWS
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -51,6 +53,22 @@ def _made_by(row: Mapping[Any, Any]) -> str:
     version = row.get("rdbench_version")
     known = isinstance(version, str) and version != __version__
     return f"; it was made by rdbench {version}, and this is {__version__}" if known else ""
+
+
+def repeated(tables: Sequence[pa.Table], runs: pd.DataFrame) -> list[str]:
+    """A line for each run of which one writing is twice in a file, or is in two files with different numbers.
+
+    ``runs`` are the rows of all files. Two files may have the same row: compaction writes one, then deletes the other.
+    """
+    names = [name for name in WRITING if name in runs]
+    twice: set[str] = set()
+    for table in tables:
+        if len(table) > 1:
+            rows = table.select([name for name in names if name in table.column_names]).to_pandas()
+            twice |= set(rows.loc[rows.duplicated(), "run_id"])
+    same = runs[runs.duplicated(names, keep=False)].astype(str).drop_duplicates()
+    twice |= set(same.loc[same.duplicated(names), "run_id"])
+    return [f"run {run_id} is there twice; remove it, and do it again" for run_id in sorted(twice)]
 
 
 def read_config(text: Any) -> RunConfig:

@@ -159,8 +159,9 @@ class Store:
         absent = [name for name in ALWAYS.get(table, ()) if columns is None and name not in frame]
         frame = frame.assign(**dict.fromkeys(absent, math.nan))
         if table == "runs" and columns is None:
-            from rdbench.store.row_checks import check_rows  # here, for it needs pandas
+            from rdbench.store.row_checks import check_rows, repeated  # here, for it needs pandas
 
+            skipped += map(plain, repeated(tables, frame))
             frame, refused = check_rows(frame)
             skipped += map(plain, refused)
             if frame.empty:

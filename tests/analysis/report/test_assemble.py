@@ -108,6 +108,29 @@ def test_an_unreadable_file_is_a_problem(make_store, name):
     assert name in report.problems[0]
 
 
+@pytest.mark.parametrize("other", [{}, {"distortion": 70.0}])
+def test_a_run_that_is_there_twice_is_a_problem(make_store, other):
+    store = make_store({"seed": 1}, {})
+    paths = sorted((Path(str(store)) / "runs").iterdir())
+    runs = pd.concat([pd.read_parquet(path) for path in paths])
+    for path in paths:
+        path.unlink()
+    pd.concat([runs, runs.head(1).assign(**other)]).to_parquet(paths[0].with_stem("compacted-0"), index=False)
+    report = checked(store)
+    assert report.exit_code != 0
+    assert any(f"run {runs['run_id'].iloc[0]} is there twice" in line for line in report.problems)
+
+
+def test_the_same_row_in_two_files_counts_once(make_store):
+    """As a crash leaves it between the writing of a merged file and the deletion of what it holds."""
+    store = make_store({"seed": 1}, {})
+    paths = sorted((Path(str(store)) / "runs").iterdir())
+    pd.concat([pd.read_parquet(path) for path in paths]).to_parquet(paths[0].with_stem("compacted-0"), index=False)
+    report = checked(store)
+    assert report.exit_code == 0, report.problems
+    assert len(report.runs) == 2
+
+
 def test_unreadable_examples_are_a_problem(make_store):
     store = make_store({}, {"family": "--+"})
     for path in (Path(str(store)) / "examples").iterdir():
