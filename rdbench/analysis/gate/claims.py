@@ -65,7 +65,7 @@ CLAIMS = (
         "class_information_se generative_[egsu]_se",
     ),
     Claim(
-        "means and errors over the examples are those of the run",
+        "examples have the means and errors of their run",
         agreement.examples,
         f"config test_images {MEASURES} {ERRORS} encoder_gap encoder_gap_se examples.*",
     ),
@@ -80,7 +80,7 @@ CLAIMS = (
     Claim("a run's id is that of its description and data", identity.named, "run_id dataset_sha256"),
     Claim("a run did what it was asked for", identity.asked,
           "dataset_sha256 test_images train_images valid_images image_side precision"),
-    Claim("what is known of the data is true, and the same for all runs on it", identity.data,
+    Claim("what is known of the data is true", identity.data,
           "test_images dataset_sha256 entropy rate independent_pixels"),
 )  # fmt: skip
 """Each claim rests on every column that bears on it."""
