@@ -21,13 +21,13 @@ def family_order(words: str) -> tuple[int, str]:
     return FAMILY_ORDER.get(words, len(FAMILY_ORDER)), words
 
 
-SAME_IMAGES = ["dataset_sha256", "test_images"]
-"""Runs that agree in these were measured on the same images, and only such are ranked among each other."""
+SAME_IMAGES = ["dataset_sha256", "test_images", "labels"]
+"""Runs that agree in these explain the same images, or the same labels of them; only such are ranked together."""
 
 
 VARYING = ("objective", "target_rate", "free_nats", "train_samples", "anneal_from", "width", "latent_dim",
            "anneal_epochs", "epochs", "batch_size", "learning_rate", "warmup", "precision", "test_images",
-           "binarise", "binarise_seed", "seed")  # fmt: skip
+           "binarise", "binarise_seed", "labels", "seed")  # fmt: skip
 """Settings that are shown where runs differ in them."""
 
 

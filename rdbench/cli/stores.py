@@ -127,7 +127,7 @@ def evaluate(
     load_plugins(plugin)
     source = Store(store)
     rows = measured(select(source.read("runs").frame, family, beta, None))
-    rows = rows[rows["dataset"].map(dataset_kind) == "images"]
+    rows = rows[(rows["dataset"].map(dataset_kind) == "images") & rows["labels"].isna()]
     records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
     todo = [row for row in records if not is_measured(row, iwae, split)]
     if not len(rows):

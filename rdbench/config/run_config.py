@@ -43,6 +43,9 @@ FIRST_KEYS = frozenset((
 ))  # fmt: skip
 """The keys of the first release: always part of a run's name. Any other key is one only off its default."""
 
+FIRST_LABELS = "first"
+"""What the first label set of any dataset is called in a description."""
+
 SETTING_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 READING = {"reading": True}
 """The context in which a description is taken as a store has it, whether or not its parts are known here."""
@@ -64,7 +67,8 @@ class RunConfig(BaseModel):
     Defaults are the protocol of "Fixing a Broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464);
     ``batch_size``, ``pseudo_inputs``, ``anneal_epochs`` and the evaluation's numbers are ours, for it prints none.
     ``warmup`` is the part of training in which the learning rate rises from 0 to ``learning_rate``. A run that
-    ``allow_untrained`` lets end with an −ELBO worse than no model counts as ok.
+    ``allow_untrained`` lets end with an −ELBO worse than no model counts as ok. ``labels`` is the label set that the
+    decoder explains, ``first`` for a dataset's first; None where it explains images.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
@@ -98,6 +102,7 @@ class RunConfig(BaseModel):
     binarise: How | None = None
     binarise_seed: int | None = Field(None, ge=0, lt=2**32, validate_default=True)
     allow_untrained: bool = False
+    labels: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     sources: tuple[str, ...] = ()
 
     @model_validator(mode="before")
@@ -119,7 +124,7 @@ class RunConfig(BaseModel):
             if key not in cls.model_fields and key not in own:
                 raise UserError(_unknown_key(key, parts))
         given |= {name: setting.checked(given.get(name, setting.default)) for name, setting in own.items()}
-        return given | {"sources": _sources(parts)}
+        return given | {"sources": _sources(parts), "labels": _labels(given.get("labels"), parts)}
 
     @field_validator("beta")
     @classmethod
@@ -166,6 +171,8 @@ class RunConfig(BaseModel):
             )
         if self.exact and self.objective == "iwae":
             raise ValueError("objective iwae: the toy is summed exactly, it draws no samples to weigh")
+        if self.labels is not None and self.objective == "iwae":
+            raise ValueError("objective iwae: it bounds log p of images, and the decoder explains labels")
         return self
 
     @model_validator(mode="after")
@@ -259,6 +266,20 @@ def _parts(values: Mapping[str, Any]) -> list[Part]:
     """
     fields = RunConfig.model_fields
     return [find(kind, str(values.get(kind, fields[kind].default))) for kind in (*PART_KINDS, "objective")]
+
+
+def _labels(found: Any, parts: Iterable[Part]) -> Any:
+    """The label set of a run, the first unless another is named; None where its decoder explains images.
+
+    Raises:
+        UserError: a label set is named, and the decoder explains images.
+    """
+    (decoder,) = (part for part in parts if part.kind == "decoder")
+    if decoder.explains == "label":
+        return FIRST_LABELS if found is None else found
+    if found is not None:
+        raise UserError(f"labels {found}: decoder {decoder.name} explains images; leave it out, or choose another")
+    return None
 
 
 def _sources(parts: Iterable[Part]) -> tuple[str, ...]:

@@ -108,14 +108,18 @@ def shape(
     return dataset.sizes, dataset.side
 
 
-def make_ready(name: str, data_dir: Path | None = None, binarise: Binarise | None = None) -> None:
-    """See that a dataset can be used: fetch and check it if need be. A table always can.
+def make_ready(
+    name: str, data_dir: Path | None = None, binarise: Binarise | None = None, labels: str | None = None
+) -> None:
+    """See that a dataset and its label set can be used: fetch and check it if need be. A table always can.
 
     Raises:
-        UserError: as for ``load``.
+        UserError: as for ``load``, or it has no such labels.
     """
     if dataset_kind(name) == "images":
-        load(name, data_dir, binarise)
+        dataset = load(name, data_dir, binarise)
+        if labels is not None:
+            dataset.label_set(labels)
 
 
 def largest_rate(name: str, binarise: Binarise | None = None) -> float:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rdbench.config.run_config import FIRST_LABELS
 from rdbench.data.labels import SPLITS, Labels
-from rdbench.errors import one_of
+from rdbench.errors import UserError, one_of
 
 SIDE = 28
 """The side of the images of every named dataset, and of the paper's."""
@@ -79,6 +80,16 @@ class Dataset:
         (('square', 'frame', 'plus', 'saltire'), (2000,), 1.3863)
         """
         return next(iter(self.label_sets.values()), None)
+
+    def label_set(self, name: str) -> Labels:
+        """Its label set of that name, or its first.
+
+        Raises:
+            UserError: it has none, or none of that name.
+        """
+        if self.labels is None:
+            raise UserError(f"dataset {self.name} has no labels; choose one that has, or bring train_labels and so on")
+        return self.labels if name == FIRST_LABELS else self.label_sets[one_of("labels", name, list(self.label_sets))]
 
     def images(self, split: str) -> Bits:
         """The (N, side, side) zeros and ones of ``train``, ``valid`` or ``test``.

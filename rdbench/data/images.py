@@ -6,18 +6,24 @@ import torch
 from torch import Tensor
 
 from rdbench.data.dataset import Bits, side_of_packed
+from rdbench.data.labels import Indices
 
 
 @dataclass(frozen=True)
 class Images:
-    """N packed images that stay on the device: (N, side²/8) bytes."""
+    """N packed images that stay on the device: (N, side²/8) bytes.
+
+    ``labels`` are (N,) classes where a decoder is to explain them in place of the images.
+    """
 
     packed: Tensor
+    labels: Tensor | None = None
 
     @classmethod
-    def on(cls, device: torch.device, packed: Bits) -> "Images":
-        """The split ``packed``, copied to ``device``."""
-        return cls(torch.from_numpy(packed.copy()).to(device))
+    def on(cls, device: torch.device, packed: Bits, labels: Indices | None = None) -> "Images":
+        """The split ``packed``, copied to ``device``, and the labels that a decoder is to explain."""
+        classes = None if labels is None else torch.from_numpy(labels.astype("int64")).to(device)
+        return cls(torch.from_numpy(packed.copy()).to(device), classes)
 
     def __len__(self) -> int:
         return len(self.packed)

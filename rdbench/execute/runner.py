@@ -151,8 +151,9 @@ def do_runs(
     """Do what is pending of a plan that was made since ``news`` was; as ``run_sweep``."""
     console = Console()
     place = executor.place if isinstance(executor, Cluster) else pick_device(device).type
-    for name, binarise in dict.fromkeys((run.dataset, run.binarisation) for run in planned.pending.values()):
-        data.make_ready(name, data_dir, binarise)  # before any training
+    sources = dict.fromkeys((run.dataset, run.binarisation, run.labels) for run in planned.pending.values())
+    for name, binarise, labels in sources:
+        data.make_ready(name, data_dir, binarise, labels)  # before any training
     store.prepare()
     words = {run_id: run.label(varying) for run_id, run in planned.runs.items()}
     settings = {run_id: run.model_dump(mode="json") for run_id, run in planned.runs.items()}

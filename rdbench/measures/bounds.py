@@ -127,7 +127,11 @@ def measure(
             def drawn(part: float) -> None:
                 progress(start + int(part * count), len(images))
 
-            return _measure_in_parts(model, images[start : start + count], iwae, rate_samples, drawn)
+            part = slice(start, start + count)
+            chosen = images[part]
+            labels = images.labels if isinstance(images, Images) else None
+            targets = chosen if labels is None else labels[part]
+            return _measure_in_parts(model, chosen, targets, iwae, rate_samples, drawn)
 
         names = ["rate", "distortion", *(f"iwae_{k}" for k in iwae)]
         chunks.append(piece(str(start), dict.fromkeys(names, count), compute))
@@ -141,20 +145,30 @@ def joined(parts: Sequence[Arrays]) -> Arrays:
 
 
 def _measure_in_parts(
-    model: VAE, images: Tensor, iwae: Sequence[int], rate_samples: int, progress: Callable[[float], None]
+    model: VAE,
+    images: Tensor,
+    targets: Tensor,
+    iwae: Sequence[int],
+    rate_samples: int,
+    progress: Callable[[float], None],
 ) -> Arrays:
     """The arrays of a chunk, or of its halves where a GPU's memory is too small for all of it."""
     try:
-        return _measure_chunk(model, images, iwae, rate_samples, progress)
+        return _measure_chunk(model, images, targets, iwae, rate_samples, progress)
     except torch.OutOfMemoryError:
         if len(images) == 1:
             raise
-    halves = images.tensor_split(2)  # here, where what the first try held is free
-    return joined([_measure_in_parts(model, half, iwae, rate_samples, progress) for half in halves])
+    halves = zip(images.tensor_split(2), targets.tensor_split(2), strict=True)  # here, where the first try's is free
+    return joined([_measure_in_parts(model, *half, iwae, rate_samples, progress) for half in halves])
 
 
 def _measure_chunk(
-    model: VAE, images: Tensor, iwae: Sequence[int], rate_samples: int, progress: Callable[[float], None]
+    model: VAE,
+    images: Tensor,
+    targets: Tensor,
+    iwae: Sequence[int],
+    rate_samples: int,
+    progress: Callable[[float], None],
 ) -> Arrays:
     encoder, marginal = model.encoder(images), model.marginal()
     decoded = max(iwae, default=1)
@@ -162,10 +176,10 @@ def _measure_chunk(
     rate = torch.zeros(len(images), dtype=torch.float64)
     distortion = torch.zeros(len(images), dtype=torch.float64)
     drawn = 0
-    for z in _draws(encoder, decoded, DECODED_DRAWS_AT_ONCE[images.device.type]):
+    for z in draws_of(encoder, decoded, DECODED_DRAWS_AT_ONCE[images.device.type]):
         drawn += len(z)
         log_ratio = _sums(encoder.log_prob(z) - marginal.log_prob(z))
-        log_decoder = _sums(model.decoder(z).log_prob(images))
+        log_decoder = _sums(model.decoder(z).log_prob(targets))
         rate += log_ratio.sum(0)
         distortion -= log_decoder.sum(0)
         for bound in bounds.values():
@@ -181,12 +195,12 @@ def _rate(encoder: Distribution, marginal: Distribution, drawn_rate: Tensor, dra
     try:
         return _sums(kl_divergence(encoder, marginal))
     except NotImplementedError:  # torch's answer for a pair without a closed form
-        for z in _draws(encoder, wanted - drawn, RATE_DRAWS_AT_ONCE):
+        for z in draws_of(encoder, wanted - drawn, RATE_DRAWS_AT_ONCE):
             drawn_rate = drawn_rate + _sums(encoder.log_prob(z) - marginal.log_prob(z)).sum(0)
         return drawn_rate / max(drawn, wanted)
 
 
-def _draws(encoder: Distribution, total: int, at_once: int) -> Iterator[Tensor]:
+def draws_of(encoder: Distribution, total: int, at_once: int) -> Iterator[Tensor]:
     """``total`` samples of z in pieces of at most ``at_once``."""
     for start in range(0, total, at_once):
         draw = encoder.rsample if encoder.has_rsample else encoder.sample  # unlike sample, rsample passes a NaN on

@@ -42,9 +42,12 @@ def build(family: Family, size: Size, settings: Mapping[str, Any] | None = None)
     return VAE(encoder, part("decoder", seen), part("marginal", size, encoder))
 
 
-def make_model(config: RunConfig, image_side: int = Size.image_side) -> VAE:
-    """The model of images of that side that a run describes, its weights drawn from torch's global generator."""
-    size = Size(config.width, config.latent_dim, config.pseudo_inputs, image_side)
+def make_model(config: RunConfig, image_side: int = Size.image_side, classes: int = 0) -> VAE:
+    """The model that a run describes, of images of that side or of their labels of so many classes.
+
+    Its weights are drawn from torch's global generator.
+    """
+    size = Size(config.width, config.latent_dim, config.pseudo_inputs, image_side, classes)
     model = build(config.family, size, config.settings)
     # the layout in which convolutions are fastest
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

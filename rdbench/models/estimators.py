@@ -1,6 +1,7 @@
 """How a gradient reaches the encoder: each way gives the terms of a batch, whose gradients training follows.
 
-Evaluation never comes here: it samples the true, hard latent. Terms are in nats, each (samples, batch).
+Evaluation never comes here: it samples the true, hard latent. ``targets`` are what the decoder explains: the images, or
+their labels. Terms are in nats, each (samples, batch).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,10 @@ class Pathwise(nn.Module):
 
     relaxes = False
 
-    def forward(self, model: "VAE", images: Tensor, samples: int) -> Terms:
+    def forward(self, model: "VAE", images: Tensor, samples: int, targets: Tensor) -> Terms:
         encoder = model.encoder(images)
         z = encoder.rsample((samples,))
-        return Terms(encoder.log_prob(z), model.decoder(z).log_prob(images), model.marginal().log_prob(z))
+        return Terms(encoder.log_prob(z), model.decoder(z).log_prob(targets), model.marginal().log_prob(z))
 
 
 class Score(nn.Module):
@@ -47,11 +48,11 @@ class Score(nn.Module):
         super().__init__()
         self.samples = samples
 
-    def forward(self, model: "VAE", images: Tensor, samples: int) -> Terms:
+    def forward(self, model: "VAE", images: Tensor, samples: int, targets: Tensor) -> Terms:
         encoder, marginal = model.encoder(images), model.marginal()
         z = encoder.sample((self.samples,))
         log_encoder = encoder.log_prob(z)
-        log_decoder = self.scored(model.decoder(z).log_prob(images), log_encoder)
+        log_decoder = self.scored(model.decoder(z).log_prob(targets), log_encoder)
         negative_entropy = -encoder.entropy().expand_as(log_encoder)
         closed = _closed_rate(encoder, marginal)
         if closed is not None:
@@ -96,10 +97,10 @@ class Relaxed(nn.Module):
         self.temperature_rate = temperature_rate
         self.register_buffer("clock", torch.zeros(()), persistent=False)
 
-    def forward(self, model: "VAE", images: Tensor, samples: int) -> Terms:
+    def forward(self, model: "VAE", images: Tensor, samples: int, targets: Tensor) -> Terms:
         encoder, marginal = model.encoder(images), model.marginal()
         soft, hard = self.relax(encoder, samples)
-        log_decoder = model.decoder(soft).log_prob(images)
+        log_decoder = model.decoder(soft).log_prob(targets)
         negative_entropy = -encoder.entropy().expand_as(log_decoder)
         closed = _closed_rate(encoder, marginal)
         log_marginal = marginal.log_prob(hard) if closed is None else negative_entropy - closed

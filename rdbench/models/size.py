@@ -7,13 +7,15 @@ from dataclasses import dataclass
 class Size:
     """``width`` multiplies the paper's numbers of channels and hidden units; z and the images keep theirs.
 
-    ``image_side`` is in pixels, a multiple of 4.
+    ``image_side`` is in pixels, a multiple of 4. ``classes`` is the number of classes of the labels that a decoder
+    explains, 0 where it explains images.
     """
 
     width: float = 1.0
     latent_dim: int = 64
     pseudo_inputs: int = 500
     image_side: int = 28
+    classes: int = 0
 
     def channels(self, at_full_width: int) -> int:
         """The number of channels where the paper has ``at_full_width``.

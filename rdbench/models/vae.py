@@ -24,10 +24,13 @@ class VAE(nn.Module):
         """How a gradient reaches the encoder."""
         return self._estimator[0]
 
-    def forward(self, images: Tensor, samples: int = 1) -> Terms:
-        """(batch, H, W) images of zeros and ones to the terms of training at ``samples`` draws of z for each."""
+    def forward(self, images: Tensor, samples: int = 1, targets: Tensor | None = None) -> Terms:
+        """(batch, H, W) images of zeros and ones to the terms of training at ``samples`` draws of z for each.
+
+        ``targets`` are what the decoder explains, (batch, …), where that is not the images.
+        """
         try:
-            terms: Terms = self.estimator(self, images, samples)
+            terms: Terms = self.estimator(self, images, samples, images if targets is None else targets)
             return terms
         finally:
             self.forget()  # or what a flow remembers would hold memory, also that of a try for which it was too small

@@ -12,9 +12,10 @@ from rdbench.data.images import Images
 from rdbench.data.trivial import independent_pixels
 from rdbench.measures.bounds import Measures, Piece, at_once, mean_and_error, measure
 from rdbench.measures.information import active_units, generative_bounds, mutual_information, rate_by_dimension
+from rdbench.measures.labels import predict
 from rdbench.models import VAE
 from rdbench.runs.keeping import Keeper
-from rdbench.runs.splits import Splits, subset
+from rdbench.runs.splits import Splits, explained_labels, subset
 from rdbench.runs.totals import require_finite
 
 FINAL = ("rate", "distortion", "train_rate", "train_distortion")
@@ -23,23 +24,34 @@ FINAL = ("rate", "distortion", "train_rate", "train_distortion")
 def evaluate(
     model: VAE, images: Splits, dataset: Dataset, config: RunConfig, keeper: Keeper
 ) -> tuple[dict[str, Any], Measures]:
-    """The columns that an evaluation gives, and the measures of the test split."""
+    """The columns that an evaluation gives, and the measures of the test split.
+
+    IWAE-k, its gaps and the generative bounds are about images, so a decoder of labels has none of them.
+    """
     keeper.pieces.begin()
 
     def stage(name: str) -> dict[str, Any]:
         return {"progress": keeper.progress(name), "piece": keeper.piece(name)}
 
-    test = measure(model, images.test, config.iwae, config.rate_samples, **stage("test split"))
+    labels = explained_labels(dataset, config)
+    iwae = config.iwae if labels is None else ()
+    test = measure(model, images.test, iwae, config.rate_samples, **stage("test split"))
+    predicted: dict[str, float] = {}
+    if labels is not None:
+        prediction = predict(model, images.test, len(labels.classes), config.iwae, **stage("labels"))
+        test, predicted = Measures(test.rate, prediction.distortion), prediction.summary(labels.entropy)
     again = measure(model, images.train_again, **stage("training split"))
-    row = test.summary() | {"train_rate": again.rate.mean(), "train_distortion": again.distortion.mean()}
+    row = test.summary() | predicted | {"train_rate": again.rate.mean(), "train_distortion": again.distortion.mean()}
     require_finite("of rates and distortions after training", *(row[name] for name in FINAL))
-    row |= _gaps(test, dataset, config)
-    row["independent_pixels"] = independent_pixels(dataset.train, subset(dataset.test, config.evaluation_images)).mean()
     row |= information(model, images.test, test.rate, **stage("information"))
     if config.train_information:
         trained_on = information(model, images.train_again, again.rate, **stage("information of training images"))
         row |= {f"train_{name}": value for name, value in trained_on.items()}
-    row |= generative_bounds(model, config.generated_images, config.iwae[-1], **stage("generated images"))
+    if labels is None:
+        row |= _gaps(test, dataset, config)
+        tested = subset(dataset.test, config.evaluation_images)
+        row["independent_pixels"] = independent_pixels(dataset.train, tested).mean()
+        row |= generative_bounds(model, config.generated_images, config.iwae[-1], **stage("generated images"))
     return row, test
 
 

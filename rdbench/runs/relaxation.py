@@ -3,8 +3,7 @@
 import math
 from typing import NamedTuple
 
-from torch import Tensor
-
+from rdbench.data.images import Images
 from rdbench.measures.bounds import measuring
 from rdbench.models import VAE
 
@@ -17,13 +16,15 @@ class Relaxation(NamedTuple):
 
 
 @measuring()
-def relaxation(model: VAE, images: Tensor) -> Relaxation:
-    """How the training of ``model`` relaxes z now, by one draw for each of (N, side, side) images.
+def relaxation(model: VAE, split: Images, first: int) -> Relaxation:
+    """How the training of ``model`` relaxes z now, by one draw for each of the ``first`` images.
 
     A negative gap says that training sees a better distortion than the true latent has.
     """
     if not getattr(model.estimator, "relaxes", False):
         return Relaxation()
-    relaxed = model(images).mean_distortion
-    hard = -model.decoder(model.encoder(images).sample((1,))).log_prob(images).mean()
+    images = split[:first]
+    targets = images if split.labels is None else split.labels[:first]
+    relaxed = model(images, targets=targets).mean_distortion
+    hard = -model.decoder(model.encoder(images).sample((1,))).log_prob(targets).mean()
     return Relaxation(float(model.estimator.temperature), float(relaxed - hard))  # type: ignore[arg-type]

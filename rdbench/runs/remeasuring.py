@@ -48,6 +48,8 @@ def reevaluate(
         raise UserError(
             f"run {row['run_id']} is of the toy, whose numbers are exact; there is nothing to measure again"
         )
+    if run.labels is not None:
+        raise UserError(f"run {row['run_id']} explains labels; IWAE-k is of images")
     dataset = data.load(run.dataset, data_dir, run.binarisation)
     if dataset.sha256 != row["dataset_sha256"]:
         raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")

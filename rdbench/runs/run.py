@@ -1,5 +1,6 @@
 """One run, from description to record."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -19,7 +20,7 @@ from rdbench.runs.host import Host, QuietHost
 from rdbench.runs.keeping import CHECKPOINT_SECONDS, Keeper
 from rdbench.runs.pieces import Pieces
 from rdbench.runs.provenance import describe
-from rdbench.runs.splits import Splits
+from rdbench.runs.splits import Splits, explained_labels
 from rdbench.runs.state import State
 from rdbench.runs.totals import DivergedError
 from rdbench.runs.training import Epoch, Step, Training
@@ -53,12 +54,16 @@ def execute(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     images = Splits.of(dataset, config, device)
-    training, pieces = _begin(config, images, device, host, checkpoint)
+    labels = explained_labels(dataset, config)
+    classes = 0 if labels is None else len(labels.classes)
+    training, pieces = _begin(config, images, classes, device, host, checkpoint)
     keeper = Keeper(training, pieces, host, checkpoint, checkpoint_seconds)
-    row = describe(config, sweep, dataset.sha256, dataset.entropy, device) | {
+    entropy = dataset.entropy if labels is None else labels.entropy
+    row = describe(config, sweep, dataset.sha256, entropy, device) | {
         "precision": training.precision,
         "parameters": count_parameters(training.model),
         "image_side": dataset.side,
+        "classes": classes or None,
         "train_images": len(images.train),
         "valid_images": len(images.valid),
         "test_images": len(images.test),
@@ -67,7 +72,7 @@ def execute(
     try:
         training.run(lambda step: host.progress(*_training(step, dataset)), keeper.between, host.say)
         measured, test = evaluate(training.model, images, dataset, config, keeper)
-        row |= measured | {"eval_seconds": pieces.seconds} | _judged(measured, config, dataset)
+        row |= measured | {"eval_seconds": pieces.seconds} | _judged(row | measured, config, dataset)
         examples = _per_image(row["run_id"], test)
     except DivergedError as error:
         row |= {"status": Status.DIVERGED, "error": str(error)}
@@ -89,7 +94,12 @@ def execute(
 
 
 def _begin(
-    config: RunConfig, images: Splits, device: torch.device, host: Host, checkpoint: Checkpoint | None
+    config: RunConfig,
+    images: Splits,
+    classes: int,
+    device: torch.device,
+    host: Host,
+    checkpoint: Checkpoint | None,
 ) -> tuple[Training, Pieces]:
     """The training and evaluation of a run, as far as they are: from what was kept last, else anew.
 
@@ -97,7 +107,7 @@ def _begin(
         UnusableStateError: what was kept is whole, and cannot be gone on from here and now.
     """
     torch.manual_seed(config.seed)
-    model = make_model(config, images.train.side)
+    model = make_model(config, images.train.side, classes)
     training, pieces = Training(model.to(device), images.train, images.valid, config), Pieces(device, config.seed)
     if checkpoint is None:
         return training, pieces
@@ -134,12 +144,26 @@ def _restore(training: Training, pieces: Pieces, state: State, checkpoint: Check
 
 def _judged(row: Mapping[str, Any], config: RunConfig, dataset: Dataset) -> dict[str, Any]:
     """The status of a run that was measured."""
+    if config.labels is not None:
+        return _judged_by_labels(row, config)
     neg_elbo, error = -row["elbo"], row["elbo_se"]
     if config.allow_untrained or not worse_than_coins(neg_elbo, error, dataset.side):
         return {"status": Status.OK}
     told = (
         f"−ELBO {neg_elbo:.6g} ± {error:.2g} nats is worse than the {fair_coins(dataset.side):.1f} of fair coins; "
         "lower learning_rate, raise warmup or epochs, or set allow_untrained=true where it is meant to be so"
+    )
+    return {"status": Status.UNTRAINED, "error": told}
+
+
+def _judged_by_labels(row: Mapping[str, Any], config: RunConfig) -> dict[str, Any]:
+    """The status of a run whose decoder explains labels: guessing among them has D = log of how many there are."""
+    guess, error = math.log(row["classes"]), row["distortion_se"]
+    if config.allow_untrained or row["distortion"] <= guess + min(3 * error, guess):
+        return {"status": Status.OK}
+    told = (
+        f"D {row['distortion']:.6g} ± {error:.2g} nats is worse than the {guess:.3f} of guessing; lower learning_rate, "
+        "raise warmup or epochs, or set allow_untrained=true where it is meant to be so"
     )
     return {"status": Status.UNTRAINED, "error": told}
 

@@ -1,15 +1,17 @@
 """The images that a run trains on and is measured on."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rdbench.config.run_config import RunConfig
 from rdbench.data import Dataset
-from rdbench.data.dataset import Bits
 from rdbench.data.images import Images
+from rdbench.data.labels import SPLITS, Labels
 
+Rows = NDArray[Any]
 SUBSET_SEED = 0
 """Rows stand sorted by class in places, so a subset is drawn by a shuffle that all runs share."""
 
@@ -25,13 +27,29 @@ class Splits(NamedTuple):
     @classmethod
     def of(cls, dataset: Dataset, config: RunConfig, device: torch.device) -> "Splits":
         """The images of a dataset that a run describes, on a device."""
-        train = subset(dataset.train, config.train_images)
-        valid, test = (subset(split, config.evaluation_images) for split in (dataset.valid, dataset.test))
-        again = subset(train, len(test))  # as many as of the test split, to be comparable
-        return cls(*(Images.on(device, split) for split in (train, valid, test, again)))
+        labels = explained_labels(dataset, config)
+        train, valid, test = (_split(dataset, labels, split, config) for split in SPLITS)
+        again = [subset(rows, len(test[0])) for rows in train]  # as many as of the test split, to be comparable
+        return cls(*(Images.on(device, *rows) for rows in (train, valid, test, again)))
 
 
-def subset(split: Bits, images: int | None) -> Bits:
+def explained_labels(dataset: Dataset, config: RunConfig) -> Labels | None:
+    """The labels that a run's decoder explains; None where it explains images.
+
+    Raises:
+        UserError: the dataset has none, or none of that name.
+    """
+    return None if config.labels is None else dataset.label_set(config.labels)
+
+
+def _split(dataset: Dataset, labels: Labels | None, split: str, config: RunConfig) -> list[Rows]:
+    """The images of a split that a run describes, and their labels if it takes them."""
+    rows: list[Rows] = [getattr(dataset, split), *([] if labels is None else [labels[split]])]
+    count = config.train_images if split == "train" else config.evaluation_images
+    return [subset(each, count) for each in rows]
+
+
+def subset(split: Rows, images: int | None) -> Rows:
     """The split, or ``images`` of it, the same for all runs."""
     if images is None or images >= len(split):
         return split

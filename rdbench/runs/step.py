@@ -60,7 +60,9 @@ class TrainingStep:
         for name, value in self._adapted().items():
             self.kept[name].copy_(value)
         self.optimizer.zero_grad()
-        terms = self._terms(self._images())
+        index = self._batch()
+        labels = self.images.labels
+        terms = self._terms(self.images[index], None if labels is None else labels[index])
         loss = self.objective(terms, self.clock)
         loss.backward()
         return terms, loss.detach()
@@ -97,16 +99,20 @@ class TrainingStep:
         """How many steps of this epoch are done; a 0-dim index would be read by the host, so use index_select."""
         return self.clock % len(self.rates)
 
-    def _images(self) -> Tensor:
-        return self.images[self.order.index_select(0, self._index() * self.batch + self.places)]
+    def _batch(self) -> Tensor:
+        """Which images the step is on."""
+        return self.order.index_select(0, self._index() * self.batch + self.places)
 
-    def _terms(self, images: Tensor) -> Terms:
+    def _terms(self, images: Tensor, targets: Tensor | None) -> Terms:
         samples = self.objective.samples
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             if self.micro_batch == self.batch:
-                return self.model(images, samples)
+                return self.model(images, samples, targets)
+            several = images.split(self.micro_batch)
+            explained = [None] * len(several) if targets is None else targets.split(self.micro_batch)
             parts = [
-                recomputed(self.model, part, samples, use_reentrant=False) for part in images.split(self.micro_batch)
+                recomputed(self.model, part, samples, of_part, use_reentrant=False)
+                for part, of_part in zip(several, explained, strict=True)
             ]
         return Terms(*(torch.cat(values, -1) for values in zip(*parts, strict=True)))
 

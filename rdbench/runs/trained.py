@@ -35,18 +35,20 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
     """
     config, weights = read_config(row["config"]), store.load_weights(row["run_id"])
     check_sources(config)
+    classes = int(row["classes"]) if known(row.get("classes")) else 0
     image_side = Size.image_side  # of rows from before there were other sides, which do not say it
     if known(row.get("image_side")):
         image_side = int(row["image_side"])
     try:
         with torch.device("meta"):  # without memory, for a description may ask for any amount of it
-            expected = {name: value.shape for name, value in make_model(config, image_side).state_dict().items()}
+            described = make_model(config, image_side, classes).state_dict()
+            expected = {name: value.shape for name, value in described.items()}
     except (RuntimeError, TypeError, KeyError, OverflowError) as error:
         raise UserError(f"run {row['run_id']} describes no model of images ({reason(error)})") from None
     finite = all(value.dtype.kind == "f" and np.isfinite(value).all() for value in weights.values())
     if not finite or {name: value.shape for name, value in weights.items()} != expected:
         raise UserError(f"{store}/{store.checkpoint(row['run_id'])} does not hold this run's weights")
-    model = make_model(config, image_side)
+    model = make_model(config, image_side, classes)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.eval()
 
@@ -59,6 +61,8 @@ def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float3
         UserError: the checkpoint or the data is not here.
     """
     run = read_config(row["config"])
+    if run.labels is not None:
+        raise UserError(f"run {row['run_id']} explains labels, so it draws no images")
     name = run.dataset
     if not data.present(name):
         raise UserError(f"dataset {name} is not here; fetch it with: rdbench data fetch {name}")

@@ -82,7 +82,8 @@ class Training:
         self.steps_per_epoch = len(train_images) // self.batch
         self.steps = config.epochs * self.steps_per_epoch
         self.objective = make_objective(config, self.steps_per_epoch).to(self.device)
-        self.totals = Totals(self.device, fair_coins(train_images.side))
+        coins = fair_coins(train_images.side) if config.labels is None else math.inf  # of labels there are few nats
+        self.totals = Totals(self.device, coins)
         self.body = TrainingStep(
             model, train_images, self.objective, self.totals, self.batch, self.steps_per_epoch, self.precision
         )
@@ -153,7 +154,7 @@ class Training:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.config.seed)  # what is validated changes no training
             valid = measure(self.model, self.valid_images)
-            relaxed = relaxation(self.model, self.train_images[: self.batch])
+            relaxed = relaxation(self.model, self.train_images, self.batch)
         valid_means = float(valid.rate.mean()), float(valid.distortion.mean())
         require_finite(f"of rate and distortion on the validation split after epoch {epoch}", *valid_means)
         rate = self._learning_rate(self.step - 1)

@@ -38,6 +38,7 @@ class _State:
 
     def __init__(self, family: Family, size: Size, images: Tensor) -> None:
         self.family, self.size, self.images = family, size, images
+        self.targets = torch.arange(BATCH) % size.classes if size.classes else images
         self.model: VAE
         self.encoder: Distribution
         self.z: Tensor
@@ -64,7 +65,7 @@ def _scores(state: _State) -> bool:
 
 
 def _decodes(state: _State) -> bool:
-    log_decoder = state.model.decoder(state.z).log_prob(state.images)
+    log_decoder = state.model.decoder(state.z).log_prob(state.targets)
     return _is_density(log_decoder) and bool((log_decoder <= 0).all())
 
 
@@ -75,11 +76,11 @@ def _marginal_scores(state: _State) -> bool:
 def _generates(state: _State) -> bool:
     z = state.model.marginal().sample(torch.Size((BATCH,)))
     drawn = state.model.decoder(z).sample()
-    return drawn.shape == state.images.shape and bool(((drawn == 0) | (drawn == 1)).all())
+    return drawn.shape == state.targets.shape and bool(torch.isin(drawn, torch.arange(state.size.classes or 2)).all())
 
 
 def _has_gradients(state: _State) -> bool:
-    terms = state.model(state.images)
+    terms = state.model(state.images, targets=state.targets)
     (terms.rate + terms.distortion).mean().backward()
     return all(value.grad is not None and bool(value.grad.abs().sum() > 0) for value in state.model.parameters())
 
@@ -95,7 +96,7 @@ def _is_saved(state: _State) -> bool:
 def _terms(model: VAE, state: _State) -> tuple[Tensor, ...]:
     torch.manual_seed(1)
     with torch.no_grad():
-        return tuple(model(state.images))
+        return tuple(model(state.images, targets=state.targets))
 
 
 def _is_density(value: Tensor) -> bool:
@@ -108,9 +109,11 @@ CLAUSES: tuple[tuple[str, str, Callable[[_State], bool]], ...] = (
     ("draws of z are (samples, N, …) and finite", "wrap the distribution of one z in Independent(…, 1)", _draws),
     ("log e(z|x) is (samples, N), float32 and finite", "sum over the dimensions of z: Independent(…, 1)", _scores),
     ("log d(x|z) is (samples, N), float32, at most 0",
-     "take z of (…, latent_dim), give images of (…, side, side): Independent(Bernoulli(…), 2)", _decodes),
+     "take z of (…, latent_dim), give images of (…, side, side): Independent(Bernoulli(…), 2), or labels: Categorical",
+     _decodes),
     ("log m(z) is (samples, N), float32 and finite", "return a distribution whose event is one z", _marginal_scores),
-    ("what m(z) d(x|z) draws is images of 0 and 1", "let sample() of the decoder give zeros and ones", _generates),
+    ("what m(z) d(x|z) draws is images of 0 and 1, or classes",
+     "let sample() of the decoder give zeros and ones, or labels from 0 on", _generates),
     ("a gradient reaches every parameter", "remove parameters that no term uses; draw z by rsample", _has_gradients),
     ("weights survive saving and loading", "keep what is learned in parameters and persistent buffers", _is_saved),
 )  # fmt: skip

@@ -19,7 +19,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 LARGEST = 1e100
 """No number that was measured is as large; sums and figures of larger ones overflow."""
 
-LEAST = {"test_images": 1, "entropy": 0, "image_side": 8}
+LEAST = {"test_images": 1, "entropy": 0, "image_side": 8, "classes": 2}
 TOLD = ("run_id", "rdbench_version", "status", "config", "dataset_sha256", "rate_by_dimension", *LEAST, *DESCRIPTION)
 
 

@@ -26,11 +26,11 @@ VERSION_KEY = b"rdbench_schema"
 TEXT = ("run_id", "sweep", "status", "error", "created_at", "replaces", "dataset", "family", "encoder", "decoder",
         "marginal",
         "objective", "precision", "config", "command", "evaluated_with", "device", "rdbench_version",
-        "torch_version", "git_commit", "dataset_sha256", "binarise")  # fmt: skip
+        "torch_version", "git_commit", "dataset_sha256", "binarise", "labels")  # fmt: skip
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
          "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
          "threads", "skipped_steps", "jumps", "micro_batch", "train_images", "valid_images", "test_images",
-         "parameters", "peak_memory_bytes", "image_side", "binarise_seed")  # fmt: skip
+         "parameters", "peak_memory_bytes", "image_side", "binarise_seed", "classes")  # fmt: skip
 LISTS = ("rate_by_dimension", "train_rate_by_dimension")
 SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
     "runs": {
@@ -55,7 +55,9 @@ NUMBERS: Mapping[Table, re.Pattern[str]] = {
     "runs": re.compile(
         r"((train|valid)_)?(rate|distortion|elbo|iwae_\d+|mutual_information|marginal_kl)(_se)?|"
         r"((encoder|elbo|likelihood|iwae_\d+)_gap|generative_[a-z]|class_information)(_se)?|"
-        r"beta|anneal_from|effective_beta(_sd)?|entropy|independent_pixels|free_nats|target_rate|learning_rate|warmup|width|"
+        r"((label|probe)_(information|error)|predictive_\d+|ais_\d+(_gap|_upper|_less_iwae)?)(_se)?|ais_accepted|"
+        r"beta|anneal_from|effective_beta(_sd)?|entropy|probe_entropy|independent_pixels|free_nats|target_rate|"
+        r"learning_rate|warmup|width|"
         r"train_seconds|eval_seconds|images_per_second"
     ),
     "history": re.compile(r"beta(_mean|_sd)?|learning_rate|seconds|(train|valid)_(rate|distortion)"),

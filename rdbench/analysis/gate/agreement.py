@@ -65,7 +65,7 @@ def gaps(m: Measured) -> Iterator[Judgement]:
         yield m.same(f"iwae_{k} + iwae_{k}_gap", bound + m[f"iwae_{k}_gap"], elbo + gap, scale=elbo.abs())
     yield m.same("elbo_gap = R + D − H", gap, -elbo - m["entropy"], m["elbo_gap_se"] + m["elbo_se"])
     truth = elbo + gap
-    same = truth.groupby([m.raw(name) for name in SAME_IMAGES]).transform("median")
+    same = truth.groupby([m.raw(name) for name in SAME_IMAGES], dropna=False).transform("median")
     yield m.same("elbo + elbo_gap, of all runs on these images", truth, same, scale=elbo.abs())
 
 

@@ -94,6 +94,25 @@ def information(m: Measured) -> Iterator[Judgement]:
     yield m.at_least("class_information ≤ mutual_information", m["mutual_information"], kept, m["class_information_se"])
 
 
+def labels(m: Measured) -> Iterator[Judgement]:
+    """H(Y) − D = I(Z;Y) at most, so below H(Y) and R; predictive_k rises with k from −D; errors lie between 0 and 1."""
+    found = m["label_information"]
+    yield m.true("label_information", found.notna(), m.explains_labels)
+    yield m.same("label_information = H(Y) − D", found, m["entropy"] - m["distortion"])
+    yield m.same("the error of label_information", m["label_information_se"], m["distortion_se"])
+    for name in ("label", "probe"):
+        nats = m[f"{name}_information"]
+        error = m[f"{name}_information_se"]
+        yield m.at_least(f"{name}_information ≤ rate", m["rate"], nats, error + m["rate_se"])
+        wrong = m[f"{name}_error"]
+        yield m.together(f"{name}_information", f"{name}_error")
+        yield m.true(f"{name}_error", wrong.between(0, 1), wrong.notna())
+    for k in m.predictive:
+        nats, error = m[f"predictive_{k}"], m[f"predictive_{k}_se"] + m["distortion_se"]
+        yield m.at_least(f"predictive_{k} ≤ 0", -nats, 0.0)
+        yield m.at_least(f"predictive_{k} ≥ −D", nats, -m["distortion"], 0.0 if k == 1 else error)
+
+
 def generative(m: Measured) -> Iterator[Judgement]:
     """E ≤ G ≤ U = −E log q(x), and E + S = H(m) where m has the volume of a standard normal."""
     e, g, s, u = (m[f"generative_{letter}"] for letter in "egsu")

@@ -75,6 +75,8 @@ CLAIMS = (
         "test_images latent_dim *rate *mutual_information *mutual_information_se *marginal_kl *marginal_kl_se "
         "*active_units class_information class_information_se",
     ),
+    Claim("labels: H(Y) − D, by decoder or probe, is below H(Y) and R", bounds.labels,
+          "config test_images entropy rate rate_se distortion distortion_se label_* probe_* predictive_*"),
     Claim("E ≤ G ≤ U for what the model draws", bounds.generative,
           f"test_images latent_dim marginal generated_images {GENERATIVE}"),
     Claim("a run's id is that of its description and data", identity.named, "run_id dataset_sha256"),
@@ -94,6 +96,7 @@ UNJUDGED = {
     **dict.fromkeys(("rdbench_version", "torch_version", "git_commit"), HOW),
     **dict.fromkeys(("train_seconds", "eval_seconds", "images_per_second", "peak_memory_bytes"), HOW),
     **dict.fromkeys(("micro_batch", "skipped_steps", "jumps", "effective_beta", "effective_beta_sd", "replaces"), HOW),
+    "classes": "only the labels themselves, which a report does not open, could tell",
     "parameters": "only the model itself, which a report does not build, could tell",
     "examples.created_at": HOW,
 }

@@ -60,8 +60,10 @@ def data(m: Measured) -> Iterator[Judgement]:
     found = m["entropy"]
     entropies = {sha256: spec.entropy() for sha256, spec in _datasets().items() if spec.entropy}
     yield m.true("entropy > 0", found > 0, found.notna())
-    yield m.same("entropy", found, m.raw("dataset_sha256").map(entropies).astype(float))
-    yield m.together("entropy", "rate", where=m.raw("dataset_sha256").isin(entropies))
+    of_images = found.where(~m.explains_labels)
+    yield m.same("entropy", of_images, m.raw("dataset_sha256").map(entropies).astype(float))
+    yield m.together("entropy", "rate", where=m.raw("dataset_sha256").isin(entropies) | m.explains_labels)
     images = [m.raw(name) for name in SAME_IMAGES]
     for name in ("entropy", "independent_pixels"):
-        yield m.same(f"{name} of all runs on these images", m[name], m[name].groupby(images).transform("median"))
+        same = m[name].groupby(images, dropna=False).transform("median")
+        yield m.same(f"{name} of all runs on these images", m[name], same)

@@ -31,9 +31,12 @@ class Measured:
         self.frame = runs.join(examples.add_prefix("examples."), on="run_id")
         self.read: set[str] = set()
         self.bounds = sorted({*iwae_columns(runs), *iwae_columns(examples)})
+        found = (re.fullmatch(r"predictive_([1-9]\d{0,17})", str(name)) for name in runs)
+        self.predictive = sorted(int(match[1]) for match in found if match)
         self.descriptions = [read_config(config) for config in runs["config"]]
         self.sampled = self.series([dataset_kind(run.dataset) == "images" for run in self.descriptions]).astype(bool)
-        self._asked = [set(run.iwae) for run in self.descriptions]
+        self.explains_labels = self.series([run.labels is not None for run in self.descriptions]).astype(bool)
+        self._asked = [set() if run.labels else set(run.iwae) for run in self.descriptions]
 
     def __getitem__(self, name: str) -> pd.Series:
         """A column of numbers."""

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from rdbench.analysis.frame import measured, sort_runs
 from rdbench.analysis.plots.attribution import attribution
+from rdbench.analysis.plots.bottleneck import bottleneck
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
 from rdbench.analysis.plots.history import history
 from rdbench.analysis.plots.others import no_points, paper_points, read_points
@@ -35,9 +36,13 @@ KINDS: dict[str, Callable[[Drawing], Figure]] = {
     "phase": phase,
     "samples": samples,
     "attribution": attribution,
+    "bottleneck": bottleneck,
     "toy": toy_figure,
 }
-UNFIT: dict[DatasetKind, tuple[str, ...]] = {"images": ("toy",), "table": ("samples",)}
+EXPLAINED = ["dataset_sha256", "labels"]
+"""Runs that agree in these are drawn together."""
+
+UNFIT: dict[DatasetKind, tuple[str, ...]] = {"images": ("toy",), "table": ("samples", "bottleneck")}
 """The kinds of figures that a kind of dataset has no numbers for."""
 
 FORMATS = ("png", "svg", "pdf")
@@ -81,10 +86,8 @@ def draw(
     if ended.empty:
         raise UserError(f"{store} holds no run that ended well; nothing to draw")
     paths, left_out = [], []
-    names = ended.groupby("dataset_sha256")["dataset"].first()
-    stems = {sha256: re.sub(r"[^\w.-]", "_", Path(str(name)).stem)[:100] for sha256, name in names.items()}
-    for sha256, mine in ended.groupby("dataset_sha256"):
-        stem = stems[sha256] if list(stems.values()).count(stems[sha256]) == 1 else f"{stems[sha256]}-{str(sha256)[:8]}"
+    drawn = _by_stem(ended)
+    for stem, mine in drawn.items():
         unfit = UNFIT[dataset_kind(mine["dataset"].iloc[0])]
         for kind in kinds or [kind for kind in KINDS if kind not in unfit]:
             try:
@@ -99,7 +102,7 @@ def draw(
                 artist.set_gid("")  # ids are for a page
             if look.style == "grey":
                 to_grey(figure)
-            paths += _save(figure, out, kind if len(stems) == 1 else f"{kind}-{stem}", formats)
+            paths += _save(figure, out, kind if len(drawn) == 1 else f"{kind}-{stem}", formats)
     return paths, left_out
 
 
@@ -109,14 +112,27 @@ def page_figures(store: Source, runs: pd.DataFrame) -> dict[str, str]:
     The parts of a figure that belong to a run or a family have it as their id: ``run ID``, ``family WORDS``.
     """
     figures = {}
-    for (_, dataset), mine in measured(runs).groupby(["dataset_sha256", "dataset"]):
+    for _, mine in measured(runs).groupby([*EXPLAINED, "dataset"], dropna=False):
+        labels, dataset = mine[["labels", "dataset"]].iloc[0]
+        what = dataset if pd.isna(labels) else f"{dataset}, {labels} labels"
         for kind in ("plane", "skew"):
             buffer = io.StringIO()
             with own_style(), mpl.rc_context({"svg.fonttype": "none"}):
                 figure = KINDS[kind](Drawing(store, sort_runs(mine), width=PAGE_WIDTH, single=True))
                 figure.savefig(buffer, format="svg", transparent=True, metadata=UNDATED[".svg"])
-            figures[f"{kind} of {dataset}"] = buffer.getvalue()
+            figures[f"{kind} of {what}"] = buffer.getvalue()
     return figures
+
+
+def _by_stem(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The runs of each dataset, or of its labels, by what their figures are called."""
+    named: list[tuple[str, str, pd.DataFrame]] = []
+    for _, mine in runs.groupby(EXPLAINED, dropna=False):
+        dataset, sha256, labels = mine[["dataset", *EXPLAINED]].iloc[0]
+        stem = re.sub(r"[^\w.-]", "_", Path(str(dataset)).stem)[:100]
+        named.append((stem if pd.isna(labels) else f"{stem}-{labels}", str(sha256), mine))
+    stems = [stem for stem, _, _ in named]
+    return {stem if stems.count(stem) == 1 else f"{stem}-{sha256[:8]}": mine for stem, sha256, mine in named}
 
 
 def _near(others: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

@@ -41,6 +41,12 @@ class Drawing:
         return str(self.runs["dataset"].iloc[0])
 
     @property
+    def labels(self) -> str | None:
+        """The label set that the runs explain; None where they explain images."""
+        found = self.runs["labels"].iloc[0]
+        return None if pd.isna(found) else str(found)
+
+    @property
     def exact(self) -> bool:
         """Whether the numbers are exact sums, as the toy's are."""
         return dataset_kind(self.dataset) == "table"
@@ -55,7 +61,8 @@ class Drawing:
     @property
     def title(self) -> str:
         """What was measured, in words, with the aim that all runs share."""
-        measured = f"{self.name}, exact" if self.exact else f"{self.name}, test split"
+        what = self.name if self.labels is None else f"{self.name}, {plain(self.labels)} labels"
+        measured = f"{what}, exact" if self.exact else f"{what}, test split"
         aims = {aim(run) for run in self.runs.to_dict("records")}
         return f"{measured}, {aims.pop()}" if len(aims) == 1 else measured
 
@@ -70,7 +77,7 @@ class Drawing:
 
     @property
     def entropy(self) -> float | None:
-        """H in nats, where it is known."""
+        """H of the images, or H(Y) of the labels that the runs explain, in nats, where it is known."""
         known = self.runs["entropy"].dropna() if "entropy" in self.runs else pd.Series(dtype=float)
         return None if known.empty else float(known.iloc[0])
 

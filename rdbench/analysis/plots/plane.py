@@ -25,7 +25,7 @@ def plane(drawing: Drawing) -> Figure:
     _set_limits(axes, points, drawing.entropy)
     for index, best in enumerate(drawing.frontiers):
         _draw_frontier(axes, best, labelled=not index)
-    _draw_bounds(axes, drawing.best_neg_elbo, drawing.entropy)
+    _draw_bounds(axes, drawing)
     draw_others(axes, drawing.others)
     axes.set_xlabel(f"rate R ({drawing.unit})")
     axes.set_ylabel(f"distortion D ({drawing.unit})")
@@ -86,11 +86,13 @@ def _mark_margins(axes: Axes, best: np.ndarray) -> None:
     axes.plot(np.zeros(len(best)), best[:, 1], marker=1, transform=axes.get_yaxis_transform(), **marks)
 
 
-def _draw_bounds(axes: Axes, best_neg_elbo: float, entropy: float | None) -> None:
+def _draw_bounds(axes: Axes, drawing: Drawing) -> None:
+    best_neg_elbo, entropy = drawing.best_neg_elbo, drawing.entropy
     axes.autoscale(False)  # the limits are those of the runs
     label = f"best −ELBO {best_neg_elbo:.2f}"
     axes.axline((0, best_neg_elbo), slope=-1, color=DARK, linestyle="--", zorder=1, label=label)
     if entropy is not None:
+        name = "H" if drawing.labels is None else "H(Y)"
         rate = np.array([0, max(entropy, axes.get_xlim()[1])])
-        line, *_ = axes.plot(rate, entropy - rate, color=BOUND, zorder=1, label=f"D = H − R, H {entropy:.2f}")
+        line, *_ = axes.plot(rate, entropy - rate, color=BOUND, zorder=1, label=f"D = {name} − R, {name} {entropy:.2f}")
         axes.fill_between(rate, entropy - rate, axes.get_ylim()[0] - 1, color=line.get_color(), alpha=0.12, linewidth=0)

@@ -1,6 +1,7 @@
 """Tables of a report as cells of text, for every format alike."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,8 @@ class Cells:
 
 def all_tables(report: Report, columns: str = "measures") -> list[Cells]:
     """Every table of a report that has a row; ``columns`` says which of a run's numbers are shown."""
-    tables = [COLUMNS[columns](report.rows), paper_table(report), verdicts_table(report), differences_table(report)]
+    tables = [COLUMNS[columns](report.rows), labels_table(report.rows), paper_table(report)]
+    tables += [verdicts_table(report), differences_table(report)]
     if report.baseline is not None:
         tables.append(baseline_table(report.baseline))
     return [table for table in tables if table.rows]
@@ -105,6 +107,32 @@ def information_table(rows: pd.DataFrame) -> Cells:
     title = f"Information: nats per image on the test split ± {_spread(rows)}{limit}"
     return Cells(title, [*headers, "R", *shown, "active", "Rᵢ > 0.01"], lines, run_ids=list(rows["run_ids"]))
 
+
+def labels_table(rows: pd.DataFrame) -> Cells:
+    """What z tells of labels: by the decoder of a run, and by a probe that was fitted to a run without labels."""
+    shown = {header: name for header, name in LABELS.items() if name in rows and rows[name].notna().any()}
+    rows = rows[rows[list(shown.values())].notna().any(axis=1)] if shown else rows.iloc[:0]
+    if rows.empty:
+        return Cells("Labels", [], [])
+    known = [str(name) for name in rows if rows[name].notna().any()]
+    bounds = [name for name in known if re.fullmatch(r"predictive_\d+", name)]
+
+    def numbers(index: Any, row: Row) -> list[str]:
+        told = [with_error(row, name) for name in shown.values()]
+        return [with_error(row, "rate"), *told, *(with_error(row, name, -1) for name in bounds)]
+
+    headers, lines = _described(rows, numbers)
+    predictive = [f"−log predictive, {name.removeprefix('predictive_')} draws" for name in bounds]
+    title = f"Labels: nats per image on the test split, errors as fractions, ± {_spread(rows)}"
+    return Cells(title, [*headers, "R", *shown, *predictive], lines)
+
+
+LABELS = {
+    "I(Z;Y) ≥ H(Y) − D": "label_information",
+    "wrong": "label_error",
+    "I(Z;Y) ≥, by probe": "probe_information",
+    "wrong, by probe": "probe_error",
+}
 
 COLUMNS: dict[str, Callable[[pd.DataFrame], Cells]] = {"measures": runs_table, "information": information_table}
 
@@ -239,4 +267,4 @@ def _best_rows(rows: pd.DataFrame, name: str) -> set[Any]:
     signed = rows[name] if name == "distortion" else -rows[name]
     whole = pd.Series([not _lacking(row, name) for row in rows.to_dict("records")], rows.index)
     signed = signed[(rows["status"] == Status.OK) & signed.notna() & whole]
-    return set(signed.groupby([rows.loc[signed.index, key] for key in SAME_IMAGES]).idxmin())
+    return set(signed.groupby([rows.loc[signed.index, key] for key in SAME_IMAGES], dropna=False).idxmin())

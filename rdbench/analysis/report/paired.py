@@ -24,7 +24,7 @@ def paired_differences(store: Source, runs: pd.DataFrame) -> tuple[pd.DataFrame,
     at 95%. The lines beside them say which files cannot be read, and which best run has no examples.
     """
     rows, lines = [], []
-    for _, same in measured(runs.assign(label=labels(runs))).groupby(SAME_IMAGES, sort=False):
+    for _, same in measured(runs.assign(label=labels(runs))).groupby(SAME_IMAGES, sort=False, dropna=False):
         best = same.loc[same.groupby("family", sort=False)["elbo"].idxmax()].sort_values("elbo", ascending=False)
         if len(best) < 2:
             continue

@@ -22,7 +22,7 @@ def _invented(count=24, **columns):
     runs = {
         "run_id": [f"{index:04d}" for index in range(count)],
         "dataset": "mnist", "dataset_sha256": "d", "status": "ok", "objective": "beta-vae",
-        "anneal_epochs": 0, "seed": 0, "test_images": 200, "config": '{"iwae": [1, 5]}',
+        "anneal_epochs": 0, "seed": 0, "test_images": 200, "labels": None, "config": '{"iwae": [1, 5]}',
         "family": [family.words for family in families],
         "beta": 1 + np.arange(count) % 5 / 4,
         "rate": rate, "distortion": 85 - rate + generator.exponential(3, count),
