@@ -68,7 +68,12 @@ def asked_bounds(run: Mapping[Any, Any]) -> list[int]:
 
 def iwae_columns(runs: pd.DataFrame) -> list[int]:
     """The k of every IWAE-k column, ascending."""
-    found = (re.fullmatch(r"iwae_([1-9][0-9]{0,17})", str(column)) for column in runs.columns)
+    return numbered(runs, "iwae")
+
+
+def numbered(runs: pd.DataFrame, name: str) -> list[int]:
+    """The number of every column called by ``name`` and a number, ascending."""
+    found = (re.fullmatch(rf"{name}_([1-9][0-9]{{0,17}})", str(column)) for column in runs.columns)
     return sorted(int(match[1]) for match in found if match)
 
 

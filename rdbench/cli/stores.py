@@ -1,5 +1,6 @@
 """`rdbench runs`, `rdbench merge` and `rdbench evaluate`."""
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -99,13 +100,20 @@ def merge(
 @unstoppable()
 def evaluate(
     store: StoreArgument,
-    iwae: Annotated[list[int], typer.Option(min=1, help="k of IWAE-k.")],
+    iwae: Annotated[list[int], typer.Option(min=1, help="k of IWAE-k.")] = [],
     split: Annotated[str, typer.Option(help="test, valid or train.")] = "test",
     family: FamilyOption = [],
     beta: BetaOption = [],
     device: DeviceOption = "auto",
     data_dir: DataDir = None,
     plugin: PluginOption = [],
+    labels: Annotated[bool, typer.Option("--labels", help="Fit a linear probe of the labels to z.")] = False,
+    ais: Annotated[
+        int | None,
+        typer.Option(min=1, help="Temperatures of annealed importance sampling, a second judge of log p(x)."),
+    ] = None,
+    chains: Annotated[int, typer.Option(min=1, help="Of --ais: chains for each image.")] = 8,
+    images: Annotated[int, typer.Option(min=2, help="Of --ais: test images, and images that the model draws.")] = 100,
 ) -> None:
     """Measure finished runs again, from their checkpoints and without training, and add columns to their rows.
 
@@ -120,16 +128,25 @@ def evaluate(
     from rdbench.errors import UserError, counted
     from rdbench.execute.display import Display
     from rdbench.runs.device import pick_device
+    from rdbench.runs.judging import Annealing, Judge, LabelProbe, judge_run
     from rdbench.runs.remeasuring import is_measured, reevaluate
     from rdbench.store.changes import compact
     from rdbench.store.store import Store
 
+    judges: list[Judge] = [LabelProbe()] if labels else []
+    judges += [] if ais is None else [Annealing(ais, chains, images)]
+    if not (iwae or judges):
+        raise UserError("evaluate: expected what to measure: --iwae K, --labels or --ais TEMPERATURES")
     load_plugins(plugin)
     source = Store(store)
     rows = measured(select(source.read("runs").frame, family, beta, None))
     rows = rows[(rows["dataset"].map(dataset_kind) == "images") & rows["labels"].isna()]
     records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
-    todo = [row for row in records if not is_measured(row, iwae, split)]
+
+    def is_whole(row: dict[str, Any]) -> bool:
+        return is_measured(row, iwae, split) and all(judge.is_done(row) for judge in judges)
+
+    todo = [row for row in records if not is_whole(row)]
     if not len(rows):
         raise UserError(f"{source} holds no run that ended well and has images; nothing to measure")
     where = pick_device(device)
@@ -142,8 +159,17 @@ def evaluate(
             def progress(done: int, total: int, name: str = name) -> None:
                 display.show(name, f"{split} split", done, total, "")
 
-            new = reevaluate(source, row, sorted(set(iwae)), split, where, data_dir, progress)
-            bounds = "  ".join(f"{key} {value:.3f}" for key, value in new.items() if "iwae" in key)
+            def say(line: str, name: str = name) -> None:
+                display.say(name, line)
+
+            new: dict[str, Any] = {}
+            if not is_measured(row, iwae, split):
+                new |= reevaluate(source, row, sorted(set(iwae)), split, where, data_dir, progress)
+            for judge in judges:
+                if not judge.is_done(row):
+                    new |= judge_run(judge, source, row, where, data_dir, progress, say)
+            shown = re.compile(r"((train|valid)_)?iwae_\d+|ais_\d+(_gap)?|probe_(information|error)")
+            bounds = "  ".join(f"{key} {value:.3f}" for key, value in new.items() if shown.fullmatch(key))
             display.finish(name, bounds)
     compact(source)
     typer.echo(f"{len(todo)} of {counted(len(rows), 'run')} measured now; the columns are in {source}")

@@ -30,8 +30,9 @@ TEXT = ("run_id", "sweep", "status", "error", "created_at", "replaces", "dataset
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
          "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
          "threads", "skipped_steps", "jumps", "micro_batch", "train_images", "valid_images", "test_images",
-         "parameters", "peak_memory_bytes", "image_side", "binarise_seed", "classes")  # fmt: skip
-LISTS = ("rate_by_dimension", "train_rate_by_dimension")
+         "parameters", "peak_memory_bytes", "image_side", "binarise_seed", "classes",
+         "ais_images", "ais_chains")  # fmt: skip
+LISTS = ("rate_by_dimension", "train_rate_by_dimension", "ais_rates", "ais_distortions")
 SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
     "runs": {
         **dict.fromkeys(TEXT, pa.string()),

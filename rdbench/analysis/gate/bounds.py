@@ -113,6 +113,16 @@ def labels(m: Measured) -> Iterator[Judgement]:
         yield m.at_least(f"predictive_{k} ≥ −D", nats, -m["distortion"], 0.0 if k == 1 else error)
 
 
+def annealed(m: Measured) -> Iterator[Judgement]:
+    """Of images that the model draws the bound from below is below that from above; log p of bits is below 0."""
+    for count in m.temperatures:
+        name, images = f"ais_{count}", m["ais_images"]
+        yield m.at_least(f"{name}_gap", m[f"{name}_gap"], 0.0, m[f"{name}_gap_se"], over=images)
+        for bound in (name, f"{name}_upper"):
+            yield m.at_least(f"{bound} ≤ 0", -m[bound], 0.0, m[f"{bound}_se"], over=images)
+        yield m.together(name, f"{name}_upper", f"{name}_gap", f"{name}_less_iwae", "ais_images", "ais_chains")
+
+
 def generative(m: Measured) -> Iterator[Judgement]:
     """E ≤ G ≤ U = −E log q(x), and E + S = H(m) where m has the volume of a standard normal."""
     e, g, s, u = (m[f"generative_{letter}"] for letter in "egsu")

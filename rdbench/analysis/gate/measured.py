@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rdbench.analysis.frame import iwae_columns
+from rdbench.analysis.frame import iwae_columns, numbered
 from rdbench.analysis.gate.judging import Judgement
 from rdbench.config.family import dataset_kind
 from rdbench.store.row_checks import read_config
@@ -31,8 +31,8 @@ class Measured:
         self.frame = runs.join(examples.add_prefix("examples."), on="run_id")
         self.read: set[str] = set()
         self.bounds = sorted({*iwae_columns(runs), *iwae_columns(examples)})
-        found = (re.fullmatch(r"predictive_([1-9]\d{0,17})", str(name)) for name in runs)
-        self.predictive = sorted(int(match[1]) for match in found if match)
+        self.predictive = numbered(runs, "predictive")
+        self.temperatures = numbered(runs, "ais")
         self.descriptions = [read_config(config) for config in runs["config"]]
         self.sampled = self.series([dataset_kind(run.dataset) == "images" for run in self.descriptions]).astype(bool)
         self.explains_labels = self.series([run.labels is not None for run in self.descriptions]).astype(bool)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from rdbench.analysis.frame import measured, sort_runs
 from rdbench.analysis.plots.attribution import attribution
 from rdbench.analysis.plots.bottleneck import bottleneck
+from rdbench.analysis.plots.curve import curve
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
 from rdbench.analysis.plots.history import history
 from rdbench.analysis.plots.others import no_points, paper_points, read_points
@@ -37,12 +38,13 @@ KINDS: dict[str, Callable[[Drawing], Figure]] = {
     "samples": samples,
     "attribution": attribution,
     "bottleneck": bottleneck,
+    "curve": curve,
     "toy": toy_figure,
 }
 EXPLAINED = ["dataset_sha256", "labels"]
 """Runs that agree in these are drawn together."""
 
-UNFIT: dict[DatasetKind, tuple[str, ...]] = {"images": ("toy",), "table": ("samples", "bottleneck")}
+UNFIT: dict[DatasetKind, tuple[str, ...]] = {"images": ("toy",), "table": ("samples", "bottleneck", "curve")}
 """The kinds of figures that a kind of dataset has no numbers for."""
 
 FORMATS = ("png", "svg", "pdf")

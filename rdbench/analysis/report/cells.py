@@ -1,14 +1,13 @@
 """Tables of a report as cells of text, for every format alike."""
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from rdbench.analysis.frame import SAME_IMAGES, iwae_columns, setting, varying
+from rdbench.analysis.frame import SAME_IMAGES, iwae_columns, numbered, setting, varying
 from rdbench.analysis.report.assemble import Report
 from rdbench.config.family import dataset_kind, family_of
 from rdbench.store.status import Status
@@ -49,7 +48,8 @@ class Cells:
 
 def all_tables(report: Report, columns: str = "measures") -> list[Cells]:
     """Every table of a report that has a row; ``columns`` says which of a run's numbers are shown."""
-    tables = [COLUMNS[columns](report.rows), labels_table(report.rows), paper_table(report)]
+    tables = [COLUMNS[columns](report.rows), labels_table(report.rows), *annealed_tables(report.rows)]
+    tables.append(paper_table(report))
     tables += [verdicts_table(report), differences_table(report)]
     if report.baseline is not None:
         tables.append(baseline_table(report.baseline))
@@ -115,7 +115,7 @@ def labels_table(rows: pd.DataFrame) -> Cells:
     if rows.empty:
         return Cells("Labels", [], [])
     known = [str(name) for name in rows if rows[name].notna().any()]
-    bounds = [name for name in known if re.fullmatch(r"predictive_\d+", name)]
+    bounds = [name for name in known if name in {f"predictive_{k}" for k in numbered(rows, "predictive")}]
 
     def numbers(index: Any, row: Row) -> list[str]:
         told = [with_error(row, name) for name in shown.values()]
@@ -126,6 +126,28 @@ def labels_table(rows: pd.DataFrame) -> Cells:
     title = f"Labels: nats per image on the test split, errors as fractions, ± {_spread(rows)}"
     return Cells(title, [*headers, "R", *shown, *predictive], lines)
 
+
+def annealed_tables(rows: pd.DataFrame) -> list[Cells]:
+    """For each number of temperatures log p by annealing, and whether it agrees with IWAE-5000 on the same images."""
+    return [_annealed_table(rows[rows[f"ais_{count}"].notna()], f"ais_{count}") for count in numbered(rows, "ais")]
+
+
+def _annealed_table(rows: pd.DataFrame, name: str) -> Cells:
+    def numbers(index: Any, row: Row) -> list[str]:
+        told = [with_error(row, name, -1), with_error(row, f"{name}_gap"), with_error(row, f"{name}_less_iwae")]
+        allowed = DISAGREES * row[f"{name}_less_iwae_se"]
+        return [*told, f"{row['ais_accepted']:.2f}", "no" if abs(row[f"{name}_less_iwae"]) > allowed else "yes"]
+
+    headers, lines = _described(rows, numbers)
+    title = (
+        f"Annealing at {name.removeprefix('ais_')} temperatures, nats per image ± standard error: −log p from above on "
+        "test images; the gap of both bounds on images that the model draws; log p less IWAE-5000 on the same images"
+    )
+    return Cells(title, [*headers, "−log p ≤", "gap", "less IWAE-5000", "accepted", "agree"], lines)
+
+
+DISAGREES = 3.0
+"""Standard errors of the paired difference beyond which two judges of log p disagree."""
 
 LABELS = {
     "I(Z;Y) ≥ H(Y) − D": "label_information",

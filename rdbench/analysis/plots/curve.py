@@ -1,0 +1,33 @@
+"""Each model's own rate-distortion curve, by annealing, under the point that its encoder reaches."""
+
+from matplotlib.figure import Figure
+
+from rdbench.analysis.frame import labels
+from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
+from rdbench.analysis.plots.points import scatter_families
+from rdbench.analysis.plots.style import legend_outside, look, set_title
+from rdbench.config.family import family_of
+
+
+def curve(drawing: Drawing) -> Figure:
+    """R against D of m(z) d(x|z)^t / Z_t at t up to 1: the best that an encoder gets of that decoder and marginal.
+
+    "Evaluating lossy compression rates of deep generative models" (Huang et al., 2020,
+    https://arxiv.org/abs/2008.06653).
+    """
+    runs = drawing.runs
+    runs = runs[runs["ais_rates"].notna()] if "ais_rates" in runs else runs.iloc[:0]
+    if runs.empty:
+        raise NothingToDrawError("no run has a curve of its own; measure it with: rdbench evaluate STORE --ais 500")
+    figure = drawing.figure(min(4.2, 0.85 * drawing.width))
+    axes = figure.subplots()
+    scatter_families(axes, drawing, runs, "rate", "distortion")
+    for words, run in zip(labels(runs), runs.to_dict("records"), strict=True):
+        colour = look(family_of(run["family"]))["color"]
+        axes.plot(run["ais_rates"], run["ais_distortions"], color=colour, linewidth=0.8, label=f"curve of {words}")
+    axes.set_ylim(0.9 * runs["distortion"].min(), 2 * runs["distortion"].max())
+    axes.set_xlabel(f"rate R ({drawing.unit})")
+    axes.set_ylabel(f"distortion D ({drawing.unit})")
+    set_title(figure, f"Points of encoders above their models' own curves: {drawing.title}")
+    legend_outside(figure)
+    return figure
