@@ -96,3 +96,13 @@ def test_a_setting_added_later_leaves_the_names_of_older_runs():
     sprites = "886289882fcc86549af392fbf3314f4c101c427dc4b07857b362167497720cf5"
     assert demo.run_id(sprites) == "ae5fecfbd1999ea8"
     assert demo.model_copy(update={"generated_images": 7}).run_id(sprites) != "ae5fecfbd1999ea8"
+
+
+def test_a_decoder_of_labels_takes_the_first_set_unless_told():
+    assert make_run({"decoder": "linear"}).labels == "first"
+    assert make_run({"decoder": "mlp", "labels": "digit"}).labels == "digit"
+    assert make_run({}).labels is None
+    with pytest.raises(UserError, match="decoder deconv explains images"):
+        make_run({"labels": "digit"})
+    with pytest.raises(UserError, match="it bounds log p of images"):
+        make_run({"decoder": "linear", "objective": "iwae", "train_samples": 5})

@@ -18,7 +18,7 @@ from rdbench.errors import UserError
 OBJECTIVES = {name: part.takes for name, part in objectives().items()}
 
 
-@pytest.mark.parametrize("name", [name for name in packaged_sweeps() if name != "toy"])
+@pytest.mark.parametrize("name", [name for name in packaged_sweeps() if name not in ("toy", "vib")])
 def test_packaged_sweeps_cover_all_families(name):
     assert {run.family for run in load_sweep(name).runs()} == set(FAMILIES)
 
@@ -249,7 +249,7 @@ WRONG = {
     **dict.fromkeys(["seed", "binarise_seed"], NOT_A_COUNT[1:]),
     "train_information": NOT_AN_ANSWER,
     "allow_untrained": NOT_AN_ANSWER,
-    "dataset": NOT_A_WORD[1:],
+    **dict.fromkeys(["dataset", "labels"], NOT_A_WORD[1:]),
 }  # fmt: skip
 
 
@@ -266,7 +266,13 @@ def test_a_value_of_a_wrong_kind_or_size_is_refused_with_its_key(grid, data):
 
 
 def test_every_key_can_be_wrong():
-    assert set(WRONG) == set(GRID_KEYS) == {*VALUES, *SETTINGS, "iwae", "objective", "binarise_seed"}
+    assert set(WRONG) == set(GRID_KEYS) == {*VALUES, *SETTINGS, "iwae", "objective", "binarise_seed", "labels"}
+
+
+def test_vib_goes_along_beta_with_labels_for_images():
+    runs = load_sweep("vib").runs()
+    assert {(run.family.words, run.labels) for run in runs} == {("gaussian-linear-gaussian", "digit")}
+    assert len({run.beta for run in runs}) == len(runs) == 8
 
 
 @pytest.mark.parametrize(

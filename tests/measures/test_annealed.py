@@ -50,7 +50,7 @@ def test_both_bounds_enclose_log_p_and_close_in(model):
             assert slack.mean() > -3 * slack.std() / len(slack) ** 0.5
         gaps.append(float((upper - found.log_mean).mean()))
     assert 0 < gaps[1] < gaps[0] / 3
-    assert float((found.log_mean - log_p).mean()) == pytest.approx(0, abs=0.05)
+    assert float((found.log_mean - log_p).mean()) == pytest.approx(0, abs=0.15)
 
 
 @pytest.mark.parametrize("count", [1, 3, 10])
