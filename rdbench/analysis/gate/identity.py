@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from rdbench.analysis.frame import SAME_IMAGES
 from rdbench.analysis.gate.judging import Judgement
 from rdbench.analysis.gate.measured import Measured
@@ -39,7 +41,8 @@ def asked(m: Measured) -> Iterator[Judgement]:
     for split, (name, setting) in enumerate(IMAGES.items()):
         size = m.raw("dataset_sha256").map({sha256: spec.sizes[split] for sha256, spec in known.items()}).astype(float)
         asked_for = m.series([getattr(run, setting) for run in m.descriptions]).astype(float).where(m.sampled)
-        yield m.same(f"{name} of a known dataset", m[name], asked_for.clip(upper=size).fillna(size))
+        expected = asked_for.fillna(np.inf).clip(upper=size).where(size.notna())
+        yield m.same(f"{name} of a known dataset", m[name], expected)
         yield m.at_least(f"{name} asked for", asked_for, m[name])
         yield m.at_least(f"{name} ≥ 1", m[name], 1.0)
     side = m["image_side"].where(m.raw("dataset_sha256").isin(known))

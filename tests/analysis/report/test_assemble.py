@@ -108,6 +108,11 @@ def test_an_unreadable_file_is_a_problem(make_store, name):
     assert name in report.problems[0]
 
 
+def test_data_of_ones_own_may_have_fewer_images_than_asked_for(make_store):
+    assert checked(make_store({"evaluation_images": 1000, "images": 200})).exit_code == 0
+    assert checked(make_store({"evaluation_images": 100, "images": 200}, name="more")).exit_code == 1
+
+
 @pytest.mark.parametrize("other", [{}, {"distortion": 70.0}])
 def test_a_run_that_is_there_twice_is_a_problem(make_store, other):
     store = make_store({"seed": 1}, {})
