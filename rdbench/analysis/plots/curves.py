@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from rdbench.analysis.frame import but_for_seed
 from rdbench.analysis.plots.style import LETTER, look
@@ -73,8 +72,8 @@ def label_ends(figure: Figure, axes: Axes, found: Iterable[Curve], points: np.nd
                     taken.append(box)
                     written.setdefault(words, []).append(box)
                     text = axes.annotate(
-                        words, point, shift, textcoords="offset points", ha="center", va="center", zorder=5,
-                        color=look(curve.family)["color"], path_effects=[withStroke(linewidth=2.5, foreground="white")],
+                        words, point, shift, textcoords="offset points", ha="center", va="center", zorder=2.5,
+                        color=look(curve.family)["color"], bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
                     )  # fmt: skip
                     text.set_gid(f"family {curve.family.words}")
                     break
