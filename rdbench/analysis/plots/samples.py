@@ -10,7 +10,7 @@ from rdbench.analysis.stores import holder
 from rdbench.config.run_config import aim
 
 MOST_FAMILIES, MOST_RUNS = 4, 6
-"""Rows of the figure, a family each, and runs in a row."""
+"""The rows of a figure, a family each, and the runs in a row."""
 
 COLUMNS = ("input\nx", "decoded\nz ~ e(z|x)", "mean\nof five", "decoded\nz ~ m(z)", "mean\nof five")
 PANEL = (3.2, 5.6)
@@ -20,14 +20,14 @@ PANEL = (3.2, 5.6)
 def samples(drawing: Drawing) -> Figure:
     """A row a family, a panel a β: inputs with one decoded sample and the mean of five, then those from the marginal.
 
-    Five images are decoded from the one z of each row. Of more families than fit those of best ELBO are drawn. Reads
-    the checkpoints, and so needs torch.
+    Five images are decoded from the one z of each row. Of more than four families the one of best ELBO is drawn,
+    for an autoregressive decoder draws slowly. Reads the checkpoints, and so needs torch.
     """
     from rdbench.runs.trained import draw_samples  # here, for all other figures do without torch
 
-    families = drawing.runs["family"].unique()
-    best = drawing.runs.sort_values("elbo", ascending=False)["family"].unique()[:MOST_FAMILIES]
-    rows = [_of_family(drawing.runs, family) for family in families if family in best]
+    families = list(drawing.runs["family"].unique())
+    best = drawing.runs.sort_values("elbo")["family"].iloc[-1]
+    rows = [_of_family(drawing.runs, name) for name in (families if len(families) <= MOST_FAMILIES else [best])]
     columns = max(map(len, rows))
     figure = Figure(figsize=(PANEL[0] * columns, 0.4 + PANEL[1] * len(rows)))
     for panels, runs in zip(figure.subfigures(len(rows), columns, squeeze=False), rows, strict=True):
@@ -36,7 +36,7 @@ def samples(drawing: Drawing) -> Figure:
             words = f"{run['family']}\n{run['aim']}{annealed}\nR {run['rate']:.2f}  D {run['distortion']:.2f}"
             panel.suptitle(words)
             _draw(panel, draw_samples(holder(drawing.store, run["run_id"]), run))
-    which = f", the {MOST_FAMILIES} of best ELBO of {len(families)} families" if len(families) > MOST_FAMILIES else ""
+    which = f", the family of best ELBO of {len(families)}" if len(families) > MOST_FAMILIES else ""
     set_title(figure, f"Samples: {drawing.name}{which}")
     return figure
 

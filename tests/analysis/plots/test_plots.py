@@ -78,6 +78,9 @@ def test_samples_of_two_families_are_both_drawn(store, invented, monkeypatch):
     titles = [panel.get_suptitle() for panel in figure.subfigs if panel.get_suptitle()]
     assert len(titles) == 10  # of each family five β
     assert {title.split("\n")[0] for title in titles} == {"gaussian-deconv-maf", "iaf-deconv-maf"}
+    figure = KINDS["samples"](Drawing(store, invented()))
+    assert "the family of best ELBO of 12" in figure.get_suptitle()
+    assert len({panel.get_suptitle().split("\n")[0] for panel in figure.subfigs} - {""}) == 1
 
 
 def test_attribution_without_its_columns_says_so(store, invented):
