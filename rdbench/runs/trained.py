@@ -45,7 +45,7 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
             expected = {name: value.shape for name, value in described.items()}
     except (RuntimeError, TypeError, KeyError, OverflowError) as error:
         raise UserError(f"run {row['run_id']} describes no model of images ({reason(error)})") from None
-    finite = all(value.dtype.kind == "f" and np.isfinite(value).all() for value in weights.values())
+    finite = all(value.dtype.kind in "bf" and np.isfinite(value).all() for value in weights.values())
     if not finite or {name: value.shape for name, value in weights.items()} != expected:
         raise UserError(f"{store}/{store.checkpoint(row['run_id'])} does not hold this run's weights")
     model = make_model(config, image_side, classes)

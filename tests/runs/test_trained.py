@@ -46,3 +46,15 @@ def test_a_row_from_before_other_sides_is_of_28_pixels(tmp_path):
     store.write(record)
     row = {name: value for name, value in record.row.items() if name != "image_side"}
     assert load_model(store, row).decoder(torch.zeros(1, 4)).event_shape == (28, 28)
+
+
+def test_a_flow_whose_masks_are_booleans_is_loaded(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    run = RunConfig(
+        dataset="sprites", marginal="realnvp", train_images=16, evaluation_images=4, generated_images=2, **SMALL
+    )
+    record = execute(run, "test", load("sprites"), torch.device("cpu"))
+    assert any(value.dtype == bool for value in record.weights.values())
+    store.write(record)
+    assert load_model(store, record.row).marginal().sample((2,)).shape == (2, 4)
