@@ -116,7 +116,7 @@ def test_a_step_has_the_batch_and_the_learning_rate_of_its_place():
     """By the plain reading of each epoch's shuffle, over three epochs of two steps; each leaves out eight images."""
     training, taken = begun("---", epochs=3), []
     forward = training.model.forward
-    training.model.forward = lambda images, samples: (taken.append(images), forward(images, samples))[1]
+    training.model.forward = lambda images, *others: (taken.append(images), forward(images, *others))[1]
     for step in range(6):
         if step % 2 == 0:
             training.step = step

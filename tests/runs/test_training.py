@@ -263,10 +263,10 @@ def test_a_batch_too_large_for_memory_passes_in_parts_and_is_the_same_step(image
     whole, weights, told = VAE.forward, {}, []
     for room in (16, 5):
 
-        def forward(model, x, samples=1, room=room):
+        def forward(model, x, samples=1, targets=None, room=room):
             if len(x) > room:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return whole(model, x, samples)
+            return whole(model, x, samples, targets)
 
         training = begun(config, images, images[:4])
         monkeypatch.setattr(VAE, "forward", forward)
