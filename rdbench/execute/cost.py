@@ -16,7 +16,7 @@ from rdbench.data.dataset import SIDE
 from rdbench.execute.estimate import Load
 from rdbench.measures.bounds import IMAGES_AT_ONCE
 from rdbench.models import count_parameters, make_model
-from rdbench.models.flop import Flop, count_flop
+from rdbench.models.flop import Flop, count_flop, counted_classes
 from rdbench.runs.timing import TIMED_BATCH, time_model
 from rdbench.store.row_checks import read_config
 from rdbench.store.schema import known
@@ -78,7 +78,7 @@ def _flop(model: RunConfig, side: int) -> Flop:
 @cache
 def _parameters(model: RunConfig, side: int) -> int:
     with torch.device("meta"):
-        return count_parameters(make_model(model, side))
+        return count_parameters(make_model(model, side, counted_classes(model)))
 
 
 def work(run: RunConfig, sizes: tuple[int, int, int], side: int) -> Work:

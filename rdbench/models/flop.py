@@ -8,6 +8,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from rdbench.config.run_config import RunConfig
 from rdbench.models import make_model
 
+CLASSES = 10
+
+
+def counted_classes(config: RunConfig) -> int:
+    """The number of classes that a cost counts: 10 wherever labels are explained, for no file is opened to tell it."""
+    return 0 if config.labels is None else CLASSES
+
 
 class Flop(NamedTuple):
     """Floating-point operations of a model's products and convolutions, as torch counts them.
@@ -43,11 +50,13 @@ def count_flop(config: RunConfig, image_side: int) -> Flop:
 def _counts(config: RunConfig, image_side: int, device: str) -> tuple[float, float, float]:
     """The operations of a pass of one image with one draw, of two images, and of two draws."""
     with torch.random.fork_rng([]), torch.device(device), torch.no_grad():
-        model = make_model(config, image_side)
+        classes = counted_classes(config)
+        model = make_model(config, image_side, classes)
         counts = []
         for images, draws in ((1, 1), (2, 1), (1, 2)):
             with FlopCounterMode(display=False) as counter:
-                model(torch.zeros(images, image_side, image_side), draws)
+                labels = torch.zeros(images, dtype=torch.int64) if classes else None
+                model(torch.zeros(images, image_side, image_side), draws, labels)
             counts.append(float(counter.get_total_flops()))
     one, two_images, two_draws = counts
     return one, two_images, two_draws

@@ -8,6 +8,7 @@ from rdbench.config.run_config import RunConfig
 from rdbench.data.images import Images
 from rdbench.measures.bounds import measure
 from rdbench.models import make_model
+from rdbench.models.flop import counted_classes
 from rdbench.runs.training import Training
 
 TIMED_BATCH = 16
@@ -19,8 +20,10 @@ def time_model(config: RunConfig, image_side: int, device: torch.device) -> tupl
     The first of each is not counted, for it is slow. The model is a new one, of the size that ``config`` describes.
     """
     short = config.model_copy(update={"epochs": 2, "batch_size": TIMED_BATCH, "anneal_epochs": 0, "anneal_from": None})
-    images = Images(torch.randint(256, (TIMED_BATCH, image_side**2 // 8), dtype=torch.uint8, device=device))
-    training = Training(make_model(config, image_side).to(device), images, images, short)
+    classes = counted_classes(config)
+    labels = torch.zeros(TIMED_BATCH, dtype=torch.int64, device=device) if classes else None
+    images = Images(torch.randint(256, (TIMED_BATCH, image_side**2 // 8), dtype=torch.uint8, device=device), labels)
+    training = Training(make_model(config, image_side, classes).to(device), images, images, short)
     training.run()
     started = time.perf_counter()
     measure(training.model, images)

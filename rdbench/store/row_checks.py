@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from rdbench import __version__
+from rdbench.config.parts import all_settings
 from rdbench.config.run_config import DESCRIPTION, RunConfig, make_run
 from rdbench.errors import UserError
 from rdbench.store.current import WRITING
@@ -29,7 +30,7 @@ def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     too_large = (numbers.abs().gt(LARGEST) & np.isfinite(numbers)).any(axis=1)
     negative = numbers.filter(regex="_se$").lt(0).any(axis=1)
     configs, lines = {}, []
-    told = runs[[name for name in TOLD if name in runs]].to_dict("records")
+    told = runs[[name for name in (*TOLD, *all_settings()) if name in runs]].to_dict("records")
     for index, row in zip(runs.index, told, strict=True):
         try:
             if too_large[index]:

@@ -105,7 +105,7 @@ def labels(m: Measured) -> Iterator[Judgement]:
         error = m[f"{name}_information_se"]
         yield m.at_least(f"{name}_information ≤ rate", m["rate"], nats, error + m["rate_se"])
         wrong = m[f"{name}_error"]
-        yield m.together(f"{name}_information", f"{name}_error")
+        yield m.together(f"{name}_information", f"{name}_error", *(["probe_entropy"] if name == "probe" else []))
         yield m.true(f"{name}_error", wrong.between(0, 1), wrong.notna())
     for k in m.predictive:
         nats, error = m[f"predictive_{k}"], m[f"predictive_{k}_se"] + m["distortion_se"]

@@ -31,7 +31,8 @@ CLAIMS = (
         "what is measured together is there, with its errors",
         agreement.complete,
         f"config encoder marginal test_images entropy {MEASURES} *_se *_gap class_information {GENERATIVE} "
-        "*mutual_information *marginal_kl *active_units *rate_by_dimension examples.count examples.expected",
+        "*mutual_information *marginal_kl *active_units *rate_by_dimension examples.count examples.expected "
+        "label_* probe_* predictive_* ais_*",
     ),
     Claim(
         "R + D = −ELBO, and R is the sum over dimensions",
@@ -62,7 +63,7 @@ CLAIMS = (
         "standard errors fit together",
         agreement.errors,
         f"config test_images elbo *distortion {ERRORS} *_gap_se *mutual_information_se *marginal_kl_se "
-        "class_information_se generative_[egsu]_se",
+        "class_information_se generative_[egsu]_se label_*_se probe_*_se predictive_*_se ais_*_se",
     ),
     Claim(
         "examples have the means and errors of their run",
@@ -91,6 +92,7 @@ CLAIMS = (
 
 HOW = "says how, when or where the run was done, and no measure follows from it"
 DRAWN = "a mean over what the model drew, of which a store keeps no second account: only its bounds are judged"
+JUDGES = "a second judge's mean, of which a store keeps nothing image by image: only its bounds are judged"
 TRAINING = "a store keeps no numbers of single training images: signs are judged, and that the errors fit together"
 
 UNJUDGED = {
@@ -108,6 +110,7 @@ UNJUDGED = {
 PARTLY_JUDGED = {
     **dict.fromkeys(("generative_e", "generative_g", "generative_s", "generative_u"), DRAWN),
     **dict.fromkeys(("generative_e_se", "generative_g_se", "generative_s_se", "generative_u_se"), DRAWN),
+    **dict.fromkeys(("ais_*", "probe_*", "predictive_*", "label_error*"), JUDGES),
     **dict.fromkeys(("train_rate", "train_distortion", "train_iwae_*"), TRAINING),
     **dict.fromkeys(("train_rate_se", "train_distortion_se", "train_iwae_*_se"), TRAINING),
 }
