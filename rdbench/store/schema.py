@@ -58,10 +58,10 @@ NUMBERS: Mapping[Table, re.Pattern[str]] = {
         r"((encoder|elbo|likelihood|iwae_\d+)_gap|generative_[a-z]|class_information)(_se)?|"
         r"((label|probe)_(information|error)|predictive_\d+|ais_\d+(_gap|_upper|_less_iwae)?)(_se)?|ais_accepted|"
         r"beta|anneal_from|effective_beta(_sd)?|entropy|probe_entropy|independent_pixels|free_nats|target_rate|"
-        r"learning_rate|warmup|width|"
+        r"learning_rate|warmup|width|relaxation_gap|"
         r"train_seconds|eval_seconds|images_per_second"
     ),
-    "history": re.compile(r"beta(_mean|_sd)?|learning_rate|seconds|(train|valid)_(rate|distortion)"),
+    "history": re.compile(r"beta(_mean|_sd)?|learning_rate|seconds|temperature|relaxation_gap|(train|valid)_(rate|distortion)"),
     "examples": re.compile(r"rate|distortion|probability|iwae_\d+"),
 }
 """The columns that are such numbers. One that is neither of these nor of SCHEMAS is unknown: it is kept as it is."""
