@@ -54,12 +54,12 @@ class Sweep:
     def with_values(self, values: Mapping[str, Any]) -> "Sweep":
         """This sweep with some values replaced, less its own settings of objectives that it then no longer has.
 
-        A grid of ``also`` that has values of its own for one of these keys is left out.
+        A grid of ``also`` that has values of its own for one of these keys, replaced or lost, is left out.
         """
         given = _grid(values)
         grid = {**self.grid, **given}
         lost = _taken(_objectives(self.grid)) - _taken(_objectives(grid)) - set(given)
-        also = tuple(own for own in self.also if not set(own) & set(given))
+        also = tuple(own for own in self.also if not set(own) & (set(given) | lost))
         return replace(self, grid={key: values for key, values in grid.items() if key not in lost}, also=also)
 
     def runs(self) -> list[RunConfig]:

@@ -61,7 +61,9 @@ NUMBERS: Mapping[Table, re.Pattern[str]] = {
         r"learning_rate|warmup|width|relaxation_gap|"
         r"train_seconds|eval_seconds|images_per_second"
     ),
-    "history": re.compile(r"beta(_mean|_sd)?|learning_rate|seconds|temperature|relaxation_gap|(train|valid)_(rate|distortion)"),
+    "history": re.compile(
+        r"beta(_mean|_sd)?|learning_rate|seconds|temperature|relaxation_gap|(train|valid)_(rate|distortion)"
+    ),
     "examples": re.compile(r"rate|distortion|probability|iwae_\d+"),
 }
 """The columns that are such numbers. One that is neither of these nor of SCHEMAS is unknown: it is kept as it is."""

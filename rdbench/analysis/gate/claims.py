@@ -99,7 +99,10 @@ UNJUDGED = {
     **dict.fromkeys(("sweep", "created_at", "command", "evaluated_with", "device", "threads"), HOW),
     **dict.fromkeys(("rdbench_version", "torch_version", "git_commit"), HOW),
     **dict.fromkeys(("train_seconds", "eval_seconds", "images_per_second", "peak_memory_bytes"), HOW),
-    **dict.fromkeys(("micro_batch", "skipped_steps", "jumps", "relaxation_gap", "effective_beta", "effective_beta_sd", "replaces"), HOW),
+    **dict.fromkeys(
+        ("micro_batch", "skipped_steps", "jumps", "relaxation_gap", "effective_beta", "effective_beta_sd", "replaces"),
+        HOW,
+    ),
     **dict.fromkeys(("ais_rates", "ais_distortions", "ais_accepted"), "drawn, and no claim rests on it"),
     "classes": "only the labels themselves, which a report does not open, could tell",
     "parameters": "only the model itself, which a report does not build, could tell",
