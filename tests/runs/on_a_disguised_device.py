@@ -5,8 +5,6 @@ tensors of the CPU, and counts what is read from it and what is brought to it. R
 whatever runs on it must have the numbers that it has on the CPU.
 """
 
-import contextlib
-
 import numpy as np
 import pytest
 import torch
@@ -34,10 +32,7 @@ class Backend(_DummyBackendModule):
         return [torch.bfloat16]
 
 
-with contextlib.suppress(RuntimeError):  # it was made before, for another test of this process
-    _setup_privateuseone_for_python_backend("disguise", Backend())
-
-DISGUISE = torch.device("disguise:0")
+DISGUISE = torch.device("privateuseone:0")
 
 
 class Disguised(torch.Tensor):
@@ -109,6 +104,12 @@ class Disguise(TorchDispatchMode):
         ))  # fmt: skip
         if reads and disguised:
             self.reads.append(function)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def backend():
+    """Made by the first test, not on import: collecting the doctests of a process imports this file too."""
+    _setup_privateuseone_for_python_backend("disguise", Backend())
 
 
 @pytest.fixture
