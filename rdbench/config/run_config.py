@@ -214,13 +214,14 @@ class RunConfig(BaseModel):
         return dataset_kind(self.dataset) == "table"
 
     def label(self, varying: Iterable[str]) -> str:
-        """The run in words: its family, what it aims at, and the values of ``varying`` keys.
+        """The run in words: its family, what it aims at, and the values of ``varying`` keys that it has.
 
         >>> RunConfig().label(["seed", "width"])
         '---  β 1  seed 0  width 1'
         """
         told = ("family", *AIMS)
-        others = [f"{key} {getattr(self, key)}".removesuffix(".0") for key in varying if key not in told]
+        values = vars(self) | self.settings
+        others = [f"{key} {values[key]}".removesuffix(".0") for key in varying if key in values and key not in told]
         return "  ".join([self.family.signs, aim(vars(self)), *others])
 
     @property

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rdbench.config.family import FAMILIES, parse_family
-from rdbench.config.parts import objectives
+from rdbench.config.parts import BIT_GRADIENTS, CATEGORICAL_GRADIENTS, objectives
 from rdbench.config.run_config import GRID_KEYS, RunConfig, make_run
 from rdbench.config.sweep import load_sweep, packaged_sweeps, parse_assignments
 from rdbench.errors import UserError
@@ -18,7 +18,7 @@ from rdbench.errors import UserError
 OBJECTIVES = {name: part.takes for name, part in objectives().items()}
 
 
-@pytest.mark.parametrize("name", [name for name in packaged_sweeps() if name not in ("toy", "vib")])
+@pytest.mark.parametrize("name", [name for name in packaged_sweeps() if name not in ("toy", "vib", "discrete")])
 def test_packaged_sweeps_cover_all_families(name):
     assert {run.family for run in load_sweep(name).runs()} == set(FAMILIES)
 
@@ -273,6 +273,23 @@ def test_vib_goes_along_beta_with_labels_for_images():
     runs = load_sweep("vib").runs()
     assert {(run.family.words, run.labels) for run in runs} == {("gaussian-linear-gaussian", "digit")}
     assert len({run.beta for run in runs}) == len(runs) == 8
+
+
+def test_discrete_has_every_gradient_of_bits_and_of_categories():
+    sweep = load_sweep("discrete")
+    runs = sweep.runs()
+    for encoder, gradients in (("bernoulli", BIT_GRADIENTS), ("categorical", CATEGORICAL_GRADIENTS)):
+        points = [(run.settings["gradient"], run.beta, run.seed) for run in runs if run.encoder == encoder]
+        assert sorted(points) == sorted(product(gradients, (0.5, 1.0), (0, 1, 2)))
+
+
+def test_runs_of_several_families_are_labelled_by_the_settings_that_each_has():
+    runs = loaded({"family": ["bernoulli-deconv-uniform", "categorical-deconv-uniform"], "categories": [3, 5]})
+    labels = {run.label(runs.varying) for run in runs.runs()}
+    assert labels == {
+        "bernoulli-deconv-uniform  β 1", "categorical-deconv-uniform  β 1  categories 3",
+        "categorical-deconv-uniform  β 1  categories 5",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
