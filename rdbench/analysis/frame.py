@@ -26,8 +26,8 @@ SAME_IMAGES = ["dataset_sha256", "test_images", "labels"]
 
 
 VARYING = ("objective", "target_rate", "free_nats", "train_samples", "anneal_from", "width", "latent_dim",
-           "anneal_epochs", "epochs", "batch_size", "learning_rate", "warmup", "precision", "test_images",
-           "binarise", "binarise_seed", "labels", "seed")  # fmt: skip
+           "anneal_epochs", "epochs", "batch_size", "learning_rate", "warmup", "schedule", "average", "precision",
+           "test_images", "binarise", "binarise_seed", "labels", "seed")  # fmt: skip
 """Settings that are shown where runs differ in them."""
 
 

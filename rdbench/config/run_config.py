@@ -32,6 +32,7 @@ from rdbench.errors import UserError, unknown
 
 Count = Annotated[int, Field(ge=1, lt=2**63)]
 PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Schedule = Literal["paper", "constant", "linear", "cosine"]
 
 AIMS = {part.takes[0]: part.sign or part.takes[0] for part in objectives().values()}
 """The keys that objectives aim at, each with its sign."""
@@ -66,9 +67,10 @@ class RunConfig(BaseModel):
 
     Defaults are the protocol of "Fixing a Broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464);
     ``batch_size``, ``pseudo_inputs``, ``anneal_epochs`` and the evaluation's numbers are ours, for it prints none.
-    ``warmup`` is the part of training in which the learning rate rises from 0 to ``learning_rate``. A run that
-    ``allow_untrained`` lets end with an −ELBO worse than no model counts as ok. ``labels`` is the label set that the
-    decoder explains, ``first`` for a dataset's first; None where it explains images.
+    ``warmup`` is the part of training in which the learning rate rises from 0 to ``learning_rate``; ``schedule`` says
+    how it goes on. ``average`` is the decay of the moving average of the weights that is kept, 0 for the weights as
+    they are. A run that ``allow_untrained`` lets end with an −ELBO worse than no model counts as ok. ``labels`` is the
+    label set that the decoder explains, ``first`` for a dataset's first; None where it explains images.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
@@ -91,6 +93,8 @@ class RunConfig(BaseModel):
     batch_size: Count = 128
     learning_rate: float = Field(3e-4, gt=0)
     warmup: float = Field(0.0, ge=0, le=0.5)
+    schedule: Schedule = "paper"
+    average: float = Field(0.0, ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = Field(0, ge=0, lt=2**63)
     iwae: Annotated[tuple[Count, ...], BeforeValidator(_several), Field(validate_default=True)] = (1, 5, 50)
@@ -169,6 +173,8 @@ class RunConfig(BaseModel):
                 f"gradient {gradient}: objective iwae weighs single draws, whose gradient only pathwise gives; choose "
                 "gradient=pathwise, or another objective"
             )
+        if self.exact and self.average:
+            raise ValueError(f"average {self.average:g}: the toy keeps its tables as trained; leave it out")
         if self.exact and self.objective == "iwae":
             raise ValueError("objective iwae: the toy is summed exactly, it draws no samples to weigh")
         if self.labels is not None and self.objective == "iwae":

@@ -23,8 +23,9 @@ from rdbench.store.schema import known
 from rdbench.store.status import Status
 
 OF_TRAINING = ("dataset", "binarise", "binarise_seed", "objective", "anneal_epochs", "anneal_from", "target_rate",
-               "free_nats", "train_samples", "epochs", "batch_size", "learning_rate", "seed", "iwae", "rate_samples",
-               "train_images", "evaluation_images", "generated_images", "train_information")  # fmt: skip
+               "free_nats", "train_samples", "epochs", "batch_size", "learning_rate", "warmup", "schedule", "average",
+               "seed", "iwae", "rate_samples", "train_images", "evaluation_images", "generated_images",
+               "train_information")  # fmt: skip
 """The keys of a run that bear neither on the size of its model nor on how fast it computes."""
 
 TIMING_SECONDS = 10.0

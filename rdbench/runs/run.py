@@ -71,7 +71,7 @@ def execute(
     examples: Mapping[str, Column] = {}
     try:
         training.run(lambda step: host.progress(*_training(step, dataset)), keeper.between, host.say)
-        measured, test = evaluate(training.model, images, dataset, config, keeper)
+        measured, test = evaluate(training.trained, images, dataset, config, keeper)
         row |= measured | {"eval_seconds": pieces.seconds} | _judged(row | measured, config, dataset)
         examples = _per_image(row["run_id"], test)
     except DivergedError as error:
@@ -89,7 +89,7 @@ def execute(
     row["skipped_steps"] = training.skipped_steps
     row["micro_batch"] = training.micro_batch
     row["peak_memory_bytes"] = peak_memory(device)
-    weights = {name: value.detach().cpu().contiguous().numpy() for name, value in training.model.state_dict().items()}
+    weights = {name: value.detach().cpu().contiguous().numpy() for name, value in training.trained.state_dict().items()}
     return Record(row["run_id"], row, _columns(row["run_id"], history), examples, weights)
 
 

@@ -6,6 +6,7 @@ from torch.utils.checkpoint import checkpoint as recomputed
 
 from rdbench.data.images import Images
 from rdbench.models import VAE, Terms
+from rdbench.runs.average import Average
 from rdbench.runs.gradients import UnitGradients
 from rdbench.runs.objectives import Objective
 from rdbench.runs.totals import Totals
@@ -17,8 +18,8 @@ class TrainingStep:
     Whatever changes from step to step is a tensor on the device: ``clock``, the number of steps done; ``order``, the
     epoch's shuffle of the images; ``rates``, the learning rates of the epoch's steps. A step reads no number of the
     device and replaces no tensor that outlives it; it changes them in place. A step whose loss or gradients are not
-    finite changes no weights. "Block-normalized gradient method: an empirical study for training deep neural network"
-    (Yu et al., 2017, https://arxiv.org/abs/1707.04822).
+    finite changes neither weights nor their ``average``. "Block-normalized gradient method: an empirical study for
+    training deep neural network" (Yu et al., 2017, https://arxiv.org/abs/1707.04822).
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class TrainingStep:
         batch: int,
         steps_per_epoch: int,
         precision: str,
+        average: Average | None = None,
     ) -> None:
         device = images.packed.device
         on_gpu = device.type != "cpu"
@@ -39,8 +41,11 @@ class TrainingStep:
         self.totals = totals
         self.batch = self.micro_batch = batch
         self.precision = precision
+        self.average = average
         self.clock = torch.zeros((), dtype=torch.int64, device=device)
         model.follow(self.clock)
+        if average:
+            average.model.follow(self.clock)
         self.order = torch.arange(len(images), device=device)
         # Adam reads its rate in float32 on a GPU, and in float64 on a CPU
         self.rates = torch.zeros(steps_per_epoch, dtype=torch.float32 if on_gpu else torch.float64, device=device)
@@ -77,6 +82,8 @@ class TrainingStep:
         self.optimizer.found_inf = skip  # type: ignore[attr-defined]
         self.rate.copy_(self.rates.index_select(0, self._index().view(1)).view(()))
         self.optimizer.step()
+        if self.average:
+            self.average.update(skip)
         self.clock += 1
 
     def undo(self) -> None:

@@ -16,7 +16,7 @@ from rdbench.runs.clock import working_seconds
 from rdbench.runs.host import Host, QuietHost, StoppedError
 from rdbench.runs.objectives import make_objective
 from rdbench.runs.provenance import describe
-from rdbench.runs.training import learning_rate
+from rdbench.runs.schedule import learning_rate
 from rdbench.store.schema import Column, Record
 from rdbench.store.status import Status
 
@@ -61,7 +61,7 @@ class _Epoch:
 
 
 def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
-    """Train in place by Adam, at a learning rate constant for half of training and then falling to 0."""
+    """Train in place by Adam, at the learning rate that the run describes."""
     objective = make_objective(run, STEPS_PER_EPOCH).double().beside(model.marginal.shape[0])
     optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, fused=True)
     steps = run.epochs * STEPS_PER_EPOCH
@@ -70,7 +70,8 @@ def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
         terms = model()
         optimizer.zero_grad()
         objective(terms, torch.tensor(step)).sum().backward()
-        optimizer.param_groups[0]["lr"] = rate_now = learning_rate(run.learning_rate, step, steps, run.warmup)
+        rate_now = learning_rate(run.learning_rate, step, steps, run.warmup, run.schedule)
+        optimizer.param_groups[0]["lr"] = rate_now
         optimizer.step()
         betas.append(objective.beta.numpy().copy())
         if (step + 1) % STEPS_PER_EPOCH == 0:

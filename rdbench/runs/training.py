@@ -13,12 +13,14 @@ from rdbench.data.images import Images
 from rdbench.data.trivial import fair_coins
 from rdbench.measures.bounds import measure
 from rdbench.models import VAE
+from rdbench.runs.average import Average
 from rdbench.runs.capture import Captured
 from rdbench.runs.clock import working_seconds
 from rdbench.runs.device import Pace, fast_precision
 from rdbench.runs.memory import InParts
 from rdbench.runs.objectives import make_objective
 from rdbench.runs.relaxation import relaxation
+from rdbench.runs.schedule import learning_rate
 from rdbench.runs.state import State, random_state, set_random_state
 from rdbench.runs.step import TrainingStep
 from rdbench.runs.totals import Totals, require_finite
@@ -84,8 +86,16 @@ class Training:
         self.objective = make_objective(config, self.steps_per_epoch).to(self.device)
         coins = fair_coins(train_images.side) if config.labels is None else math.inf  # of labels there are few nats
         self.totals = Totals(self.device, coins)
+        self.average = Average(model, config.average) if config.average else None
         self.body = TrainingStep(
-            model, train_images, self.objective, self.totals, self.batch, self.steps_per_epoch, self.precision
+            model,
+            train_images,
+            self.objective,
+            self.totals,
+            self.batch,
+            self.steps_per_epoch,
+            self.precision,
+            self.average,
         )
         self.eager = InParts(self.body)
         self.captured = Captured(self.eager)
@@ -143,7 +153,8 @@ class Training:
         self.body.rates.copy_(torch.tensor(rates, dtype=torch.float64))
 
     def _learning_rate(self, step: int) -> float:
-        return learning_rate(self.config.learning_rate, step, self.steps, self.config.warmup)
+        config = self.config
+        return learning_rate(config.learning_rate, step, self.steps, config.warmup, config.schedule)
 
     def _standing(self, means: tuple[float, float]) -> Step:
         return Step(self.step, self.steps, float(self.objective.beta), *means, self.jumps)
@@ -153,8 +164,8 @@ class Training:
         progress(self._standing(means))
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.config.seed)  # what is validated changes no training
-            valid = measure(self.model, self.valid_images)
-            relaxed = relaxation(self.model, self.train_images, self.batch)
+            valid = measure(self.trained, self.valid_images)
+            relaxed = relaxation(self.trained, self.train_images, self.batch)
         valid_means = float(valid.rate.mean()), float(valid.distortion.mean())
         require_finite(f"of rate and distortion on the validation split after epoch {epoch}", *valid_means)
         rate = self._learning_rate(self.step - 1)
@@ -176,6 +187,8 @@ class Training:
         for index, values in self.body.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
         tensors |= {f"totals.{name}": value for name, value in self.totals.tensors().items()}
+        if self.average:
+            tensors |= {f"average.{name}": value for name, value in self.average.tensors().items()}
         tensors |= {"order": self.body.order, **random_state(self.device)}
         facts = {
             "device": self.device.type,
@@ -193,6 +206,8 @@ class Training:
         """
         self.model.load_state_dict(state.part("model"))
         self.objective.load_state_dict(state.part("objective"))
+        if self.average:
+            self.average.load(state.part("average"))
         self._restore_optimizer(state.part("optimizer"))
         self.totals.load(state.part("totals"))
         self._restore_order(state.tensors["order"])
@@ -240,6 +255,11 @@ class Training:
         self.body.micro_batch = micro_batch
 
     @property
+    def trained(self) -> VAE:
+        """The model that is validated, measured and kept: that of the averaged weights, where they are averaged."""
+        return self.average.model if self.average else self.model
+
+    @property
     def micro_batch(self) -> int:
         """How many images pass at once: the batch, or fewer where memory was too small for it."""
         return self.body.micro_batch
@@ -253,15 +273,3 @@ class Training:
     def jumps(self) -> int:
         """How often the loss jumped above that of fair coins since training began."""
         return sum(epoch.jumps for epoch in self.history) + int(self.totals.jumps)
-
-
-def learning_rate(peak: float, step: int, steps: int, warmup: float = 0.0) -> float:
-    """Linear from 0 over the first ``warmup`` part of training, constant until its half, then linear to 0.
-
-    >>> [learning_rate(1.0, step, 200) for step in (0, 99, 100, 150, 199)]
-    [1.0, 1.0, 1.0, 0.5, 0.01]
-    >>> [learning_rate(1.0, step, 200, warmup=0.1) for step in (0, 9, 19, 20, 150)]
-    [0.05, 0.5, 1.0, 1.0, 0.5]
-    """
-    risen = min(1.0, (step + 1) / (warmup * steps)) if warmup else 1.0
-    return peak * min(risen, 2 * (steps - step) / steps)

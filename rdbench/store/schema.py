@@ -26,7 +26,7 @@ VERSION_KEY = b"rdbench_schema"
 TEXT = ("run_id", "sweep", "status", "error", "created_at", "replaces", "dataset", "family", "encoder", "decoder",
         "marginal",
         "objective", "precision", "config", "command", "evaluated_with", "device", "rdbench_version",
-        "torch_version", "git_commit", "dataset_sha256", "binarise", "labels")  # fmt: skip
+        "torch_version", "git_commit", "dataset_sha256", "binarise", "labels", "schedule")  # fmt: skip
 WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
          "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
          "threads", "skipped_steps", "jumps", "micro_batch", "train_images", "valid_images", "test_images",
@@ -58,7 +58,7 @@ NUMBERS: Mapping[Table, re.Pattern[str]] = {
         r"((encoder|elbo|likelihood|iwae_\d+)_gap|generative_[a-z]|class_information)(_se)?|"
         r"((label|probe)_(information|error)|predictive_\d+|ais_\d+(_gap|_upper|_less_iwae)?)(_se)?|ais_accepted|"
         r"beta|anneal_from|effective_beta(_sd)?|entropy|probe_entropy|independent_pixels|free_nats|target_rate|"
-        r"learning_rate|warmup|width|relaxation_gap|"
+        r"learning_rate|warmup|average|width|relaxation_gap|"
         r"train_seconds|eval_seconds|images_per_second"
     ),
     "history": re.compile(

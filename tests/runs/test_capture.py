@@ -86,7 +86,8 @@ def captured(training, monkeypatch):
 
 
 def numbers(training):
-    weights = torch.cat([parameter.detach().flatten() for parameter in training.model.parameters()])
+    parameters = [*training.model.parameters(), *training.trained.parameters()]
+    weights = torch.cat([parameter.detach().flatten() for parameter in parameters])
     return [{**vars(epoch), "seconds": 0} for epoch in training.history], weights.tolist()
 
 
@@ -94,7 +95,7 @@ WARM = ["wait", "aside", "wait"]
 """A step on a stream of its own: it waits for all before, and all after waits for it."""
 
 
-@pytest.mark.parametrize("values", [{}, TARGET, {"objective": "iwae", "train_samples": 2}], ids=str)
+@pytest.mark.parametrize("values", [{}, TARGET, {"objective": "iwae", "train_samples": 2}, {"average": 0.9}], ids=str)
 def test_a_training_by_a_graph_is_the_training_without(values, monkeypatch):
     plain, graphed = begun("+-v", **values), begun("+-v", **values)
     torch.manual_seed(1)

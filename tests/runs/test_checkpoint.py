@@ -76,6 +76,7 @@ def assert_same(one, other):
         ("+-v", TARGET),
         ("-++", {"objective": "iwae", "train_samples": 2}),
         ("--+", {"precision": "bfloat16"}),
+        ("--v", {"average": 0.9, "schedule": "cosine", "warmup": 0.2}),
     ],
 )
 def test_a_run_stopped_again_and_again_has_the_numbers_of_one_that_was_not(signs, values, dataset, checkpoint):

@@ -21,6 +21,7 @@ OBJECTIVES = [
     {"objective": "target-rate-penalty", "target_rate": 3.0, "anneal_epochs": 4},
     {"objective": "free-bits", "free_nats": 3.0},
     {"objective": "iwae", "train_samples": 2},
+    {"average": 0.9, "schedule": "cosine", "warmup": 0.2},
 ]
 
 

@@ -14,6 +14,7 @@ from rdbench.data import load
 from rdbench.data.dataset import pack
 from rdbench.data.images import Images
 from rdbench.data.trivial import fair_coins
+from rdbench.measures.bounds import measure
 from rdbench.models import VAE, Terms, make_model
 from rdbench.runs.host import StoppedError
 from rdbench.runs.splits import Splits
@@ -170,7 +171,9 @@ def poisoned(training, monkeypatch, steps):
     monkeypatch.setattr(training.objective, "forward", overflow)
 
 
-@pytest.mark.parametrize("objective", [{}, {"objective": "target-rate", "target_rate": 3.0, "beta": None}])
+@pytest.mark.parametrize(
+    "objective", [{}, {"objective": "target-rate", "target_rate": 3.0, "beta": None}, {"average": 0.9}]
+)
 def test_a_step_that_is_not_finite_is_skipped_and_counted(images, monkeypatch, objective):
     """Skipping changes neither weights, moments nor multiplier: as if the step's batch had not been drawn."""
     config = make_run({**VALUES, "epochs": 4, **objective})
@@ -180,7 +183,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(images, monkeypatch, o
 
     def after_step():
         state = training.state().tensors
-        parts = ("model", "optimizer", "objective.integral")
+        parts = ("model", "optimizer", "objective.integral", "average")
         seen[training.step] = {name: value.clone() for name, value in state.items() if name.startswith(parts)}
 
     training.run(after_step=after_step)
@@ -295,3 +298,24 @@ def test_a_target_rate_is_reached(signs):
 def test_iwae_trains_on_several_samples(images):
     _, epochs = trained(make_run({**VALUES, "beta": None, "objective": "iwae", "train_samples": 3}), images)
     assert np.isfinite(epochs[-1].valid_distortion)
+
+
+def test_what_is_validated_and_kept_are_the_averaged_weights(images):
+    """Training is that of the same run without an average; what is kept is the mean by its definition."""
+    plain, averaged = begun(CONFIG, images), begun(CONFIG.model_copy(update={"average": 0.5}), images)
+    seen = [plain.model.decoder.logits[-1].bias.detach().clone()]
+    for training in (plain, averaged):
+        torch.manual_seed(1)
+        training.run(after_step=lambda: seen.append(plain.model.decoder.logits[-1].bias.detach().clone()))
+    trained_on = [(epoch.train_rate, epoch.train_distortion) for epoch in plain.history]
+    assert trained_on == [(epoch.train_rate, epoch.train_distortion) for epoch in averaged.history]
+    assert plain.history[-1].valid_distortion != averaged.history[-1].valid_distortion
+    expected = seen[0]
+    for n, bias in enumerate(seen[1:5], 1):
+        decay = min(0.5, (1 + n) / (10 + n))
+        expected = decay * expected + (1 - decay) * bias
+    assert torch.allclose(averaged.trained.decoder.logits[-1].bias, expected, atol=1e-7)
+    assert plain.trained is plain.model
+    torch.manual_seed(CONFIG.seed)
+    again = measure(averaged.trained, images)
+    assert averaged.history[-1].valid_distortion == float(again.distortion.mean())

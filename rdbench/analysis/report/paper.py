@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from rdbench.analysis.frame import measured
+from rdbench.analysis.frame import measured, setting
 from rdbench.analysis.paper import printed_points
 from rdbench.config.run_config import later_defaults
 
@@ -14,8 +14,8 @@ TOLERANCE = 1.0
 IMPLAUSIBLE = 5.0
 """Nats that no retraining of the same model gains: more likely a decoder that sees the pixel it predicts."""
 
-PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "warmup": 0.0, "anneal_from": None,
-            "train_images": None, "evaluation_images": None}  # fmt: skip
+PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "warmup": 0.0, "schedule": "paper",
+            "average": 0.0, "anneal_from": None, "train_images": None, "evaluation_images": None}  # fmt: skip
 
 ANSWER = ["run_id", "dataset", "family", "beta", "annealed", "seed", "config", "rate", "distortion", "neg_elbo",
           "elbo_se"]  # fmt: skip
@@ -43,7 +43,7 @@ def _departures(row: dict) -> str:
     """How a run departs from the paper's protocol."""
     settings = later_defaults() | json.loads(row["config"])
     departures = [
-        f"{name} {'all' if settings[name] is None else format(settings[name], 'g')}"
+        f"{name} {'all' if settings[name] is None else setting(settings[name])}"
         for name, value in PROTOCOL.items()
         if settings[name] != value
     ]
