@@ -13,6 +13,7 @@ from machine import describe
 
 from rdbench.config.sweep import load_sweep
 from rdbench.execute.runner import make_executor, run_sweep
+from rdbench.execute.task import Resources
 from rdbench.store.store import Store
 
 COLUMNS = ["family", "seed", "precision", "rate", "elbo", "train_seconds"]
@@ -35,7 +36,7 @@ def main() -> None:
         "precision": ["float32", "bfloat16"],
     }
     with tempfile.TemporaryDirectory() as store:
-        executor = make_executor("local", options.jobs, None, 1, 0)
+        executor = make_executor("local", Resources(jobs=options.jobs))
         run_sweep(load_sweep(options.sweep).with_values(values), store, executor=executor)
         rows = Store(store).read("runs").frame[COLUMNS]
     rows = rows.assign(neg_elbo=-rows["elbo"])

@@ -51,15 +51,25 @@ def selftest(
     raise typer.Exit(1 if failed else 0)
 
 
-def families(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """List the twelve families with their parts and numbers of parameters, at full width."""
+def families(
+    as_json: Annotated[bool, typer.Option("--json", help="The numbers of parameters of the twelve, as JSON.")] = False,
+    plugin: PluginOption = [],
+) -> None:
+    """List all parts there are, and the paper's twelve families with their numbers of parameters at full width."""
     from rdbench.analysis.report.cells import Cells
+    from rdbench.config.parts import KINDS, find, names
+    from rdbench.config.plugins import load_plugins
     from rdbench.models import parameter_counts
 
+    load_plugins(plugin)
     counts = parameter_counts()
     if as_json:
         typer.echo(json.dumps(counts, indent=2))
         return
+    known = [find(kind, name) for kind in KINDS for name in names(kind)]
+    listed = [[part.kind, part.name, part.sign or "", part.help] for part in known]
+    headers = ["kind", "name", "sign", "what"]
+    typer.echo(in_terminal(Cells("Parts", headers, listed, left=frozenset(headers)), whole=PIPED) + "\n")
     parts = ("encoder", "decoder", "marginal", "total")
     rows = [[row["family"], row["signs"], *(f"{row['parameters'][part]:,}" for part in parts)] for row in counts]
     typer.echo(in_terminal(Cells("Parameters at full width", ["family", "signs", *parts], rows), whole=PIPED))

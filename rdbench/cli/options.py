@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rdbench.config.parts import Kind, find, names
 from rdbench.errors import one_of
 from rdbench.runs.host import DEVICES
 
@@ -18,6 +19,12 @@ def among(*names: str) -> Callable[[typer.CallbackParam, str], str]:
         return one_of(option.opts[0], value, names)
 
     return check
+
+
+def listed(kind: Kind) -> str:
+    """The parts of a kind as the help of an option lists them."""
+    told = (f"{name} ({find(kind, name).help})" for name in names(kind))
+    return "; ".join(told).replace("[", r"\[") + "."  # Typer takes what is in brackets for markup
 
 
 def expanded(path: Path | None) -> Path | None:

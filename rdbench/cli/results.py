@@ -7,11 +7,14 @@ import typer
 
 from rdbench.cli.ended import terminal_width
 from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoresArgument, WideOption, among, expanded
+from rdbench.config.parts import names
 
 
 def plot(
     stores: StoresArgument,
-    kind: Annotated[list[str], typer.Option(help="plane, skew, history, phase, samples, attribution or toy.")] = [],
+    kind: Annotated[
+        list[str], typer.Option(help=f"{', '.join(names('figure'))}; `rdbench families` says what each is.")
+    ] = [],
     family: FamilyOption = [],
     beta: BetaOption = [],
     out: Annotated[
@@ -46,8 +49,8 @@ def plot(
     others = ([paper_points()] if reference else []) + ([read_points(points)] if points else [])
     look = Look(width, style, pd.concat(others, ignore_index=True)) if others else Look(width, style)
     folder = out or (Store(stores[0]).figures() if len(stores) == 1 else Path("outputs") / source.name / "figures")
-    names = [name.strip() for name in formats.split(",")]
-    paths, left_out = draw(source, chosen, kind, names, folder, look)
+    suffixes = [name.strip() for name in formats.split(",")]
+    paths, left_out = draw(source, chosen, kind, suffixes, folder, look)
     for path in paths:
         typer.echo(path)
     for line in (*left_out, *rows.skipped):

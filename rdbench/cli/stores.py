@@ -74,9 +74,10 @@ def runs(
     else:
         from rdbench.config.plugins import load_plugins
         from rdbench.execute.runner import do_again, make_executor
+        from rdbench.execute.task import Resources
 
         load_plugins(plugin)
-        ended = do_again(source, chosen, device, data_dir, make_executor("local", jobs, None, 1, None, device))
+        ended = do_again(source, chosen, device, data_dir, make_executor("local", Resources(device, jobs)))
         print_runs(ended.runs, store)
         raise typer.Exit(1 if ended.failed else 0)
 

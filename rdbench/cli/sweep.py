@@ -17,7 +17,9 @@ from rdbench.cli.options import (
     PluginOption,
     QuietOption,
     among,
+    listed,
 )
+from rdbench.config.parts import names
 from rdbench.errors import counted
 
 if TYPE_CHECKING:
@@ -52,9 +54,7 @@ def sweep(
     checkpoint_every: Annotated[str, typer.Option(help="How often a run keeps its state, to go on from.")] = "1m",
     max_runs: Annotated[int | None, typer.Option(min=1, help="Begin no more than so many runs.")] = None,
     shard: Annotated[str, typer.Option(metavar="PART/OF", help="Only this part of the sweep, such as 3/16.")] = "1/1",
-    executor: Annotated[
-        str, typer.Option(help=r"local, or ray (needs rdbench\[ray]).", callback=among("local", "ray"))
-    ] = "local",
+    executor: Annotated[str, typer.Option(help=listed("executor"), callback=among(*names("executor")))] = "local",
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster.", show_default="the one that this machine is in, or a new one")
     ] = None,
@@ -105,8 +105,9 @@ def sweep(
     from rdbench.execute.cost import is_large
     from rdbench.execute.queue import Limits
     from rdbench.execute.runner import make_executor, run_sweep
+    from rdbench.execute.task import Resources
 
-    chosen_executor = make_executor(executor, jobs, address, cpus_per_run, gpus_per_run, device)
+    chosen_executor = make_executor(executor, Resources(device, jobs, address, cpus_per_run, gpus_per_run))
     if is_large(chosen.runs(), data_dir):
         planned, found = _plan(chosen, location, data_dir, part)
         if planned.pending and not quiet:

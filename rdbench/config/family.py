@@ -1,9 +1,9 @@
 """Families: one encoder, one decoder, one marginal, and their names."""
 
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from rdbench.config.parts import TABLE, Kind, known, registered
+from rdbench.config.parts import TABLE, DatasetKind, Kind, known, registered
 from rdbench.errors import UserError, unknown
 
 PART_KINDS: tuple[Kind, ...] = ("encoder", "decoder", "marginal")
@@ -46,8 +46,6 @@ FAMILIES = tuple(Family(*parts) for parts in product(ENCODERS, DECODERS, MARGINA
 TOY = Family("discrete", "discrete", "discrete")
 TOY_DATASET = "toy"
 """The toy is a dataset of its own with a family of its own, whose latents are discrete; neither goes with images."""
-
-DatasetKind = Literal["images", "table"]
 
 
 def dataset_kind(dataset: str) -> DatasetKind:

@@ -1,20 +1,26 @@
 """The registry: every part by name, one line each, without importing what the line names.
 
-A part is an encoder, decoder, marginal or objective. From its line come validation, the help of the command line, the
-columns of the table of runs, and how a family is labelled and drawn.
+A part is an encoder, decoder, marginal, objective, dataset, kind of figure or executor. From its line come validation,
+the help of the command line, the columns of the table of runs, and how a family is labelled and drawn.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
-
-from pydantic import Field, TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rdbench.errors import UserError, one_of, unknown
 
-Kind = Literal["encoder", "decoder", "marginal", "objective", "dataset"]
-KINDS: tuple[Kind, ...] = ("encoder", "decoder", "marginal", "objective", "dataset")
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Kind = Literal["encoder", "decoder", "marginal", "objective", "dataset", "figure", "executor"]
+PLUGIN_KINDS: tuple[Kind, ...] = ("encoder", "decoder", "marginal", "objective", "dataset")
+"""The kinds of parts that can come from elsewhere."""
+
+KINDS: tuple[Kind, ...] = (*PLUGIN_KINDS, "figure", "executor")
+
+DatasetKind = Literal["images", "table"]
 
 VECTOR = ("vector",)
 
@@ -44,6 +50,8 @@ class Setting:
         Raises:
             UserError: it is of another type, or out of bounds.
         """
+        from pydantic import ValidationError  # here, for the help of the command line loads this file, and not pydantic
+
         if self.choices:
             return one_of(self.name, value, self.choices)
         try:
@@ -52,7 +60,9 @@ class Setting:
             raise UserError(f"{self.name}: found {value!r}; {error.errors()[0]['msg'].lower()}") from None
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[Any]:
+    def _adapter(self) -> "TypeAdapter[Any]":
+        from pydantic import Field, TypeAdapter
+
         if isinstance(self.default, str | bool):
             return TypeAdapter(type(self.default))
         bounds = Field(ge=self.least, le=self.most, gt=self.above, allow_inf_nan=False)
@@ -75,7 +85,8 @@ class Part:
 
     ``sign`` is the paper's sign of the part. ``latent`` says what z is: what an encoder gives, and each kind that a
     decoder or a marginal takes. ``settings`` are the part's own; ``takes`` are the keys of a run that an objective
-    takes, the first of them its aim. ``explains`` says what a decoder's distribution is over.
+    takes, the first of them its aim. ``explains`` says what a decoder's distribution is over, ``draws`` which kinds of
+    datasets have the numbers for a figure.
     """
 
     kind: Kind
@@ -87,6 +98,7 @@ class Part:
     settings: tuple[Setting, ...] = ()
     takes: tuple[str, ...] = ()
     explains: Literal["image", "label"] = "image"
+    draws: tuple[DatasetKind, ...] = ("images", "table")
     origin: Origin | None = None
 
 
@@ -157,6 +169,20 @@ OWN = (
     Part("dataset", "sprites", "rdbench.data.sprites:load", "noisy shapes of known entropy, made in memory"),
     Part("dataset", "toy", "rdbench.data.toy:joint",
          "a known distribution over 30 values with a hidden class; for: rdbench toy", latent=TABLE),
+    Part("figure", "plane", "rdbench.analysis.plots.plane:plane", "D against R, with frontiers and the bounds on H"),
+    Part("figure", "skew", "rdbench.analysis.plots.skew:skew", "−ELBO against R, so that equal ELBO lies level"),
+    Part("figure", "history", "rdbench.analysis.plots.history:history", "R, D, −ELBO and β by epoch"),
+    Part("figure", "phase", "rdbench.analysis.plots.phase:phase", "what is feasible, and the frontier in it"),
+    Part("figure", "samples", "rdbench.analysis.plots.samples:samples", "inputs, reconstructions and generations",
+         draws=("images",)),
+    Part("figure", "attribution", "rdbench.analysis.plots.attribution:attribution", "each run's −ELBO in parts"),
+    Part("figure", "bottleneck", "rdbench.analysis.plots.bottleneck:bottleneck", "I(Z;Y) from below, against R",
+         draws=("images",)),
+    Part("figure", "curve", "rdbench.analysis.plots.curve:curve", "each model's own rate-distortion curve",
+         draws=("images",)),
+    Part("figure", "toy", "rdbench.analysis.plots.toy:toy_figure", "the paper's Figure 2", draws=("table",)),
+    Part("executor", "local", "rdbench.execute.processes:on_this_machine", "this process, or --jobs processes"),
+    Part("executor", "ray", "rdbench.execute.ray_cluster:Cluster", "a Ray cluster; needs rdbench[ray]"),
 )  # fmt: skip
 """The parts that ship with rdbench, in the order in which tables and figures show them."""
 
@@ -183,9 +209,11 @@ def unregister(part: Part) -> None:
 
 def names(kind: Kind) -> list[str]:
     """The names of all parts of a kind, those of installed packages included."""
+    own = [name for of, name in _registry if of == kind]
+    if kind not in PLUGIN_KINDS:
+        return own
     from rdbench.config.plugins import installed_names  # here, for packages' lines are looked for only when asked
 
-    own = [name for of, name in _registry if of == kind]
     return list(dict.fromkeys([*own, *installed_names(kind)]))
 
 
@@ -212,6 +240,8 @@ def find(kind: Kind, name: str) -> Part:
     part = known(kind, name)
     if part is None:
         error = unknown(kind, name, names(kind))
+        if kind not in PLUGIN_KINDS:
+            raise error
         raise UserError(f"{error}. A part of your own comes with --plugin FILE or an installed package")
     return part
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rdbench.config.parts import KINDS, Kind, Origin, Part, find, names, register, registered_parts
+from rdbench.config.parts import PLUGIN_KINDS, Kind, Origin, Part, find, names, register, registered_parts
 from rdbench.errors import UserError, named
 
 FILE_MODULES = "rdbench_plugin_"
@@ -44,8 +44,8 @@ def _load_file(path: Path) -> None:
     if not isinstance(parts, list | tuple) or not parts or not all(isinstance(part, Part) for part in parts):
         raise UserError(f"--plugin {path}: found no list PARTS of rdbench.Part; add PARTS = [Part(…)]")
     for part in parts:
-        if part.kind not in KINDS:
-            raise UserError(f"--plugin {path}: found the kind {part.kind!r}; expected one of {', '.join(KINDS)}")
+        if part.kind not in PLUGIN_KINDS:
+            raise UserError(f"--plugin {path}: found the kind {part.kind!r}; expected one of {', '.join(PLUGIN_KINDS)}")
         target = part.target if ":" in part.target else f"{module.__name__}:{part.target}"
         register(replace(part, target=target, origin=Origin(str(path), "", digest)))
 
@@ -89,7 +89,7 @@ def _import(target: str, what: str) -> Any:
 
 @cache
 def _entry_points() -> dict[tuple[str, str], EntryPoint]:
-    return {(kind, point.name): point for kind in KINDS for point in entry_points(group=f"rdbench.{kind}s")}
+    return {(kind, point.name): point for kind in PLUGIN_KINDS for point in entry_points(group=f"rdbench.{kind}s")}
 
 
 def installed_names(kind: Kind) -> list[str]:
@@ -138,7 +138,7 @@ def package_digest(module: str) -> str:
 
 def foreign() -> list[Part]:
     """Every part from elsewhere that can be used now: of files that were loaded, and of installed packages."""
-    return [part for kind in KINDS for name in names(kind) if (part := find(kind, name)).origin]
+    return [part for kind in PLUGIN_KINDS for name in names(kind) if (part := find(kind, name)).origin]
 
 
 def plugin_files() -> tuple[str, ...]:

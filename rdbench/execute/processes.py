@@ -15,12 +15,23 @@ from typing import Any
 import torch
 
 from rdbench.errors import UserError, named
+from rdbench.execute.local import Here
 from rdbench.execute.stopping import SIGNALS, Deadline
-from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks, failed, perform
+from rdbench.execute.task import Executor, Outcome, Queue, Resources, Task, Watch, begin_tasks, failed, perform
+from rdbench.runs.device import pick_device
 from rdbench.runs.host import StoppedError
 from rdbench.store.claims import HEARTBEATS, claim_seconds
 
 WAIT_SECONDS = 0.2
+
+
+def on_this_machine(resources: Resources) -> Executor:
+    """This process for a single job on a CPU, else processes.
+
+    On a GPU even a single job has a process of its own: some errors of CUDA last as long as their process.
+    """
+    alone = resources.jobs == 1 and pick_device(resources.device).type == "cpu"
+    return Here() if alone else Processes(resources.jobs)
 
 
 class Processes:

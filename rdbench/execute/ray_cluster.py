@@ -9,7 +9,7 @@ import torch
 
 from rdbench.errors import UserError, named
 from rdbench.execute.stopping import Deadline
-from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks, failed, perform
+from rdbench.execute.task import Outcome, Queue, Resources, Task, Watch, begin_tasks, failed, perform
 from rdbench.runs.host import StoppedError
 
 WAIT_SECONDS = 0.5
@@ -23,22 +23,26 @@ RETRIES = 5
 class Cluster:
     """Every run is a task that reserves ``cpus`` and ``gpus``; records come back here, where alone rows are written.
 
-    Ray hides from a task the GPUs that it has not reserved. Where ``gpus`` is None it is as many as ``device`` needs.
+    Ray hides from a task the GPUs that it has not reserved.
+
+    Raises:
+        UserError: Ray is not installed, or there is no cluster at the address.
     """
 
-    def __init__(self, address: str | None, cpus: float, gpus: float | None, device: str) -> None:
+    def __init__(self, resources: Resources) -> None:
         try:
             import ray
         except ImportError:
             raise UserError('--executor ray: Ray is not installed; python -m pip install "rdbench[ray]"') from None
         self.ray = ray
-        self.cpus = cpus
+        self.cpus = resources.cpus_per_run
+        address, gpus = resources.address, resources.gpus_per_run
         if not ray.is_initialized():
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise UserError(f"--address: no Ray cluster at {address!r}: {str(error).splitlines()[0]}") from None
-        self.gpus = gpus_for(device, ray.cluster_resources()) if gpus is None else gpus
+        self.gpus = gpus_for(resources.device, ray.cluster_resources()) if gpus is None else gpus
         self.place = f"a Ray cluster ({self.cpus:g} CPUs and {self.gpus:g} GPUs for each run)"
 
     def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:

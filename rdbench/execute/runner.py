@@ -10,9 +10,10 @@ import pandas as pd
 from rich.console import Console
 
 from rdbench import data
+from rdbench.config.plugins import make
 from rdbench.config.run_config import RunConfig, check_sources, make_run
 from rdbench.config.sweep import Sweep
-from rdbench.errors import InterruptedSweepError, UserError, counted, unknown
+from rdbench.errors import InterruptedSweepError, UserError, counted
 from rdbench.execute.cost import is_large, loads
 from rdbench.execute.display import Display
 from rdbench.execute.estimate import Estimate
@@ -20,11 +21,9 @@ from rdbench.execute.finished_elsewhere import News
 from rdbench.execute.local import Here
 from rdbench.execute.output import unstoppable
 from rdbench.execute.plan import WHOLE, Plan, Shard, plan
-from rdbench.execute.processes import Processes
 from rdbench.execute.queue import Limits, Work
-from rdbench.execute.ray_cluster import Cluster
 from rdbench.execute.stopping import Signals
-from rdbench.execute.task import Executor, Outcome, Task
+from rdbench.execute.task import Executor, Outcome, Resources, Task
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.device import pick_device
 from rdbench.runs.provenance import command
@@ -41,9 +40,6 @@ UNFINISHED = 3
 """The exit code of a sweep that ended before all its runs were done, as its user wanted."""
 
 
-EXECUTORS = ("local", "ray")
-
-
 class Ended(NamedTuple):
     """The rows of a sweep's runs, and whether one of them did not end well."""
 
@@ -51,21 +47,14 @@ class Ended(NamedTuple):
     failed: bool
 
 
-def make_executor(
-    name: str, jobs: int, address: str | None, cpus_per_run: float, gpus_per_run: float | None, device: str = "auto"
-) -> Executor:
-    """The executor called ``local`` or ``ray``, for runs on ``device``.
-
-    On a GPU even a single job has a process of its own: some errors of CUDA last as long as their process.
+def make_executor(name: str = "local", resources: Resources = Resources()) -> Executor:  # noqa: B008 - it is frozen
+    """The executor of that name in the registry.
 
     Raises:
-        UserError: there is none of that name, or Ray is not installed.
+        UserError: there is none of that name, or it cannot be had here.
     """
-    if name not in EXECUTORS:
-        raise unknown("executor", name, EXECUTORS)
-    if name == "local":
-        return Here() if jobs == 1 and pick_device(device).type == "cpu" else Processes(jobs)
-    return Cluster(address, cpus_per_run, gpus_per_run, device)
+    executor: Executor = make("executor", name)(resources)
+    return executor
 
 
 def run_sweep(
@@ -150,7 +139,7 @@ def do_runs(
 ) -> Ended:
     """Do what is pending of a plan that was made since ``news`` was; as ``run_sweep``."""
     console = Console()
-    place = executor.place if isinstance(executor, Cluster) else pick_device(device).type
+    place = getattr(executor, "place", None) or pick_device(device).type
     sources = dict.fromkeys((run.dataset, run.binarisation, run.labels) for run in planned.pending.values())
     for name, binarise, labels in sources:
         data.make_ready(name, data_dir, binarise, labels)  # before any training

@@ -53,11 +53,25 @@ class Outcome:
     records: list[Record]
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What executors are made from: ``jobs`` runs at once here, or what a run reserves on the cluster at ``address``.
+
+    Where ``gpus_per_run`` is None a run reserves as many as ``device`` needs.
+    """
+
+    device: str = "auto"
+    jobs: int = 1
+    address: str | None = None
+    cpus_per_run: float = 1.0
+    gpus_per_run: float | None = None
+
+
 class Executor(Protocol):
     """Something that does tasks.
 
     ``map`` asks ``queue`` for a task whenever it has room for one, tells ``watch`` how far each is, and yields outcomes
-    as they come.
+    as they come. One that has a ``place`` does them there, and not on a device of this machine.
     """
 
     def map(self, queue: "Queue", watch: "Watch") -> Iterator[Outcome]:

@@ -17,7 +17,7 @@ from rdbench.execute.plan import Shard
 from rdbench.execute.processes import Processes, _Worker
 from rdbench.execute.queue import Limits
 from rdbench.execute.runner import make_executor, run_sweep
-from rdbench.execute.task import Outcome, Task, failed, perform
+from rdbench.execute.task import Outcome, Resources, Task, failed, perform
 from rdbench.runs.host import QuietHost, StoppedError
 from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
@@ -160,7 +160,9 @@ def attempt(sweep, folder, jobs, budget):
     started = time.monotonic()
     try:
         code = int(
-            run_sweep(sweep, folder, executor=make_executor("local", jobs, None, 1, 0), limits=Limits(budget)).failed
+            run_sweep(
+                sweep, folder, executor=make_executor("local", Resources(jobs=jobs)), limits=Limits(budget)
+            ).failed
         )
     except InterruptedSweepError as ended:
         code = ended.exit_code
@@ -220,6 +222,6 @@ def test_a_store_that_goes_away_is_told(sweep, tmp_path, monkeypatch):
 def test_ray_is_optional(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(UserError, match=r"Ray is not installed; python -m pip install \"rdbench\[ray\]\""):
-        make_executor("ray", 1, None, 1, 0)
+        make_executor("ray")
     with pytest.raises(UserError, match="unknown executor 'rey'; did you mean 'ray'"):
-        make_executor("rey", 1, None, 1, 0)
+        make_executor("rey")

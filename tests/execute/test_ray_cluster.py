@@ -11,6 +11,7 @@ from rdbench.errors import InterruptedSweepError
 from rdbench.execute.display import Display
 from rdbench.execute.queue import Limits
 from rdbench.execute.runner import make_executor, run_sweep
+from rdbench.execute.task import Resources
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: rdbench[ray]")
 
@@ -43,7 +44,7 @@ def test_a_node_is_lost_and_its_run_goes_on_elsewhere(sweep, read_tables, cluste
 
     monkeypatch.setattr(Display, "show", watch)
     monkeypatch.setattr(Display, "say", lambda display, name, line: said.append(line))
-    executor = make_executor("ray", 1, cluster.address, 1, 0)
+    executor = make_executor("ray", Resources("cpu", address=cluster.address))
     assert not run_sweep(longer, tmp_path / "store", executor=executor, limits=Limits(checkpoint_seconds=0.2)).failed
     assert lost
     assert [line.rpartition(" ")[0][:19] for line in said] == ["going on from step "], said
@@ -55,7 +56,7 @@ def test_a_node_is_lost_and_its_run_goes_on_elsewhere(sweep, read_tables, cluste
 @pytest.mark.slow
 def test_a_stop_also_ends_what_waits_for_resources(sweep, cluster, tmp_path, monkeypatch):
     """As where another job has the cluster."""
-    executor = make_executor("ray", 1, cluster.address, 1, 0)
+    executor = make_executor("ray", Resources("cpu", address=cluster.address))
     taken = ray.remote(num_cpus=1)(lambda: time.sleep(600)).remote()
     begin = Display.begin
 

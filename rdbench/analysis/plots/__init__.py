@@ -11,41 +11,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rdbench.analysis.frame import measured, sort_runs
-from rdbench.analysis.plots.attribution import attribution
-from rdbench.analysis.plots.bottleneck import bottleneck
-from rdbench.analysis.plots.curve import curve
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
-from rdbench.analysis.plots.history import history
 from rdbench.analysis.plots.others import no_points, paper_points, read_points
-from rdbench.analysis.plots.phase import phase
-from rdbench.analysis.plots.plane import plane
-from rdbench.analysis.plots.samples import samples
-from rdbench.analysis.plots.skew import skew
 from rdbench.analysis.plots.style import WIDTH, own_style, to_grey
-from rdbench.analysis.plots.toy import toy_figure
 from rdbench.analysis.stores import Source
-from rdbench.config.family import DatasetKind, dataset_kind
+from rdbench.config.family import dataset_kind
+from rdbench.config.parts import find, names
+from rdbench.config.plugins import make
 from rdbench.errors import UserError, plain, unknown
 from rdbench.store.folder import LocalStorage
 
-__all__ = ["FORMATS", "KINDS", "STYLES", "Look", "draw", "page_figures", "paper_points", "read_points"]
+__all__ = ["FORMATS", "STYLES", "Look", "draw", "drawing_of", "page_figures", "paper_points", "read_points"]
 
-KINDS: dict[str, Callable[[Drawing], Figure]] = {
-    "plane": plane,
-    "skew": skew,
-    "history": history,
-    "phase": phase,
-    "samples": samples,
-    "attribution": attribution,
-    "bottleneck": bottleneck,
-    "curve": curve,
-    "toy": toy_figure,
-}
 EXPLAINED = ["dataset_sha256", "labels"]
 """Runs that agree in these are drawn together."""
-
-UNFIT: dict[DatasetKind, tuple[str, ...]] = {"images": ("toy",), "table": ("samples", "bottleneck", "curve")}
-"""The kinds of figures that a kind of dataset has no numbers for."""
 
 FORMATS = ("png", "svg", "pdf")
 STYLES = ("colour", "grey")
@@ -65,6 +44,16 @@ class Look:
     others: pd.DataFrame = field(default_factory=no_points)
 
 
+def drawing_of(kind: str) -> Callable[[Drawing], Figure]:
+    """The function that draws a kind of figure.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    function: Callable[[Drawing], Figure] = make("figure", kind)
+    return function
+
+
 def draw(
     store: Source,
     runs: pd.DataFrame,
@@ -80,7 +69,7 @@ def draw(
     Raises:
         UserError: a kind or format is unknown, no run ended well, or ``out`` cannot be written.
     """
-    _check("kind", kinds, tuple(KINDS))
+    _check("kind", kinds, names("figure"))
     _check("format", formats, FORMATS)
     look = look or Look()
     _check("style", [look.style], STYLES)
@@ -90,13 +79,14 @@ def draw(
     paths, left_out = [], []
     drawn = _by_stem(ended)
     for stem, mine in drawn.items():
-        unfit = UNFIT[dataset_kind(mine["dataset"].iloc[0])]
-        for kind in kinds or [kind for kind in KINDS if kind not in unfit]:
+        dataset = mine["dataset"].iloc[0]
+        fit = [kind for kind in names("figure") if dataset_kind(dataset) in find("figure", kind).draws]
+        for kind in kinds or fit:
             try:
-                if kind in unfit:
-                    raise NothingToDrawError(f"it is no figure of {mine['dataset'].iloc[0]}")
+                if kind not in fit:
+                    raise NothingToDrawError(f"it is no figure of {dataset}")
                 with own_style():
-                    figure = KINDS[kind](Drawing(store, mine, _near(look.others, mine), look.width))
+                    figure = drawing_of(kind)(Drawing(store, mine, _near(look.others, mine), look.width))
             except (NothingToDrawError, UserError) as error:
                 left_out.append(plain(f"{kind} left out: {error}"))
                 continue
@@ -120,7 +110,7 @@ def page_figures(store: Source, runs: pd.DataFrame) -> dict[str, str]:
         for kind in ("plane", "skew"):
             buffer = io.StringIO()
             with own_style(), mpl.rc_context({"svg.fonttype": "none"}):
-                figure = KINDS[kind](Drawing(store, sort_runs(mine), width=PAGE_WIDTH, single=True))
+                figure = drawing_of(kind)(Drawing(store, sort_runs(mine), width=PAGE_WIDTH, single=True))
                 figure.savefig(buffer, format="svg", transparent=True, metadata=UNDATED[".svg"])
             figures[f"{kind} of {what}"] = buffer.getvalue()
     return figures

@@ -1,6 +1,6 @@
 import numpy as np
 
-from rdbench.analysis.plots import KINDS
+from rdbench.analysis.plots import drawing_of
 from rdbench.analysis.plots.curves import NEAR, curves
 from rdbench.analysis.plots.drawing import Drawing
 from rdbench.analysis.plots.style import own_style
@@ -23,7 +23,7 @@ def test_other_settings_are_another_curve_and_one_beta_is_none(invented):
 
 def test_beta_is_written_at_ends_where_it_hides_no_other(store, invented):
     with own_style():
-        figure = KINDS["plane"](Drawing(store, invented(60, beta=np.repeat([0.1, 0.5, 1, 2, 4], 12))))
+        figure = drawing_of("plane")(Drawing(store, invented(60, beta=np.repeat([0.1, 0.5, 1, 2, 4], 12))))
         figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert {text.get_text() for text in figure.axes[0].texts} == {"β 0.1", "β 4"}

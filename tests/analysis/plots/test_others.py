@@ -1,6 +1,6 @@
 import pytest
 
-from rdbench.analysis.plots import KINDS, paper_points, read_points
+from rdbench.analysis.plots import drawing_of, paper_points, read_points
 from rdbench.analysis.plots.drawing import Drawing
 from rdbench.analysis.plots.style import look
 from rdbench.config.family import parse_family
@@ -12,7 +12,7 @@ def test_points_of_a_csv_file_are_drawn_with_their_familys_marker(store, invente
     path.write_text("label,family,rate,distortion\nSmith (2020),+-v,20.5,70\nJones (2021),,30,66\n", encoding="utf-8")
     points = read_points(path)
     assert points["family"].iloc[0] == "iaf-deconv-vamp"
-    axes = KINDS["plane"](Drawing(store, invented(), points)).axes[0]
+    axes = drawing_of("plane")(Drawing(store, invented(), points)).axes[0]
     markers = {line.get_marker() for line in axes.lines if list(line.get_xdata()) == [20.5]}
     assert look(parse_family("+-v"))["marker"] in markers
     assert {"Smith (2020) (dotted)", "Jones (2021)"} <= set(axes.get_legend_handles_labels()[1])

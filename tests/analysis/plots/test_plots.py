@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdbench.analysis.plots import KINDS, Look, draw, paper_points
+from rdbench.analysis.plots import Look, draw, drawing_of, paper_points
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
 from rdbench.analysis.plots.plane import lower_left_hull
 from rdbench.config.run_config import RunConfig
@@ -16,7 +16,7 @@ from rdbench.errors import UserError
 @pytest.mark.parametrize("kind", ["plane", "skew", "history", "phase"])
 @pytest.mark.parametrize("entropy", [80.0, np.nan])
 def test_figures_have_titles_and_units(store, kind, entropy, invented):
-    figure = KINDS[kind](Drawing(store, invented(entropy=entropy), paper_points()))
+    figure = drawing_of(kind)(Drawing(store, invented(entropy=entropy), paper_points()))
     texts = [axes.get_xlabel() + axes.get_ylabel() for axes in figure.axes]
     assert any("nats per image" in text for text in texts)
     assert "mnist" in figure.get_suptitle()
@@ -24,7 +24,7 @@ def test_figures_have_titles_and_units(store, kind, entropy, invented):
 
 def test_attribution_bars_sum_to_minus_elbo(store, invented):
     runs = invented(mutual_information=1.0, encoder_gap=1.0).assign(marginal_kl=lambda frame: frame["rate"] - 1)
-    (axes,) = KINDS["attribution"](Drawing(store, runs)).axes
+    (axes,) = drawing_of("attribution")(Drawing(store, runs)).axes
     ends = np.array([bar.get_x() + bar.get_width() for bar in axes.patches[-len(runs) :]])
     assert ends == pytest.approx(-runs["elbo"].to_numpy())
 
@@ -35,7 +35,7 @@ def test_the_gap_is_to_the_largest_k_that_a_run_was_asked_for(store, invented):
     later = invented(**gaps).assign(iwae_5000=-80.0)
     mixed = later.assign(config=['{"iwae": [1, 5]}', '{"iwae": [50]}'] * 12)
     for runs, named in ((later, "gap to IWAE-5"), (mixed, "gap to the IWAE-k of largest k")):
-        legend = KINDS["attribution"](Drawing(store, runs)).legends[0]
+        legend = drawing_of("attribution")(Drawing(store, runs)).legends[0]
         assert [text.get_text() for text in legend.get_texts()][2] == f"encoder's {named}"
 
 
@@ -47,17 +47,17 @@ def test_only_runs_of_the_same_images_are_ranked(store, invented):
     drawing = Drawing(store, runs)
     assert sorted(map(len, drawing.frontiers)) == sorted([1, len(Drawing(store, many).frontiers[0])])
     assert drawing.best_neg_elbo == -many["elbo"].max()
-    plane = KINDS["plane"](drawing)
+    plane = drawing_of("plane")(drawing)
     assert [text.get_text() for text in plane.legends[0].get_texts()].count("frontier") == 1
     assert [text.get_text() for text in plane.legends[0].get_texts()] == [
-        text.get_text() for text in KINDS["plane"](Drawing(store, many)).legends[0].get_texts()
+        text.get_text() for text in drawing_of("plane")(Drawing(store, many)).legends[0].get_texts()
     ]
 
 
 def test_what_cannot_be_told_from_information_is_hatched(store, invented):
     """At the ceiling log N = 5.30 of 200 images, and only there."""
     runs = invented(2, encoder_gap=1.0).assign(mutual_information=[5.25, 4.0], marginal_kl=[10.0, 3.0])
-    (axes,) = KINDS["attribution"](Drawing(store, runs)).axes
+    (axes,) = drawing_of("attribution")(Drawing(store, runs)).axes
     parts = {bars.get_label().split(",")[0]: [bar.get_width() for bar in bars] for bars in axes.containers}
     assert parts["information or marginal KL"] == [10.0, 0.0]
     assert parts["marginal KL"] == [0.0, 3.0]
@@ -67,35 +67,35 @@ def test_what_cannot_be_told_from_information_is_hatched(store, invented):
 
 def test_the_toy_is_measured_in_nats_per_value_and_exactly(store, invented):
     runs = invented(1, dataset="toy", family="discrete-discrete-discrete", mutual_information=1.0, marginal_kl=1.0)
-    figure = KINDS["attribution"](Drawing(store, runs.assign(encoder_gap=0.0)))
+    figure = drawing_of("attribution")(Drawing(store, runs.assign(encoder_gap=0.0)))
     assert "nats per value" in figure.axes[0].get_xlabel()
-    assert "plane" in KINDS and "nats per value" in KINDS["plane"](Drawing(store, runs)).axes[0].get_ylabel()
+    assert "nats per value" in drawing_of("plane")(Drawing(store, runs)).axes[0].get_ylabel()
 
 
 def test_samples_of_two_families_are_both_drawn(store, invented, monkeypatch):
     monkeypatch.setattr("rdbench.runs.trained.draw_samples", lambda store, run: [np.zeros((2, 28, 28))] * 5)
-    figure = KINDS["samples"](Drawing(store, invented(family=["gaussian-deconv-maf", "iaf-deconv-maf"] * 12)))
+    figure = drawing_of("samples")(Drawing(store, invented(family=["gaussian-deconv-maf", "iaf-deconv-maf"] * 12)))
     titles = [panel.get_suptitle() for panel in figure.subfigs if panel.get_suptitle()]
     assert len(titles) == 10  # of each family five β
     assert {title.split("\n")[0] for title in titles} == {"gaussian-deconv-maf", "iaf-deconv-maf"}
-    figure = KINDS["samples"](Drawing(store, invented()))
+    figure = drawing_of("samples")(Drawing(store, invented()))
     assert "the family of best ELBO of 12" in figure.get_suptitle()
     assert len({panel.get_suptitle().split("\n")[0] for panel in figure.subfigs} - {""}) == 1
 
 
 def test_attribution_without_its_columns_says_so(store, invented):
     with pytest.raises(NothingToDrawError, match="no mutual_information and no marginal_kl and no encoder_gap"):
-        KINDS["attribution"](Drawing(store, invented()))
+        drawing_of("attribution")(Drawing(store, invented()))
 
 
 def test_samples_without_fitting_checkpoints_say_so(store, invented):
     runs = invented(dataset="sprites", config=RunConfig(dataset="sprites", width=0.05).model_dump_json())
     with pytest.raises(UserError, match="does not hold this run's weights"):
-        KINDS["samples"](Drawing(store, runs))
+        drawing_of("samples")(Drawing(store, runs))
     for path in (Path(str(store)) / "checkpoints").iterdir():
         path.unlink()
     with pytest.raises(UserError, match=r"there is no checkpoint .*safetensors"):
-        KINDS["samples"](Drawing(store, runs))
+        drawing_of("samples")(Drawing(store, runs))
 
 
 def test_two_datasets_are_not_drawn_over_each_other(store, tmp_path, invented):

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 
-from rdbench.analysis.plots import KINDS, Look, draw, paper_points
+from rdbench.analysis.plots import Look, draw, drawing_of, paper_points
 from rdbench.analysis.plots.drawing import Drawing
 from rdbench.analysis.plots.style import look, own_style
 from rdbench.config.family import FAMILIES
@@ -30,7 +30,7 @@ def test_families_are_told_apart_without_colour_and_stand_out_from_paper():
 def test_text_is_of_eight_points_and_within_the_figure(store, invented, kind, width):
     parts = {"mutual_information": 1.0, "marginal_kl": 1.0, "encoder_gap": 1.0}
     with own_style():
-        figure = KINDS[kind](Drawing(store, invented(**parts), paper_points(), width))
+        figure = drawing_of(kind)(Drawing(store, invented(**parts), paper_points(), width))
         figure.draw_without_rendering()
     assert figure.get_figwidth() <= width
     drawn = figure.get_tightbbox()  # in inches
