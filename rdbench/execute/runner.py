@@ -27,7 +27,7 @@ from rdbench.execute.task import Executor, Outcome, Resources, Task
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.device import pick_device
 from rdbench.runs.provenance import command
-from rdbench.store.changes import compact
+from rdbench.store.changes import clear_states, compact
 from rdbench.store.claims import Claims
 from rdbench.store.current import finished
 from rdbench.store.plans import announce, noted
@@ -188,7 +188,7 @@ def _work_through(work: Work, executor: Executor, store: Store, display: Display
                 work.put_back(outcome.task)
                 display.leave(outcome.task.name, "this process stood still, and another took the run over")
             work.claims.release(outcome.task.runs)
-    _clear_states(store, work.claims)
+    clear_states(store, work.claims)
 
 
 def _keep(outcome: Outcome, work: Work, store: Store, display: Display) -> None:
@@ -201,15 +201,6 @@ def _keep(outcome: Outcome, work: Work, store: Store, display: Display) -> None:
         if record.row["status"] != Status.FAILED:  # one that failed goes on from its state, if only memory ran out
             Checkpoint(store.storage, record.run_id).discard()
         display.end(record.run_id, record.row)  # a run counts as done once it is kept
-
-
-def _clear_states(store: Store, claims: Claims) -> None:
-    """Delete the states of finished runs: a process may be killed between keeping a run and deleting its state."""
-    left = unfinished(store.storage)
-    for run_id in left & store.finished() if left else ():
-        if claims.take([run_id]):  # else it is being done again
-            Checkpoint(store.storage, run_id).discard()
-            claims.release([run_id])
 
 
 def _interrupted(

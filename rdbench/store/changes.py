@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rdbench.errors import UserError
-from rdbench.store.claims import changing, owners
+from rdbench.store.claims import Claims, changing, owners
 from rdbench.store.current import (
     EARLIEST,
     NO_STATUS,
@@ -26,6 +26,7 @@ from rdbench.store.parquet import COMPACTED, UNREADABLE, Survey, files, read_che
 from rdbench.store.plans import strike
 from rdbench.store.schema import TABLES, Column, Table, column_type, joined, serialized, with_column
 from rdbench.store.store import Store
+from rdbench.store.unfinished import states_of
 
 RUNS_A_FILE = 1000
 
@@ -183,6 +184,23 @@ def remove(store: Store, run_ids: Collection[str]) -> None:
             strike(store.storage, gone)
     except OSError as error:
         raise cannot_write(store, error) from None
+
+
+def clear_states(store: Store, claims: Claims) -> None:
+    """Delete the states of finished runs: a process may be killed between keeping a run and deleting its state.
+
+    Raises:
+        UserError: the store cannot be read or written.
+    """
+    states = states_of(store.storage)
+    for run_id in set(states) & store.finished() if states else ():
+        if claims.take([run_id]):  # else it is being done again
+            try:
+                for name in states[run_id]:
+                    store.storage.delete(name)
+            except OSError as error:
+                raise cannot_write(store, error) from None
+            claims.release([run_id])
 
 
 def _remove_rows(store: Store, table: Table, gone: Collection[str]) -> None:

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rdbench.errors import UserError
-from rdbench.store.changes import bring_to_rest
-from rdbench.store.claims import changing, owners
+from rdbench.store.changes import bring_to_rest, clear_states
+from rdbench.store.claims import Claims, changing, owners
 from rdbench.store.current import date_after
 from rdbench.store.files import PLANS, cannot_read, cannot_write
 from rdbench.store.schema import KEYS, TABLES, Table, known, with_column
@@ -39,7 +39,7 @@ def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
     """Bring the runs of ``stores`` into another, which may hold some already; how many came, and how many it holds.
 
     Equal runs count once, with the columns of all; of a run that failed in one store and not in another, the answer
-    counts. What is unfinished comes along.
+    counts. What is unfinished comes along, and goes when the run's answer comes.
 
     Raises:
         UserError: two stores answer the same description differently, or a table cannot be read.
@@ -66,6 +66,8 @@ def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
                 _write_rows(store, into, mine)
                 came += len(mine)
             bring_to_rest(into)
+        with Claims(into.storage) as claims:
+            clear_states(into, claims)
     except OSError as error:
         raise cannot_write(into, error, "what came is whole; the same command does the rest") from None
     return came, len(chosen)

@@ -111,6 +111,16 @@ def test_what_is_unfinished_comes_along_unless_it_is_finished(make_store, tmp_pa
     assert states == ["checkpoints/cc.unfinished-a.safetensors"]
 
 
+def test_a_state_that_came_goes_when_the_answer_comes(make_store, tmp_path):
+    one, into = make_store("one", aa={}), Store(tmp_path / "into")
+    Checkpoint(one.storage, "bb").save(State({}, {"step": 1}))
+    merge([one], into)
+    assert unfinished(into.storage) == {"bb"}
+    merge([make_store("other", bb={})], into)
+    assert ids(into) == ["aa", "bb"]
+    assert not unfinished(into.storage)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "comes"),
     [
