@@ -20,15 +20,16 @@ LARGEST_FILE = 8 * 2**30
 
 def cannot_write(storage: object, error: OSError, then: str = "earlier runs are whole") -> UserError:
     """The error for a store that takes no more; ``then`` says what holds now, or what to do."""
-    return UserError(f"cannot write to the store {storage}: {_why(error)}; {then}")
+    return UserError(f"cannot write to the store {storage}: {why(error)}; {then}")
 
 
 def cannot_read(storage: object, error: OSError) -> UserError:
     """The error for a store whose files cannot be listed or looked up."""
-    return UserError(f"cannot read the store {storage}: {_why(error)}; see that you may read it, or name another")
+    return UserError(f"cannot read the store {storage}: {why(error)}; see that you may read it, or name another")
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """What went wrong, and with which file where the system says that."""
     if error.strerror is None:
         return reason(error)
     return f"{error.strerror} ({error.filename})" if error.filename else error.strerror

@@ -19,8 +19,8 @@ from rdbench.store.files import LARGEST_FILE, Entry, Storage
 LONGEST_WRITE_SECONDS = 3600.0
 """After so long a file that is being written belongs to a writer that was killed."""
 
-READ_AT_ONCE = 2**20
-"""Bytes of a file that is read whole when it is opened: a table of one run takes many small reads else."""
+OPENED = "/dev/fd/{}"
+"""Where the system shows a file that is open here."""
 
 KINDS = {
     stat.S_IFLNK: "a link",
@@ -55,17 +55,16 @@ class LocalStorage(Storage):
             os.close(here)
 
     def open(self, name: str, most: int = LARGEST_FILE) -> pa.NativeFile:
-        """A regular file."""
+        """A regular file, opened by Arrow: its threads may end after Python, and must not hold anything of Python."""
         with self._parent(name) as (here, last):
             _require(last, here, stat.S_IFREG)
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # should it become a pipe just now
-            file = os.fdopen(os.open(last, flags, dir_fd=here), "rb")
-        size = os.fstat(file.fileno()).st_size
-        require_size(size, most)
-        if size > READ_AT_ONCE:
-            return pa.PythonFile(file, "r")
-        with file:
-            return pa.BufferReader(file.read())
+            opened = os.open(last, flags, dir_fd=here)
+        try:
+            require_size(os.fstat(opened).st_size, most)
+            return pa.OSFile(OPENED.format(opened))
+        finally:
+            os.close(opened)
 
     def write(self, name: str, content: Any) -> None:
         """Write under a passing name, sync, rename."""

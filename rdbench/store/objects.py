@@ -79,7 +79,7 @@ class ObjectStorage(Storage):
         def fetch() -> pa.NativeFile:
             with self.filesystem.open_input_file(self.path(name)) as file:
                 require_size(file.size(), most)
-                return pa.BufferReader(file.read())
+                return pa.BufferReader(file.read_buffer())  # Arrow's own memory: see LocalStorage.open
 
         return patiently(fetch)
 

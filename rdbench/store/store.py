@@ -21,7 +21,7 @@ from safetensors.numpy import save as save_safetensors
 from rdbench.errors import UserError, plain, reason
 from rdbench.store.claims import changing
 from rdbench.store.current import WRITING, Writing, choose_current, counting, current, date_after, deciding, finished
-from rdbench.store.files import CHECKPOINTS, CLAIMS, PLANS, cannot_write
+from rdbench.store.files import CHECKPOINTS, CLAIMS, PLANS, cannot_write, why
 from rdbench.store.folder import LocalStorage
 from rdbench.store.location import open_storage
 from rdbench.store.parquet import COMPACTED, UNREADABLE, load, read_checked
@@ -262,12 +262,14 @@ class Store:
         """The trained weights of a run, by name.
 
         Raises:
-            UserError: they are absent, or not in a file of such.
+            UserError: they are absent, cannot be read, or are damaged.
         """
         name = self.checkpoint(run_id)
         try:
             return load_safetensors(self.storage.read(name))
         except FileNotFoundError:
             raise UserError(f"there is no checkpoint {self}/{name}; do the run again") from None
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except OSError as error:
+            raise UserError(f"cannot read the checkpoint {self}/{name}: {why(error)}; see to that file first") from None
+        except (SafetensorError, KeyError, ValueError) as error:
             raise UserError(f"cannot read the checkpoint {self}/{name}: {reason(error)}; do the run again") from None

@@ -112,22 +112,24 @@ def test_a_list_shows_what_is_done_running_unfinished_and_missing(store):
     row = row_of(store)
     extend(store, row["run_id"], FAILED | {"replaces": row["created_at"]}, {})
     announce(store.storage, "more", "rdbench sweep more", {"r": "a run", "u": "another", "m": "a third"})
-    store.storage.write("checkpoints/u.unfinished-a.safetensors", b"")
+    for run_id in ("u", row["run_id"]):  # a failed run may go on from its state
+        store.storage.write(f"checkpoints/{run_id}.unfinished-a.safetensors", b"")
+    again = row_of(store, beta=0.5)["run_id"]
     with Claims(store.storage) as claims:
-        claims.take(["r"])
+        claims.take(["r", again])
         cells, cost = listing(store)
         table = pd.DataFrame(cells.rows, columns=cells.headers).set_index("run_id")
     assert table["status"].value_counts().to_dict() == {
-        "ok": 3,
+        "ok": 2,
         "failed": 1,
-        "running": 1,
+        "running": 2,
         "unfinished": 1,
         "missing": 1,
     }
     assert table.loc[["r", "u", "m"], "status"].tolist() == ["running", "unfinished", "missing"]
     assert "its process was killed" in table.loc[row["run_id"], "what"]
     assert table.loc[["r", "u", "m"], "run"].tolist() == ["a run", "another", "a third"]
-    assert "by process" in table.loc["r", "what"]
+    assert "by process" in table.loc["r", "what"] and "by process" in table.loc[again, "what"]
     assert "s of training" in cost
     assert [cell[0] for cell in listing(store, "failed")[0].rows] == [row["run_id"]]
 

@@ -1,5 +1,6 @@
 """A store in a folder: links, pipes, and what cannot be listed."""
 
+import errno
 import os
 import socket
 import stat
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from safetensors.numpy import save as save_weights
 
@@ -15,6 +17,7 @@ from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.state import State, UnusableStateError
 from rdbench.store.changes import remove
 from rdbench.store.merge import merge
+from rdbench.store.parquet import load
 from rdbench.store.schema import Record
 from rdbench.store.store import Store
 
@@ -98,6 +101,26 @@ def test_only_regular_files_are_read_and_nothing_waits_for_others(store, tmp_pat
     with pytest.raises(UnusableStateError, match="a store needs a regular file there"):
         Checkpoint(store.storage, "a").states()
     assert time.monotonic() - begun < 1
+
+
+def test_weights_that_cannot_be_read_just_now_are_no_reason_to_do_a_run_again(store, monkeypatch):
+    keep(store)
+
+    def stale(name, most=0):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(store.storage, "open", stale)
+    with pytest.raises(UserError, match=r"cannot read the checkpoint .*: Stale file handle; see to that file first$"):
+        store.load_weights("a")
+
+
+def test_the_threads_that_read_a_file_hold_nothing_of_python(store):
+    """They may end after Python has, as in a command that ends at once; what is Python's would abort it then."""
+    keep(store)
+    with store.storage.open("runs/a.parquet") as file:
+        assert isinstance(file, pa.OSFile)
+    (table,), _ = load(store.storage, "runs", None, None)
+    assert table["run_id"].to_pylist() == ["a"]
 
 
 def test_a_table_that_is_a_link_or_a_pipe_is_named(store, tmp_path):

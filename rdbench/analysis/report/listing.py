@@ -21,9 +21,8 @@ HEADERS = ["run_id", "run", "dataset", "status", "train s", "eval s", "what"]
 def without_answer(store: Store, rows: pd.DataFrame) -> dict[str, Status]:
     """The runs that are being done, that were begun, or that a sweep has announced and are in no row."""
     begun, working, found = unfinished(store.storage), owners(store.storage), set(rows["run_id"])
-    answered = set(rows.loc[rows["status"] != Status.FAILED, "run_id"])
     states = {run_id: Status.MISSING for run_id in announced(store.storage) if run_id not in found}
-    states |= dict.fromkeys(sorted(begun - answered), Status.UNFINISHED)
+    states |= dict.fromkeys(sorted(begun - found), Status.UNFINISHED)
     return states | dict.fromkeys(working, Status.RUNNING)
 
 
@@ -69,25 +68,23 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
         if status in (None, state):
             cells.append(row)
 
+    working, planned, states = owners(store.storage), announced(store.storage), without_answer(store, rows)
+
+    def what(run_id: str, otherwise: str) -> str:
+        owner = working.get(run_id)
+        return plain(f"by process {owner.pid} on {owner.host} since {owner.since}" if owner else otherwise)
+
     rows = sort_runs(rows.assign(label=labels(rows))) if len(rows) else rows
     for row in rows.to_dict("records"):
         seconds = [float(row.get(name, 0)) for name in ("train_seconds", "eval_seconds")]
         seconds = [value if value == value else 0.0 for value in seconds]
         trained, evaluated = trained + seconds[0], evaluated + seconds[1]
-        words = [row["run_id"], row["label"], json.loads(row["config"])["dataset"], row["status"]]
-        add(
-            row["status"],
-            [
-                *map(plain, words),
-                *(f"{value:.0f}" for value in seconds),
-                plain(row["error"] if isinstance(row["error"], str) else ""),
-            ],
-        )
-    working, planned = owners(store.storage), announced(store.storage)
-    for run_id, state in without_answer(store, rows).items():
-        owner = working.get(run_id) if state == Status.RUNNING else None
-        what = f"by process {owner.pid} on {owner.host} since {owner.since}" if owner else ""
-        add(state, [run_id, plain(planned.get(run_id, "")), "", state, "", "", plain(what)])
+        state = states.pop(row["run_id"], row["status"])
+        words = map(plain, (row["run_id"], row["label"], json.loads(row["config"])["dataset"], state))
+        error = row["error"] if isinstance(row["error"], str) else ""
+        add(state, [*words, *(f"{value:.0f}" for value in seconds), what(row["run_id"], error)])
+    for run_id, state in states.items():
+        add(state, [run_id, plain(planned.get(run_id, "")), "", state, "", "", what(run_id, "")])
     if not counts:
         raise store.empty("runs", [])
     title = f"{counted(sum(counts.values()), 'run')}: " + ", ".join(
