@@ -12,11 +12,13 @@ from rdbench.config.family import TOY, Family
 from rdbench.config.parts import find
 from rdbench.errors import UserError
 from rdbench.measures.bounds import mean_and_error, measure
+from rdbench.measures.information import mutual_information
 from rdbench.models import VAE, Size, build
 from rdbench.models.discrete import DiscreteEncoder
 from rdbench.models.distributions.discrete import Bits
 from rdbench.selftest.check import Check
 from rdbench.selftest.contract import check_contract
+from rdbench.selftest.gradients import check_gradients
 
 SIDE = 4
 SIZE = Size(width=0.06, latent_dim=2, pseudo_inputs=3, image_side=SIDE)
@@ -32,6 +34,11 @@ SAMPLES = 2000
 K = 200
 COPIES = 20
 """Of an image, for `measure` to give a standard error over."""
+
+SPLIT = 30
+SHAKE = 0.3
+"""Moves the weights further, so that discrete z depends on the image, and the image on z."""
+
 
 FLOAT32 = 1e-3
 BIAS = 0.02
@@ -80,6 +87,11 @@ def _check_densities(family: Family) -> Iterator[Check]:
                 yield _check_inverse(model, image)
             yield from _check_decoder(model, z[0], every)
         yield from _check_bounds(model, image, grid, volume, log_encoder, log_marginal, f"image {index + 1}: ")
+    if isinstance(model.encoder, DiscreteEncoder):
+        for parameter in model.parameters():
+            parameter.add_(SHAKE * torch.randn_like(parameter))
+        yield _check_information(model, every[torch.randint(len(every), (SPLIT,))], grid)
+        yield from check_gradients(family.encoder, model, images[0], grid)
 
 
 def _every_z(model: VAE) -> tuple[Tensor, float]:
@@ -146,6 +158,15 @@ def _check_bounds(
     yield Check(f"{name}IWAE-{K}, for log p(x)", log_likelihood, *mean_and_error(found.iwae[K]), tolerance=BIAS)
     slack = max(0.0, float(found.elbo.mean()) - log_likelihood)
     yield Check(f"{name}ELBO above log p(x)", 0.0, slack, mean_and_error(found.elbo)[1], tolerance=FLOAT32)
+
+
+def _check_information(model: VAE, images: Tensor, every_z: Tensor) -> Check:
+    """I(X;Z) of a split by the sum over all z, beside what is estimated from many copies of each of its images."""
+    log_encoder = model.encoder(images).log_prob(every_z[:, None]).double()
+    log_mean = log_encoder.logsumexp(1, keepdim=True) - math.log(len(images))
+    truth = float((log_encoder.exp() * (log_encoder - log_mean)).sum() / len(images))
+    estimate = mean_and_error(mutual_information(model, images.repeat(COPIES, 1, 1)))
+    return Check(f"I(X;Z) of {SPLIT} images", truth, *estimate, tolerance=FLOAT32)
 
 
 def _all_images() -> Tensor:

@@ -5,9 +5,11 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal
 
-from rdbench.config.family import parse_family
+from rdbench.config.family import Family, parse_family
+from rdbench.config.parts import CATEGORICAL_GRADIENTS
 from rdbench.models import build
-from rdbench.selftest import Check, check_estimators, check_family, densities
+from rdbench.models.estimators import Score
+from rdbench.selftest import Check, check_estimators, check_family, densities, gradients
 
 
 @pytest.mark.slow
@@ -17,7 +19,9 @@ def test_every_estimator_passes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signs", ["---", "+-v", "-++"])
+@pytest.mark.parametrize(
+    "signs", ["---", "+-v", "-++", "bernoulli-deconv-factorised", "categorical-deconv-autoregressive"]
+)
 def test_families_pass(signs):
     failed = [check for check in check_family(parse_family(signs)) if not check.passed]
     assert not failed
@@ -54,8 +58,35 @@ def test_a_wrong_density_is_found(part, monkeypatch):
     assert any(name.startswith(part) for name in failed)
 
 
+def biases(monkeypatch, encoder="categorical"):
+    """The checks of gradients on a small model whose z matters, from few draws."""
+    monkeypatch.setattr(gradients, "BATCHES", 4)
+    torch.manual_seed(0)
+    model = build(Family(encoder, "deconv", "factorised"), densities.SIZE, {"categories": 3})
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.4 * torch.randn_like(parameter)
+        every_z, _ = densities._every_z(model)
+        return list(gradients.check_gradients(encoder, model, torch.ones(4, 4), every_z))
+
+
+def test_the_bias_of_every_gradient_is_told_and_that_of_the_likelihood_ratio_judged(monkeypatch):
+    checks = biases(monkeypatch)
+    assert {check.name.split("=")[1].split(":")[0].split(",")[0] for check in checks} == set(CATEGORICAL_GRADIENTS)
+    assert [check.verdict for check in checks] == ["passed"] * 2 + ["measured"] * 5
+    assert max(check.estimate for check in checks if not check.judged) > 0.05
+
+
+def test_a_biased_likelihood_ratio_is_found(monkeypatch):
+    """Such as one whose baseline is most of the value itself, which leaves a tenth of the signal."""
+    monkeypatch.setattr(Score, "baseline", lambda self, value: 0.9 * value)
+    assert next(check.verdict for check in biases(monkeypatch)) == "FAILED"
+
+
 def test_a_check_passes_within_its_error_and_tolerance():
     assert Check("x", 1.0, 1.39, error=0.1).passed
     assert not Check("x", 1.0, 1.41, error=0.1).passed
     assert Check("x", 1.0, 1.005, tolerance=0.01).passed
     assert not Check("x", 1.0, math.nan, error=1.0).passed
+    assert Check("x", 0.0, 9.0, judged=False).verdict == "measured"
+    assert Check("x", 0.0, math.nan, judged=False).verdict == "FAILED"
