@@ -42,15 +42,20 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
     try:
         with torch.device("meta"):  # without memory, for a description may ask for any amount of it
             described = make_model(config, image_side, classes).state_dict()
-            expected = {name: value.shape for name, value in described.items()}
+            expected = {name: (value.shape, _dtype(value)) for name, value in described.items()}
     except (RuntimeError, TypeError, KeyError, OverflowError) as error:
         raise UserError(f"run {row['run_id']} describes no model of images ({reason(error)})") from None
-    finite = all(value.dtype.kind in "bf" and np.isfinite(value).all() for value in weights.values())
-    if not finite or {name: value.shape for name, value in weights.items()} != expected:
+    found = {name: (value.shape, value.dtype) for name, value in weights.items()}
+    if found != expected or not all(np.isfinite(value).all() for value in weights.values()):
         raise UserError(f"{store}/{store.checkpoint(row['run_id'])} does not hold this run's weights")
     model = make_model(config, image_side, classes)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.eval()
+
+
+def _dtype(value: Tensor) -> np.dtype[Any]:
+    """The dtype in NumPy of a tensor that may have no values."""
+    return torch.empty(0, dtype=value.dtype, device="cpu").numpy().dtype
 
 
 @torch.no_grad()
@@ -76,7 +81,7 @@ def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float3
         for z in (model.encoder(inputs).sample(), model.marginal().sample((ROWS,))):
             decoded = model.decoder(z).sample((DECODED,))
             columns += [decoded[0], decoded.mean(0)]
-    except RuntimeError as error:  # weights can be so large that a probability is no number
+    except (RuntimeError, IndexError) as error:  # weights can be so large that a probability is no number
         raise UserError(f"the model of run {row['run_id']} draws no images ({reason(error)})") from None
     return [column.numpy() for column in columns]
 
