@@ -85,8 +85,8 @@ class Part:
 
     ``sign`` is the paper's sign of the part. ``latent`` says what z is: what an encoder gives, and each kind that a
     decoder or a marginal takes. ``settings`` are the part's own; ``takes`` are the keys of a run that an objective
-    takes, the first of them its aim. ``explains`` says what a decoder's distribution is over, ``draws`` which kinds of
-    datasets have the numbers for a figure.
+    takes, the first of them its aim, or that a marginal does. ``explains`` says what a decoder's distribution is over,
+    ``draws`` which kinds of datasets have the numbers for a figure.
     """
 
     kind: Kind
@@ -131,7 +131,8 @@ OWN = (
          latent=ANY, explains="label"),
     Part("marginal", "gaussian", "rdbench.models.marginals:GaussianMarginal", "N(0, I)", "-"),
     Part("marginal", "maf", "rdbench.models.marginals:MAFMarginal", "4 mean-only masked autoregressive steps", "+"),
-    Part("marginal", "vamp", "rdbench.models.marginals:VampMarginal", "a mixture of encoders", "v"),
+    Part("marginal", "vamp", "rdbench.models.marginals:VampMarginal", "a mixture of encoders", "v",
+         takes=("pseudo_inputs",)),
     Part("encoder", "bernoulli", "rdbench.models.discrete:BernoulliEncoder", "latent_dim bits", latent=("bits",),
          settings=(_gradient("gumbel", BIT_GRADIENTS), GRADIENT_SAMPLES, TEMPERATURE_RATE)),
     Part("encoder", "categorical", "rdbench.models.discrete:CategoricalEncoder",

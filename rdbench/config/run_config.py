@@ -297,8 +297,9 @@ def _sources(parts: Iterable[Part]) -> tuple[str, ...]:
 def _unknown_key(key: str, parts: Iterable[Part]) -> str:
     own = all_settings()
     if key in own:
-        takers = [f"{part.kind} {part.name}" for part in registered_parts() if own[key] in part.settings]
-        return f"{key} is a setting of {', '.join(takers)}, which {'-'.join(p.name for p in parts)} does not have"
+        takers = [f"{part.kind} {part.name}" for part in registered_parts() if key in settings_of([part])]
+        chosen = ", ".join(f"{part.kind} {part.name}" for part in parts)
+        return f"{key} is a setting of {', '.join(takers)}; found {chosen}; leave it out, or choose another part"
     return str(unknown("key", key, [*GRID_KEYS, *own]))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rdbench.config.family import FAMILIES, PART_KINDS, Family, parse_family
-from rdbench.config.parts import all_settings, find, names, registered, settings_of
+from rdbench.config.parts import all_settings, find, names, registered, registered_parts, settings_of
 from rdbench.config.reading import regular
 from rdbench.config.run_config import GRID_KEYS, RunConfig, make_run
 from rdbench.errors import UserError, unknown
@@ -55,11 +55,16 @@ class Sweep:
         """This sweep with some values replaced, less its own settings of objectives that it then no longer has.
 
         A grid of ``also`` that has values of its own for one of these keys, replaced or lost, is left out.
+
+        Raises:
+            UserError: a value is of no use to any of the families.
         """
         given = _grid(values)
         grid = {**self.grid, **given}
         lost = _taken(_objectives(self.grid)) - _taken(_objectives(grid)) - set(given)
         also = tuple(own for own in self.also if not set(own) & (set(given) | lost))
+        if "pseudo_inputs" in given:
+            _require_taker("pseudo_inputs", [name for own in (grid, *also) for name in own.get("family", ())])
         return replace(self, grid={key: values for key, values in grid.items() if key not in lost}, also=also)
 
     def runs(self) -> list[RunConfig]:
@@ -104,6 +109,19 @@ def _own_settings(family: Family) -> set[str]:
 
 def _without(point: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
     return {key: value for key, value in point.items() if key not in keys}
+
+
+def _require_taker(key: str, families: Iterable[str]) -> None:
+    """Raise where no marginal takes a key; one from elsewhere may.
+
+    Raises:
+        UserError: none does.
+    """
+    marginals = [find("marginal", parse_family(family).marginal) for family in families]
+    if not any(key in part.takes or part.origin for part in marginals):
+        takers = [part.name for part in registered_parts() if part.kind == "marginal" and key in part.takes]
+        found = ", ".join(dict.fromkeys(part.name for part in marginals))
+        raise UserError(f"{key}: marginal {found} has none; marginals that do: {', '.join(takers)}; leave it out")
 
 
 def _objectives(grid: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:

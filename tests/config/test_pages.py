@@ -104,7 +104,7 @@ def test_the_page_of_runs_has_every_key_and_its_default():
         keys, default, *_ = cells(line)
         keys = names_in(keys)
         told |= dict(zip(keys, default.split(", ") if len(keys) > 1 else [default], strict=True))
-    aimed = {key for part in OWN for key in part.takes}
+    aimed = {key for part in OWN if part.kind == "objective" for key in part.takes}
     for key in GRID_KEYS:
         assert key in told or key in aimed, f"{RUNS}, table of keys: add a line for `{key}`, {fields[key].default}"
     assert set(told) == set(GRID_KEYS) - aimed
@@ -120,7 +120,7 @@ def test_the_page_of_runs_has_every_key_and_its_default():
 
 def test_the_page_of_runs_has_every_setting_of_objectives_and_every_gradient():
     text = (ROOT / RUNS).read_text().partition("## Objectives")[2]
-    for key in {key for part in OWN for key in part.takes}:
+    for key in {key for part in OWN if part.kind == "objective" for key in part.takes}:
         assert f"`{key}`" in text, f"{RUNS}, Objectives: tell of `{key}`"
     told = {name for line in table(RUNS, "| `gradient` | for | what |") for name in names_in(cells(line)[0])}
     assert told == {choice for part in OWN if "gradient" in (own := settings_of([part]))

@@ -64,6 +64,10 @@ def test_bad_values_are_refused_in_one_line_that_names_them(values, told):
     assert "\n" not in str(caught.value)
 
 
+BITS = {"encoder": "bernoulli", "marginal": "uniform"}
+CATEGORIES = {"encoder": "categorical", "marginal": "uniform"}
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -80,6 +84,17 @@ def test_bad_values_are_refused_in_one_line_that_names_them(values, told):
         ({"binarise_seed": 1}, "binarise_seed: found 1; it goes with binarise bernoulli only"),
         ({"binarise": "threshold", "binarise_seed": 1}, "goes with binarise bernoulli only"),
         ({"binarise": "round"}, "binarise: found 'round'; .*'threshold' or 'bernoulli'"),
+        (CATEGORIES | {"categories": 1}, "categories: found 1; .*greater than or equal to 2"),
+        (CATEGORIES | {"gradient": "power"}, "gradient: found 'power'; expected score, rloo, straight-through, gumbel"),
+        (BITS | {"gradient": "pathwise"}, "gradient: found 'pathwise'; expected score, .* or symmetric-power"),
+        (BITS | {"temperature_rate": -1e-4}, "temperature_rate: found -0.0001; .*greater than or equal to 0"),
+        (BITS | {"gradient_samples": 1}, "gradient_samples: found 1; .*greater than or equal to 2"),
+        (BITS | {"categories": 3}, "categories is a setting of encoder categorical; found encoder bernoulli"),
+        (BITS | {"objective": "iwae", "train_samples": 5}, "iwae weighs single draws, whose gradient only pathwise"),
+        (BITS | {"marginal": "vamp"}, "marginal vamp takes z of vector; encoder bernoulli gives bits"),
+        ({"marginal": "uniform"}, "marginal uniform takes z of bits or categories; encoder gaussian gives vector"),
+        ({"gradient": "gumbel"}, "gradient: found 'gumbel'; expected pathwise, score or rloo"),
+        ({"encoder": "iaf", "gradient": "score"}, "a setting of encoder gaussian, .*; found encoder iaf"),
     ],
 )
 def test_settings_that_contradict_are_refused(values, told):

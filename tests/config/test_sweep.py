@@ -286,6 +286,16 @@ def test_discrete_has_every_gradient_of_bits_and_of_categories():
         assert sorted(points) == sorted(product(gradients, (0.5, 1.0), (0, 1, 2)))
 
 
+def test_pseudo_inputs_are_refused_where_no_marginal_has_any():
+    """Of several families one is enough; a sweep's own file may name them for whichever families are chosen."""
+    sweep = load_sweep("demo")
+    for families in (["bernoulli-deconv-uniform"], ["---", "gaussian-deconv-realnvp"]):
+        with pytest.raises(UserError, match=r"pseudo_inputs: marginal .* has none; marginals that do: vamp"):
+            sweep.with_values({"family": families, "pseudo_inputs": "10"})
+    assert len(sweep.with_values({"family": ["---", "--v"], "pseudo_inputs": "10"}).runs()) == 2
+    assert len(sweep.with_values({"family": ["---"]}).runs()) == 1
+
+
 def test_runs_of_several_families_are_labelled_by_the_settings_that_each_has():
     runs = loaded({"family": ["bernoulli-deconv-uniform", "categorical-deconv-uniform"], "categories": [3, 5]})
     labels = {run.label(runs.varying) for run in runs.runs()}
