@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+import rdbench
 from rdbench import __version__
 from rdbench.config.run_config import RunConfig
 from rdbench.runs.device import device_name
@@ -56,7 +57,7 @@ def command() -> str:
 @cache
 def git_commit() -> str | None:
     """The commit of the checkout that rdbench runs from, with ``+`` where files differ from it; None elsewhere."""
-    checkout = Path(__file__).parent.parent
+    checkout = Path(rdbench.__file__).parent.parent
     if not (checkout / ".git").exists():
         return None
     try:
