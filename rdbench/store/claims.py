@@ -132,9 +132,9 @@ class Claims:
         return True
 
     def release(self, run_ids: Iterable[str]) -> None:
-        """Give runs back."""
+        """Give runs back. A claim that cannot be deleted now is not renewed either, so it lapses."""
         for run_id in run_ids:
-            with self.lock:
+            with self.lock, suppress(OSError):
                 self.held.discard(run_id)
                 self.storage.delete(self._name(run_id))
 
@@ -213,7 +213,8 @@ class Claims:
         for name in self.storage.names(CLAIMS):
             owner = _read(self.storage, name)
             if owner and owner.is_dead:  # it died between keeping a run and giving it back
-                self.storage.delete(name)
+                with suppress(OSError):  # what is dead holds nothing
+                    self.storage.delete(name)
         self.thread.start()
         return self
 
@@ -222,11 +223,7 @@ class Claims:
     ) -> None:
         self.ended.set()
         self.thread.join()
-        try:
-            self.release(list(self.held))
-        except OSError:
-            if kind is None:
-                raise
+        self.release(list(self.held))
 
 
 def owners(storage: Storage) -> dict[str, Owner]:

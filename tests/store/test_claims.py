@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import time
@@ -32,6 +33,20 @@ def test_a_claim_lasts_as_long_as_it_is_renewed(storage, age, taken):
         assert claims.take(["a"]) == taken
         assert set(owners(storage)) == {"a"}
         assert owners(storage)["a"].host == (claims.owner.host if taken else "elsewhere")
+
+
+def test_a_claim_that_cannot_be_deleted_lapses_and_what_was_done_stays(storage, monkeypatch):
+    def stale(name):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with Claims(storage) as claims:
+        assert claims.take(["a", "b"])
+        monkeypatch.setattr(storage, "delete", stale)
+        claims.release(["a"])
+        renewed = storage.stamp(claims._name("a"))
+        assert not claims.hold(["a"])
+        assert storage.stamp(claims._name("a")) == renewed
+    assert set(owners(storage)) == {"a", "b"}
 
 
 def test_the_claim_of_a_process_that_is_gone_is_taken_over_at_once(storage):
