@@ -99,9 +99,9 @@ def reached(history: Sequence[Epoch], target: float) -> dict[str, float]:
     row = {}
     for distance in WITHIN:
         at = [when for when, bound in zip(seconds, bounds, strict=True) if bound <= target + distance]
-        row[f"within_{distance:g}"] = round(at[0], 1) if at else float("nan")
+        row[f"within_{distance:g}"] = round(at[0], 3) if at else float("nan")
     best = min(bounds, default=float("nan"))
-    return row | {"best_valid_neg_elbo": round(best, 3), "seconds": round(seconds[-1], 1) if seconds else 0.0}
+    return row | {"best_valid_neg_elbo": round(best, 3), "seconds": round(seconds[-1], 3) if seconds else 0.0}
 
 
 def append(out: Path, row: dict) -> None:

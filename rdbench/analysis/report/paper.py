@@ -1,12 +1,15 @@
 """Runs beside the numbers that Alemi et al. print."""
 
 import json
+import math
+from typing import Any
 
 import pandas as pd
 
 from rdbench.analysis.frame import measured, setting
 from rdbench.analysis.paper import printed_points
 from rdbench.config.run_config import later_defaults
+from rdbench.data import DATASETS
 
 TOLERANCE = 1.0
 """Nats by which a run under the paper's protocol may differ: its numbers are of one seed, to one decimal."""
@@ -14,8 +17,10 @@ TOLERANCE = 1.0
 IMPLAUSIBLE = 5.0
 """Nats that no retraining of the same model gains: more likely a decoder that sees the pixel it predicts."""
 
-PROTOCOL = {"epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "warmup": 0.0, "schedule": "paper",
-            "average": 0.0, "anneal_from": None, "train_images": None, "evaluation_images": None}  # fmt: skip
+PROTOCOL: dict[str, Any] = {
+    "epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "warmup": 0.0, "schedule": "paper",
+    "average": 0.0, "anneal_from": None, "train_images": None, "evaluation_images": None,
+}  # fmt: skip
 
 ANSWER = ["run_id", "dataset", "family", "beta", "annealed", "seed", "config", "rate", "distortion", "neg_elbo",
           "elbo_se"]  # fmt: skip
@@ -25,7 +30,8 @@ def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
     """A row for every run that answers a printed point: both sets of numbers, their differences, and a judgement.
 
     ``judgement`` is of −ELBO: "agrees", "better", "worse", "implausible", or why it is not
-    judged. The paper's numbers are of the whole test split.
+    judged. A run at another protocol gets no verdict: its judgement says how near it came, and at which part of the
+    paper's training compute. The paper's numbers are of the whole test split.
     """
     answers = measured(runs).assign(annealed=runs["anneal_epochs"] > 0, neg_elbo=-runs["elbo"])[ANSWER]
     joined = answers.merge(printed_points(), on=["dataset", "family", "beta", "annealed"], suffixes=("", "_paper"))
@@ -54,7 +60,8 @@ def _judge(row: dict) -> str:
     if "do not gate" in row["note"]:
         return "not judged: the sources differ on β"
     if row["protocol"] != "the paper's":
-        return "not judged: another protocol"
+        distance = math.ceil(10 * abs(row["neg_elbo_difference"])) / 10
+        return f"within {distance:.1f} nats of print at {_compute(row):.2g} of its training compute"
     allowed = TOLERANCE + 3 * row["elbo_se"]
     difference = row["neg_elbo_difference"]
     if difference > allowed:
@@ -63,3 +70,14 @@ def _judge(row: dict) -> str:
         return "implausible"
     found = "better" if difference < -allowed else "agrees"
     return found if abs(row["rate_difference"]) <= IMPLAUSIBLE else f"{found}, at another rate"
+
+
+def _compute(row: dict) -> float:
+    """The part of the paper's training compute that a run took: images seen × width², over those of its protocol.
+
+    Width multiplies the channels in and out of a layer, so the operations of an image grow as its square.
+    """
+    settings = later_defaults() | json.loads(row["config"])
+    every = DATASETS[row["dataset"]].sizes[0]
+    seen = settings["epochs"] * min(every, settings["train_images"] or every)
+    return seen * settings["width"] ** 2 / (PROTOCOL["epochs"] * every)
