@@ -1,16 +1,39 @@
-"""What a user, rather than a programmer, can get wrong."""
+"""What a user, rather than a programmer, can get wrong; and how a command says by its exit code what happened."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from enum import IntEnum
 
 MOST_SHOWN = 20
 """How many known names an error lists."""
 
 
+class ExitCode(IntEnum):
+    """What a command ends with."""
+
+    OK = 0
+    BROKEN = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS = {
+    ExitCode.OK: "all that was asked for is done, and nothing broke",
+    ExitCode.BROKEN: "a run ended badly, or a check, a bound or a comparison failed",
+    ExitCode.USAGE: "wrong usage, told in one line; nothing was done",
+    ExitCode.INCOMPLETE: "runs are left to do, or a run, a number or a readable file is missing",
+    ExitCode.INTERRUPTED: "Ctrl-C; what was done is kept",
+    ExitCode.TERMINATED: "SIGTERM; what was done is kept",
+}
+"""When a command ends with each; `rdbench/cli/README.md` says the same."""
+
+
 class UserError(Exception):
     """A mistake in what was asked, told in one line: what was found, what was expected, what to do."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class RefusedFileError(OSError):
@@ -30,7 +53,7 @@ def require_size(size: int, most: int) -> None:
 class InterruptedSweepError(Exception):
     """A sweep stopped before its end; says what is kept and how to go on."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    def __init__(self, message: str, exit_code: ExitCode) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 

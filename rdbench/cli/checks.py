@@ -7,6 +7,7 @@ import typer
 
 from rdbench.cli.ended import in_terminal
 from rdbench.cli.options import PluginOption
+from rdbench.errors import ExitCode
 
 PIPED = "through a pipe the table is whole"
 
@@ -49,7 +50,7 @@ def selftest(
     judged = [check for check in checks if check.judged]
     failed = sum(not check.passed for check in checks)
     typer.echo(f"\n{sum(check.passed for check in judged)} of {len(judged)} passed")
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(ExitCode.BROKEN if failed else ExitCode.OK)
 
 
 def families(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rdbench.errors import InterruptedSweepError, counted, plain
+from rdbench.errors import ExitCode, InterruptedSweepError, counted, plain
 
 if TYPE_CHECKING:
     from rdbench.config.run_config import RunConfig
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from rdbench.store.store import Store
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
-DECLINED = 130
-"""The exit code of a sweep that was not begun, as of one that was interrupted at once."""
 
 
 def tell_cost(planned: "Plan", store: "Store", device: str, data_dir: Path | None) -> None:
@@ -33,7 +31,8 @@ def ask_to_begin(planned: "Plan", yes: bool) -> None:
     if yes or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
     if not typer.confirm(f"Begin {counted(len(planned.pending), 'run')}?"):
-        raise InterruptedSweepError("nothing was begun; a smaller sweep: --family, --beta, --epochs, --set", DECLINED)
+        smaller = "nothing was begun; a smaller sweep: --family, --beta, --epochs, --set"
+        raise InterruptedSweepError(smaller, ExitCode.INTERRUPTED)
 
 
 def cost_line(runs: Collection["RunConfig"], store: "Store", device: str, data_dir: Path | None) -> str:

@@ -8,6 +8,7 @@ import typer
 from rdbench.cli.ended import terminal_width
 from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoresArgument, WideOption, among, expanded
 from rdbench.config.parts import names
+from rdbench.errors import ExitCode
 
 
 def plot(
@@ -55,7 +56,7 @@ def plot(
         typer.echo(path)
     for line in (*left_out, *rows.skipped):
         typer.echo(line, err=True)
-    raise typer.Exit(2 if kind and left_out else 3 if rows.skipped else 0)
+    raise typer.Exit(ExitCode.USAGE if kind and left_out else ExitCode.INCOMPLETE if rows.skipped else ExitCode.OK)
 
 
 def report(
@@ -102,4 +103,4 @@ def report(
             out.write_text(content + "\n", encoding="utf-8")
         except OSError as error:
             raise UserError(f"cannot write {out}: {error.strerror}; name another file with --out") from None
-    raise typer.Exit(found.exit_code if check else 3 if found.skipped else 0)
+    raise typer.Exit(found.exit_code if check else ExitCode.INCOMPLETE if found.skipped else ExitCode.OK)

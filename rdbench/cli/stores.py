@@ -16,6 +16,7 @@ from rdbench.cli.options import (
     StoreArgument,
     WideOption,
 )
+from rdbench.errors import ExitCode
 from rdbench.execute.output import unstoppable
 
 ACTIONS = ("list", "show", "rm", "retry")
@@ -79,7 +80,7 @@ def runs(
         load_plugins(plugin)
         ended = do_again(source, chosen, device, data_dir, make_executor("local", Resources(device, jobs)))
         print_runs(ended.runs, store)
-        raise typer.Exit(1 if ended.failed else 0)
+        raise typer.Exit(ExitCode.BROKEN if ended.failed else ExitCode.OK)
 
 
 def merge(

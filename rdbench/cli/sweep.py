@@ -20,7 +20,7 @@ from rdbench.cli.options import (
     listed,
 )
 from rdbench.config.parts import names
-from rdbench.errors import counted
+from rdbench.errors import ExitCode, counted
 
 if TYPE_CHECKING:
     from rdbench.config.sweep import Sweep
@@ -116,7 +116,7 @@ def sweep(
     ended = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(*limits), part, quiet)
     if not quiet:
         print_runs(ended.runs, location)
-    raise typer.Exit(1 if ended.failed else 0)
+    raise typer.Exit(ExitCode.BROKEN if ended.failed else ExitCode.OK)
 
 
 def toy(
@@ -147,7 +147,7 @@ def toy(
         typer.echo("\n" + in_terminal(toy_table(ended.runs)))
         for line in (*paths, *left_out):
             typer.echo(line)
-    raise typer.Exit(1 if ended.failed else 0)
+    raise typer.Exit(ExitCode.BROKEN if ended.failed else ExitCode.OK)
 
 
 def _plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Shard") -> tuple["Plan", "Store"]:

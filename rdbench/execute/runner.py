@@ -13,7 +13,7 @@ from rdbench import data
 from rdbench.config.plugins import make
 from rdbench.config.run_config import RunConfig, check_sources, make_run
 from rdbench.config.sweep import Sweep
-from rdbench.errors import InterruptedSweepError, UserError, counted
+from rdbench.errors import ExitCode, InterruptedSweepError, UserError, counted
 from rdbench.execute.cost import is_large, loads
 from rdbench.execute.display import Display
 from rdbench.execute.estimate import Estimate
@@ -35,9 +35,6 @@ from rdbench.store.row_checks import read_config
 from rdbench.store.status import Status
 from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
-
-UNFINISHED = 3
-"""The exit code of a sweep that ended before all its runs were done, as its user wanted."""
 
 
 class Ended(NamedTuple):
@@ -212,7 +209,7 @@ def _interrupted(
     all_runs = f"{counted(len(planned.runs), 'run')} {'is' if len(planned.runs) == 1 else 'are'}"
     return InterruptedSweepError(
         f"{why}; {whole} of {all_runs} whole in {store}{part}; the same command does the rest",
-        UNFINISHED if signals.received is None else 128 + signals.received,
+        ExitCode.INCOMPLETE if signals.received is None else ExitCode(128 + signals.received),
     )
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from rdbench.errors import UserError, plain, reason
+from rdbench.errors import ExitCode, UserError, plain, reason
 from rdbench.store.claims import changing
 from rdbench.store.current import WRITING, Writing, choose_current, counting, current, date_after, deciding, finished
 from rdbench.store.files import CHECKPOINTS, CLAIMS, PLANS, cannot_write, why
@@ -58,7 +58,7 @@ class EmptyTableError(UserError):
     def __init__(self, message: str, skipped: list[str]) -> None:
         super().__init__(message)
         self.skipped = skipped
-        self.exit_code = 3 if skipped else 2
+        self.exit_code = ExitCode.INCOMPLETE if skipped else ExitCode.USAGE
 
 
 class Rows(NamedTuple):

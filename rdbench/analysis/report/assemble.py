@@ -14,14 +14,13 @@ from rdbench.analysis.report.trivial import behind_pixels, untrained
 from rdbench.analysis.stores import Source, each
 from rdbench.analysis.where import select
 from rdbench.config.run_config import aim
+from rdbench.errors import ExitCode
 from rdbench.store import plans
 from rdbench.store.status import Status
 from rdbench.store.store import Store
 
 FAILING = {"regression": "worse than the baseline", "moved": "R or D is not the baseline's"}
 """The findings beside a baseline that fail a gate."""
-
-OK, BROKEN, INCOMPLETE = 0, 1, 3
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,7 @@ class Report:
         for row in self.paper[self.paper["judgement"].isin(["worse", "implausible"])].to_dict("records"):
             lines.append(f"{row['judgement']} beside the paper: run {row['run_id']}")
         if self.baseline is not None:
-            for finding, words in {
-                "regression": "worse than the baseline",
-                "moved": "R or D is not the baseline's",
-            }.items():
+            for finding, words in FAILING.items():
                 found = self.baseline[self.baseline["finding"] == finding]
                 lines += [f"{words}: run {run_id}" for run_id in found["run_id"]]
         return lines
@@ -87,11 +83,11 @@ class Report:
         return behind_pixels(self.runs)
 
     @property
-    def exit_code(self) -> int:
-        """0 where all holds and something was measured; 1 on a regression; 3 on problems alone."""
+    def exit_code(self) -> ExitCode:
+        """OK where all holds and something was measured; BROKEN on a regression; INCOMPLETE on problems alone."""
         if self.regressions:
-            return BROKEN
-        return INCOMPLETE if self.problems else OK
+            return ExitCode.BROKEN
+        return ExitCode.INCOMPLETE if self.problems else ExitCode.OK
 
 
 def assemble(

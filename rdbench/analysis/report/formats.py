@@ -14,11 +14,18 @@ from rdbench.analysis.report.cells import Cells, all_tables
 from rdbench.analysis.report.fitted import fitted, lines_of
 from rdbench.analysis.report.html import page
 from rdbench.analysis.report.papers import csv, latex
-from rdbench.errors import counted, plain
+from rdbench.errors import ExitCode, counted, plain
 from rdbench.store.status import Status
 
 JSON_SCHEMA = 1
 """Raised when a key of the JSON format changes its meaning or goes."""
+
+
+STATES = {
+    ExitCode.OK: "nothing broke",
+    ExitCode.BROKEN: "something broke",
+    ExitCode.INCOMPLETE: "something is missing, failed or unreadable",
+}
 
 
 def text(report: Report, columns: str = "measures", width: int | None = None) -> str:
@@ -85,9 +92,7 @@ FORMATS: dict[str, Callable[..., str]] = {
 def _headline(report: Report) -> str:
     measured = int((report.runs["status"] == Status.OK).sum())
     counts = Counter(verdict.status for verdict in report.verdicts)
-    state = {0: "nothing broke", 1: "something broke", 3: "something is missing, failed or unreadable"}[
-        report.exit_code
-    ]
+    state = STATES[report.exit_code]
     expected = len(report.runs) + len(report.missing)
     claims = f"{counts['holds']} hold, {counts['broken']} broken, {counts['not measured']} not measured"
     return f"{measured} of {counted(expected, 'run')} measured; verdicts: {claims}; {state}."

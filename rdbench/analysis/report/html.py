@@ -13,7 +13,7 @@ from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells, with_error
 from rdbench.config.family import family_of
 from rdbench.config.run_config import aim
-from rdbench.errors import plain
+from rdbench.errors import ExitCode, plain
 
 TONES = {"#ffffff": "var(--paper)", "#000000": "currentColor", "#595959": "var(--dim)"}
 """The colours of a figure that are other ones in the dark."""
@@ -26,7 +26,7 @@ def page(report: Report, tables: list[Cells], headline: str, figures: Mapping[st
     return template.substitute(
         store=_escaped(report.store),
         headline=_escaped(headline),
-        state={0: "good", 1: "bad", 3: "missing"}[report.exit_code],
+        state={ExitCode.OK: "good", ExitCode.BROKEN: "bad", ExitCode.INCOMPLETE: "missing"}[report.exit_code],
         notes="".join(f"<li>{_escaped(line)}</li>" for line in lines),
         figures="".join(_figure(name, svg) for name, svg in figures.items()),
         tables="".join(map(_table, tables)),
