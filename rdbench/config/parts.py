@@ -173,6 +173,8 @@ OWN = (
     Part("figure", "plane", "rdbench.analysis.plots.plane:plane", "D against R, with frontiers and the bounds on H"),
     Part("figure", "skew", "rdbench.analysis.plots.skew:skew", "−ELBO against R, so that equal ELBO lies level"),
     Part("figure", "history", "rdbench.analysis.plots.history:history", "R, D, −ELBO and β by epoch"),
+    Part("figure", "race", "rdbench.analysis.plots.race:race", "−ELBO against seconds, by gradient estimator",
+         draws=("images",)),
     Part("figure", "phase", "rdbench.analysis.plots.phase:phase", "what is feasible, and the frontier in it"),
     Part("figure", "samples", "rdbench.analysis.plots.samples:samples", "inputs, reconstructions and generations",
          draws=("images",)),
