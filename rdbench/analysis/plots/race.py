@@ -60,7 +60,7 @@ def _epochs(drawing: Drawing) -> pd.DataFrame:
 
 
 def _draw_times(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, drawing: Drawing) -> None:
-    """A line an estimator, on logarithmic axes."""
+    """A line an estimator, on a logarithmic axis."""
     for gradient, style in _looks(runs):
         mine = epochs[epochs["run_id"].isin(runs.loc[runs["gradient"] == gradient, "run_id"])]
         by_epoch = mine.groupby("epoch")[["so_far", "neg_elbo"]]
