@@ -67,6 +67,7 @@ class Child:
         if not self.pid:
             os.close(self.reader)
             self._work(writer, clock, faults, seed)
+        os.setpgid(self.pid, self.pid)  # here too, for the child may get a signal before it has begun
         os.close(writer)
         self.code: int | None = None
 
