@@ -25,7 +25,7 @@ import pandas as pd
 from disturbances import Child, failing_server
 
 from rdbench.store import claims, folder
-from rdbench.store.schema import TABLES
+from rdbench.store.columns import TABLES
 from rdbench.store.store import Store
 
 CLOCKS = ["created_at", "replaces", "train_seconds", "eval_seconds", "images_per_second", "peak_memory_bytes",

@@ -20,7 +20,7 @@ from rdbench.config.family import FAMILIES
 from rdbench.config.sweep import Sweep, load_sweep
 from rdbench.execute.plan import plan
 from rdbench.store.changes import RUNS_A_FILE
-from rdbench.store.schema import OTHERS, SCHEMAS
+from rdbench.store.columns import column_type
 from rdbench.store.store import Store
 
 SEEDS = 10
@@ -56,7 +56,7 @@ def fill(store: Store, sweep: Sweep, generator: np.random.Generator) -> int:
     for start in range(0, len(finished), RUNS_A_FILE):
         some = finished[start : start + RUNS_A_FILE]
         rows = [invented.row(run_id, run, sweep.name, 2000, generator) for run_id, run in some]
-        fields = [pa.field(name, SCHEMAS["runs"].get(name, OTHERS["runs"])) for name in rows[0]]
+        fields = [pa.field(name, column_type("runs", name)) for name in rows[0]]
         store.write_compacted("runs", pa.Table.from_pylist(rows, pa.schema(fields)))
     return len(runs)
 

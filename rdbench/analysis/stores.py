@@ -6,7 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from rdbench.store.schema import Table
+from rdbench.store.columns import Table
 from rdbench.store.store import EmptyTableError, Rows, Store
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from rdbench.errors import UserError
 from rdbench.store.claims import Claims, changing, owners
+from rdbench.store.columns import TABLES, Table, column_type
 from rdbench.store.current import (
     EARLIEST,
     NO_STATUS,
@@ -24,7 +25,7 @@ from rdbench.store.current import (
 from rdbench.store.files import CHECKPOINTS, cannot_write
 from rdbench.store.parquet import COMPACTED, UNREADABLE, Survey, files, read_checked, survey
 from rdbench.store.plans import strike
-from rdbench.store.schema import TABLES, Column, Table, column_type, joined, serialized, with_column
+from rdbench.store.schema import Column, joined, serialized, with_column
 from rdbench.store.store import Store
 from rdbench.store.unfinished import states_of
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rdbench.store.schema import KEYS, Table
+from rdbench.store.columns import Table
+from rdbench.store.schema import KEYS
 from rdbench.store.status import Status
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rdbench.errors import RefusedFileError
-from rdbench.store.schema import Table
+from rdbench.store.columns import Table
 
 ROWS: Mapping[Table, int] = {"runs": 1_000_000, "history": 20_000_000, "examples": 20_000_000}
 COLUMNS = 5_000

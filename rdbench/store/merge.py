@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from rdbench.errors import UserError
 from rdbench.store.changes import bring_to_rest, clear_states
 from rdbench.store.claims import Claims, changing, owners
+from rdbench.store.columns import TABLES, Table
 from rdbench.store.current import date_after
 from rdbench.store.files import PLANS, cannot_read, cannot_write
-from rdbench.store.schema import KEYS, TABLES, Table, known, with_column
+from rdbench.store.schema import KEYS, known, with_column
 from rdbench.store.status import Status
 from rdbench.store.store import Store
 from rdbench.store.unfinished import NOWHERE, Progress, progress, states_of

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rdbench.errors import plain
+from rdbench.store.columns import Table, column_type, known_type
 from rdbench.store.current import WRITING, without_false_dates
 from rdbench.store.files import Storage
 from rdbench.store.limits import require_bounded
-from rdbench.store.schema import REQUIRED, RUN_ID, SCHEMAS, VERSION, VERSION_KEY, Table, known_type, typed, version
+from rdbench.store.schema import REQUIRED, RUN_ID, VERSION, VERSION_KEY, typed, version
 
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
 """What reading a file raises that is no table of ours."""
@@ -163,7 +164,7 @@ def _rows(
     present = parquet.schema_arrow.names
     missing = [column for column in REQUIRED[table] if column not in present]
     if missing and not parquet.metadata.num_rows:  # as a run leaves it that came to nothing
-        return pa.schema([(name, SCHEMAS[table][name]) for name in REQUIRED[table]]).empty_table()
+        return pa.schema([(name, column_type(table, name)) for name in REQUIRED[table]]).empty_table()
     if missing:
         raise KeyError(f"no column {missing[0]}")
     wanted = columns and [column for column in columns if column in present]

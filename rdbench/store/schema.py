@@ -1,88 +1,25 @@
-"""What the tables of a store hold: their columns, their types, and a run's record before it is written."""
+"""The tables of a store as files: what names a row, which version wrote it, and a run's record before it is written."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rdbench.config.parts import all_settings
 from rdbench.config.run_config import DESCRIPTION
 from rdbench.errors import UserError, reason
+from rdbench.store.columns import Table, column_type, known_type
 
-Table = Literal["runs", "history", "examples"]
 Column = Sequence[Any] | NDArray[Any]
-TABLES: tuple[Table, ...] = ("runs", "history", "examples")
 
 VERSION = 1
 """Of these tables; a file carries it, so that an older rdbench can say that a newer one wrote it."""
 
 VERSION_KEY = b"rdbench_schema"
-
-TEXT = ("run_id", "sweep", "status", "error", "created_at", "replaces", "dataset", "family", "encoder", "decoder",
-        "marginal",
-        "objective", "precision", "config", "command", "evaluated_with", "device", "rdbench_version",
-        "torch_version", "git_commit", "dataset_sha256", "binarise", "labels", "schedule")  # fmt: skip
-WHOLE = ("latent_dim", "pseudo_inputs", "anneal_epochs", "epochs", "batch_size", "seed", "rate_samples",
-         "train_samples", "evaluation_images", "generated_images", "active_units", "train_active_units",
-         "threads", "skipped_steps", "jumps", "micro_batch", "train_images", "valid_images", "test_images",
-         "parameters", "peak_memory_bytes", "image_side", "binarise_seed", "classes",
-         "ais_images", "ais_chains")  # fmt: skip
-LISTS = ("rate_by_dimension", "train_rate_by_dimension", "ais_rates", "ais_distortions")
-SCHEMAS: Mapping[Table, Mapping[str, pa.DataType]] = {
-    "runs": {
-        **dict.fromkeys(TEXT, pa.string()),
-        **dict.fromkeys(WHOLE, pa.int64()),
-        **dict.fromkeys(LISTS, pa.list_(pa.float64())),
-        **dict.fromkeys(("train_information", "allow_untrained"), pa.bool_()),
-    },
-    "history": {
-        "run_id": pa.string(),
-        "created_at": pa.string(),
-        "epoch": pa.int64(),
-        "step": pa.int64(),
-        "jumps": pa.int64(),
-    },
-    "examples": {"run_id": pa.string(), "created_at": pa.string(), "index": pa.int64()},
-}
-"""The columns that are not numbers of double precision, or of single precision in ``examples``."""
-OTHERS: Mapping[Table, pa.DataType] = {"runs": pa.float64(), "history": pa.float64(), "examples": pa.float32()}
-
-NUMBERS: Mapping[Table, re.Pattern[str]] = {
-    "runs": re.compile(
-        r"((train|valid)_)?(rate|distortion|elbo|iwae_\d+|mutual_information|marginal_kl)(_se)?|"
-        r"((encoder|elbo|likelihood|iwae_\d+)_gap|generative_[a-z]|class_information)(_se)?|"
-        r"((label|probe)_(information|error)|predictive_\d+|ais_\d+(_gap|_upper|_less_iwae)?)(_se)?|ais_accepted|"
-        r"beta|anneal_from|effective_beta(_sd)?|entropy|probe_entropy|independent_pixels|free_nats|target_rate|"
-        r"learning_rate|warmup|average|width|relaxation_gap|"
-        r"train_seconds|eval_seconds|images_per_second"
-    ),
-    "history": re.compile(
-        r"beta(_mean|_sd)?|learning_rate|seconds|temperature|relaxation_gap|(train|valid)_(rate|distortion)"
-    ),
-    "examples": re.compile(r"rate|distortion|probability|iwae_\d+"),
-}
-"""The columns that are such numbers. One that is neither of these nor of SCHEMAS is unknown: it is kept as it is."""
-
-
-def known_type(table: Table, name: str) -> pa.DataType | None:
-    """The type of a column, None if this version does not know it; a setting of a part has that of its default."""
-    settings = all_settings() if table == "runs" else {}
-    if name in SCHEMAS[table]:
-        return SCHEMAS[table][name]
-    if name in settings:
-        return {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}[type(settings[name].default)]
-    return OTHERS[table] if NUMBERS[table].fullmatch(name) else None
-
-
-def column_type(table: Table, name: str) -> pa.DataType:
-    """The type that a column is written in."""
-    return known_type(table, name) or OTHERS[table]
-
 
 KEYS: Mapping[Table, Sequence[str]] = {
     "runs": ("run_id",),

@@ -20,6 +20,7 @@ from safetensors.numpy import save as save_safetensors
 
 from rdbench.errors import ExitCode, UserError, plain, reason
 from rdbench.store.claims import changing
+from rdbench.store.columns import OTHERS, TABLES, Table, known_type
 from rdbench.store.current import WRITING, Writing, choose_current, counting, current, date_after, deciding, finished
 from rdbench.store.files import CHECKPOINTS, CLAIMS, PLANS, cannot_write, why
 from rdbench.store.folder import LocalStorage
@@ -28,16 +29,12 @@ from rdbench.store.parquet import COMPACTED, UNREADABLE, load, read_checked
 from rdbench.store.schema import (
     ALWAYS,
     KEYS,
-    OTHERS,
     RUN_ID,
-    TABLES,
     VERSION,
     Column,
     Record,
-    Table,
     dated,
     joined,
-    known_type,
     serialized,
     to_parquet,
     version,

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 
 from rdbench.config.sweep import Sweep, load_sweep
 from rdbench.execute.runner import run_sweep
-from rdbench.store.schema import TABLES
+from rdbench.store.columns import TABLES
 from rdbench.store.store import Store
 
 CLOCKS = ["created_at", "train_seconds", "eval_seconds", "images_per_second", "peak_memory_bytes", "seconds",

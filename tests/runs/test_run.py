@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,13 +8,14 @@ from rdbench.config.family import FAMILIES
 from rdbench.config.run_config import RunConfig, make_run
 from rdbench.data import load
 from rdbench.data.dataset import Dataset, pack, unpack
+from rdbench.data.labels import counted
 from rdbench.errors import UserError
 from rdbench.models import VAE
 from rdbench.runs.device import pick_device
 from rdbench.runs.host import QuietHost
 from rdbench.runs.run import execute
 from rdbench.runs.splits import subset
-from rdbench.store.schema import known_type
+from rdbench.store.columns import known_type
 from rdbench.store.store import Store
 
 CONFIG = RunConfig(
@@ -57,9 +60,16 @@ def test_a_record_is_stored_and_read_whole(dataset, tmp_path):
     assert (examples["rate"] + examples["distortion"]).mean() == pytest.approx(-row["elbo"], rel=1e-5)
 
 
-def test_every_column_of_a_run_is_known(dataset):
-    """Else a table of our own is taken for one of a newer rdbench."""
-    record = executed(CONFIG.model_copy(update={"train_information": True}), dataset)
+@pytest.mark.parametrize(
+    "values",
+    [{"train_information": True}, {"encoder": "categorical", "marginal": "factorised"}, {"decoder": "linear"}],
+    ids=["information", "categories", "labels"],
+)
+def test_every_column_of_a_run_is_declared(dataset, values):
+    """Else a table of our own is taken for one of a newer rdbench, or refused by Arrow after hours of training."""
+    labels = counted(*(np.arange(count) % 2 for count in (40, 10, 10)), classes=["even", "odd"])
+    labelled = replace(dataset, label_sets={"parity": labels})
+    record = executed(make_run(VALUES | values), labelled)
     for table, columns in {"runs": record.row, "history": record.history, "examples": record.examples}.items():
         assert [name for name in columns if known_type(table, name) is None] == []
 

@@ -16,8 +16,9 @@ from rdbench.errors import UserError
 from rdbench.store import schema
 from rdbench.store.changes import compact, extend, remove
 from rdbench.store.claims import Claims
+from rdbench.store.columns import TABLES
 from rdbench.store.merge import merge
-from rdbench.store.schema import TABLES, Record
+from rdbench.store.schema import Record
 from rdbench.store.store import Store
 
 DESCRIBED = {"config": RunConfig().model_dump_json(), "dataset_sha256": "d" * 64, "error": None}

@@ -17,9 +17,9 @@ from rdbench.errors import UserError
 from rdbench.execute.runner import run_sweep
 from rdbench.store import objects
 from rdbench.store.claims import Claims, owners
+from rdbench.store.columns import TABLES
 from rdbench.store.location import open_storage
 from rdbench.store.objects import ObjectStorage
-from rdbench.store.schema import TABLES
 from rdbench.store.store import Store
 
 FAILS_EVERY = 7

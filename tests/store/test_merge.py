@@ -10,9 +10,10 @@ from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.state import State
 from rdbench.store.changes import compact, extend, remove
 from rdbench.store.claims import Claims
+from rdbench.store.columns import TABLES
 from rdbench.store.merge import merge
 from rdbench.store.plans import announce, announced
-from rdbench.store.schema import TABLES, Record
+from rdbench.store.schema import Record
 from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
 

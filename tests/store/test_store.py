@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from rdbench.config.run_config import RunConfig
 from rdbench.errors import UserError
 from rdbench.store.changes import compact
-from rdbench.store.schema import TABLES, Record
+from rdbench.store.columns import TABLES
+from rdbench.store.schema import Record
 from rdbench.store.store import EmptyTableError, Store
 
 
