@@ -21,7 +21,7 @@ class Results:
         self.store = Store(location)
         if not self.store.storage.is_there():
             raise UserError(
-                f"there is no store {self.store}; make one with: rdbench sweep NAME --store {quote(str(location))}"
+                f"there is no store {self.store}; make one with: rdbench sweep demo --store {quote(str(location))}"
             )
 
     def __repr__(self) -> str:

@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from rdbench.cli.ended import in_terminal
+from rdbench.cli.ended import PIPED, in_terminal
 from rdbench.cli.options import PluginOption
 from rdbench.errors import ExitCode
-
-PIPED = "through a pipe the table is whole"
 
 
 def selftest(

@@ -2,6 +2,7 @@
 
 import typer
 
+from rdbench.cli.ended import PIPED, in_terminal
 from rdbench.cli.options import DataDir, DatasetArgument
 
 data_app = typer.Typer(help="The named datasets: where they are, fetching them, checking them.", no_args_is_help=True)
@@ -10,22 +11,21 @@ data_app = typer.Typer(help="The named datasets: where they are, fetching them, 
 @data_app.command("list")
 def list_datasets(data_dir: DataDir = None) -> None:
     """List the named datasets: side and images in each split, labels, whether they open without a network."""
-    from rich.console import Console
-    from rich.table import Column, Table
-
+    from rdbench.analysis.report.cells import Cells
     from rdbench.config.family import dataset_kind
     from rdbench.config.parts import find
     from rdbench.data import DATASETS, present
     from rdbench.data.dataset import SIDE
 
-    table = Table(Column("name", no_wrap=True), "side", "train", "valid", "test", "labels", "here", "what it is")
+    headers = ["name", "side", "train", "valid", "test", "here", "labels", "what it is"]
+    rows = []
     for name, spec in DATASETS.items():
         sizes = [f"{size:,}" for size in spec.sizes]
         side, labels = str(SIDE) if dataset_kind(name) == "images" else "–", ", ".join(spec.labels) or "–"
-        table.add_row(
-            name, side, *sizes, labels, "yes" if present(name, data_dir) else "no", find("dataset", name).help
-        )
-    Console().print(table)
+        here = "yes" if present(name, data_dir) else "no"
+        rows.append([name, side, *sizes, here, labels, find("dataset", name).help])
+    left = frozenset({"name", "here", "labels", "what it is"})
+    typer.echo(in_terminal(Cells("Named datasets, images in each split", headers, rows, left=left), whole=PIPED))
 
 
 @data_app.command()

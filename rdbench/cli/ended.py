@@ -1,5 +1,6 @@
 """Tables on a terminal, and what a command that did runs prints at its end."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rdbench.analysis.report.cells import Cells
+
+PIPED = "through a pipe the table is whole"
+"""Where a command's table is to be had whole, if the command has no --wide."""
 
 
 def terminal_width() -> int | None:
@@ -31,7 +35,7 @@ def print_runs(runs: "pd.DataFrame", store: str) -> None:
     from rdbench.analysis.report.cells import runs_table
     from rdbench.errors import plain
 
-    named = shlex.quote(store)
+    named = shlex.quote(os.path.expanduser(store))
     table = runs_table(join_seeds(mark_frontier(sort_runs(runs))))
     typer.echo(in_terminal(table, whole=f"all with: rdbench report {named} --wide"))
     typer.echo(plain(f"results are in {store}; draw them with: rdbench plot {named}"))

@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from rdbench.cli.ended import terminal_width
-from rdbench.cli.options import BetaOption, FamilyOption, PluginOption, StoresArgument, WideOption, among, expanded
+from rdbench.cli.options import (
+    BetaOption,
+    DataDir,
+    FamilyOption,
+    PluginOption,
+    StoresArgument,
+    WideOption,
+    among,
+    expanded,
+)
 from rdbench.config.parts import names
 from rdbench.errors import ExitCode
 
@@ -21,7 +30,9 @@ def plot(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for figures.", show_default="figures in the store, or under outputs", callback=expanded
+            help="Folder for figures.",
+            show_default="figures in the store, or under outputs where it is only read",
+            callback=expanded,
         ),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="Of png, svg and pdf, with commas between.")] = "png,svg",
@@ -32,15 +43,20 @@ def plot(
         Path | None,
         typer.Option(help="CSV file of other points: rate and distortion, and label, family, dataset if wanted."),
     ] = None,
+    data_dir: DataDir = None,
     plugin: PluginOption = [],
 ) -> None:
-    """Draw figures of the runs of stores: of every kind that they have the numbers for, or of those asked for."""
+    """Draw figures of the runs of stores: of every kind that they have the numbers for, or of those asked for.
+
+    A line on stderr says where figures went if not into the store, and which of other content they replaced.
+    """
     import pandas as pd
 
     from rdbench.analysis.plots import Look, draw, paper_points, read_points
     from rdbench.analysis.report import select
     from rdbench.analysis.stores import one_source
     from rdbench.config.plugins import load_plugins
+    from rdbench.errors import plain
     from rdbench.store.store import Store
 
     load_plugins(plugin)
@@ -49,13 +65,20 @@ def plot(
     chosen = select(rows.frame, family, beta, None)
     others = ([paper_points()] if reference else []) + ([read_points(points)] if points else [])
     look = Look(width, style, pd.concat(others, ignore_index=True)) if others else Look(width, style)
-    folder = out or (Store(stores[0]).figures() if len(stores) == 1 else Path("outputs") / source.name / "figures")
+    own = Store(stores[0]).figures() if len(stores) == 1 else None
+    elsewhere = Path("outputs") / source.name / "figures"
+    folder = out or own or elsewhere
     suffixes = [name.strip() for name in formats.split(",")]
-    paths, left_out = draw(source, chosen, kind, suffixes, folder, look)
+    paths, left_out, replaced = draw(source, chosen, kind, suffixes, folder, look, data_dir)
     for path in paths:
         typer.echo(path)
     for line in (*left_out, *rows.skipped):
         typer.echo(line, err=True)
+    if paths and folder == elsewhere:
+        typer.echo(plain(f"{source} is only read; its figures are in {folder}"), err=True)
+    if replaced:
+        names = ", ".join(path.name for path in replaced)
+        typer.echo(plain(f"other figures were replaced in {folder}: {names}; --out FOLDER spares them"), err=True)
     raise typer.Exit(ExitCode.USAGE if kind and left_out else ExitCode.INCOMPLETE if rows.skipped else ExitCode.OK)
 
 

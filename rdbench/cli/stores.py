@@ -13,6 +13,7 @@ from rdbench.cli.options import (
     FamilyOption,
     JobsOption,
     PluginOption,
+    QuietOption,
     StoreArgument,
     WideOption,
 )
@@ -35,6 +36,7 @@ def runs(
     jobs: JobsOption = 1,
     data_dir: DataDir = None,
     plugin: PluginOption = [],
+    quiet: QuietOption = False,
 ) -> None:
     """What a store has done, does and lacks, and what it cost; show a run, remove runs, do runs again.
 
@@ -71,15 +73,17 @@ def runs(
                     typer.echo(plain(f"{name}: {shown}"))
     elif action == "rm":
         remove(source, chosen)
-        typer.echo(f"removed {counted(len(chosen), 'run')} from {source}")
+        if not quiet:
+            typer.echo(f"removed {counted(len(chosen), 'run')} from {source}")
     else:
         from rdbench.config.plugins import load_plugins
         from rdbench.execute.runner import do_again, make_executor
         from rdbench.execute.task import Resources
 
         load_plugins(plugin)
-        ended = do_again(source, chosen, device, data_dir, make_executor("local", Resources(device, jobs)))
-        print_runs(ended.runs, store)
+        ended = do_again(source, chosen, device, data_dir, make_executor("local", Resources(device, jobs)), quiet)
+        if not quiet:
+            print_runs(ended.runs, store)
         raise typer.Exit(ExitCode.BROKEN if ended.failed else ExitCode.OK)
 
 
@@ -116,6 +120,7 @@ def evaluate(
     ] = None,
     chains: Annotated[int, typer.Option(min=1, help="Of --ais: chains for each image.")] = 8,
     images: Annotated[int, typer.Option(min=2, help="Of --ais: test images, and images that the model draws.")] = 100,
+    quiet: QuietOption = False,
 ) -> None:
     """Measure finished runs again, from their checkpoints and without training, and add columns to their rows.
 
@@ -153,7 +158,7 @@ def evaluate(
         raise UserError(f"{source} holds no run that ended well and has images; nothing to measure")
     where = pick_device(device)
     words = {row["run_id"]: f"{row['family']}  {row['run_id']}" for row in todo}
-    with Display(len(todo), words, Console()) as display:
+    with Display(len(todo), words, Console(), quiet=quiet) as display:
         for row in todo:
             name = row["run_id"]
             display.begin(name)
@@ -174,4 +179,5 @@ def evaluate(
             bounds = "  ".join(f"{key} {value:.3f}" for key, value in new.items() if shown.fullmatch(key))
             display.finish(name, bounds)
     compact(source)
-    typer.echo(f"{len(todo)} of {counted(len(rows), 'run')} measured now; the columns are in {source}")
+    if not quiet:
+        typer.echo(f"{len(todo)} of {counted(len(rows), 'run')} measured now; the columns are in {source}")

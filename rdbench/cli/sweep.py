@@ -110,8 +110,9 @@ def sweep(
     chosen_executor = make_executor(executor, Resources(device, jobs, address, cpus_per_run, gpus_per_run))
     if is_large(chosen.runs(), data_dir):
         planned, found = _plan(chosen, location, data_dir, part)
-        if planned.pending and not quiet:
-            tell_cost(planned, found, device, data_dir)
+        if planned.pending:
+            if not quiet:
+                tell_cost(planned, found, device, data_dir)
             ask_to_begin(planned, yes)
     ended = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(*limits), part, quiet)
     if not quiet:
@@ -141,7 +142,8 @@ def toy(
     chosen = load_sweep("toy").with_values(values)
     target = Store(store)
     ended = run_sweep(chosen, store, "cpu", None, quiet=quiet)
-    paths, left_out = draw(target, ended.runs, ["toy"], ["png", "svg"], target.figures())
+    folder = target.figures() or Path("outputs") / target.name / "figures"
+    paths, left_out, _ = draw(target, ended.runs, ["toy"], ["png", "svg"], folder)
     if not quiet:
         print_runs(ended.runs, str(store))
         typer.echo("\n" + in_terminal(toy_table(ended.runs)))

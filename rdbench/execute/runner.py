@@ -77,7 +77,12 @@ def run_sweep(
 
 
 def do_again(
-    store: Store, run_ids: Collection[str], device: str, data_dir: Path | None, executor: Executor | None = None
+    store: Store,
+    run_ids: Collection[str],
+    device: str,
+    data_dir: Path | None,
+    executor: Executor | None = None,
+    quiet: bool = False,
 ) -> Ended:
     """Do runs again that a store holds, or a sweep has noted, and what they had begun from the start; as ``run_sweep``.
 
@@ -96,7 +101,7 @@ def do_again(
         for run_id in again:
             Checkpoint(store.storage, run_id).discard()
     varying = [key for key in RunConfig.model_fields if len({getattr(run, key) for run in again.values()}) > 1]
-    return do_runs(Plan(again, again), sweep, varying, store, news, device, data_dir, executor)
+    return do_runs(Plan(again, again), sweep, varying, store, news, device, data_dir, executor, quiet=quiet)
 
 
 def _described(store: Store, run_ids: Collection[str]) -> tuple[str, dict[str, RunConfig]]:

@@ -1,5 +1,6 @@
 """The unfinished state of a run, kept so that it goes on after any interruption."""
 
+from shlex import quote
 from typing import NamedTuple
 
 from rdbench.errors import plain, reason
@@ -80,7 +81,7 @@ class Checkpoint:
         return UnusableStateError(
             plain(
                 f"{why}; what the run had done is kept, and the next sweep tries to go on from it; "
-                f"to begin anew: rdbench runs {self.storage} retry {self.run_id}"
+                f"to begin anew: rdbench runs {quote(str(self.storage))} retry {self.run_id}"
             )
         )
 

@@ -1,6 +1,7 @@
 """Trained models of a store, and images from them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def _dtype(value: Tensor) -> np.dtype[Any]:
 
 
 @torch.no_grad()
-def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float32]]:
+def draw_samples(store: Store, row: Mapping[Any, Any], data_dir: Path | None = None) -> list[NDArray[np.float32]]:
     """Columns of 8 images: of the test split, one reconstruction, a mean of five; one generation, a mean of five.
 
     Raises:
@@ -69,9 +70,9 @@ def draw_samples(store: Store, row: Mapping[Any, Any]) -> list[NDArray[np.float3
     if run.labels is not None:
         raise UserError(f"run {row['run_id']} explains labels, so it draws no images")
     name = run.dataset
-    if not data.present(name):
+    if not data.present(name, data_dir):
         raise UserError(f"dataset {name} is not here; fetch it with: rdbench data fetch {name}")
-    model, dataset = load_model(store, row), data.load(name, None, run.binarisation)
+    model, dataset = load_model(store, row), data.load(name, data_dir, run.binarisation)
     if dataset.sha256 != row["dataset_sha256"]:
         raise UserError(f"dataset {name} is not the one that run {row['run_id']} was trained on")
     inputs = Images.on(CPU, subset(dataset.test, ROWS))[:]

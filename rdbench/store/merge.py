@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from shlex import quote
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -109,8 +110,8 @@ def _contradiction(run_id: str, name: str, *answers: Answer) -> UserError:
         for answer in answers
     )
     return UserError(
-        f"run {run_id} has two answers, which differ in {name}: {shown}; remove one of them with "
-        f"rdbench runs STORE rm {run_id}"
+        f"run {run_id} has two answers, which differ in {name}: {shown}; remove one of them with: "
+        + " or: ".join(f"rdbench runs {quote(str(answer.store))} rm {run_id}" for answer in answers)
     )
 
 

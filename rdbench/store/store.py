@@ -7,6 +7,7 @@ row has everything else.
 import hashlib
 import logging
 import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
@@ -79,18 +80,19 @@ class Store:
         """The last part of where it lies."""
         return self.storage.root.rstrip("/").rpartition("/")[2]
 
-    def figures(self) -> Path:
-        """The folder of its figures: in the store, or under outputs where the store is behind a URL.
+    def figures(self) -> Path | None:
+        """The folder of its figures; None where the store is behind a URL, or may not be written.
 
         Raises:
             UserError: it is a link.
         """
         if not isinstance(self.storage, LocalStorage):
-            return Path("outputs") / self.name / "figures"
+            return None
         folder = self.storage.folder / "figures"
         if folder.is_symlink():
             raise UserError(f"{folder} is a link, which may lead anywhere; name the folder that is meant with --out")
-        return folder
+        there = folder if folder.exists() else folder.parent
+        return folder if os.access(there, os.W_OK | os.X_OK) else None
 
     def prepare(self) -> None:
         """Make the folders, and see that files can be written.
@@ -184,8 +186,8 @@ class Store:
             return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}; see to these files first", skipped)
         named = quote(str(self))  # as a shell takes it
         if not self.storage.is_there():
-            return EmptyTableError(f"there is no store {self}; make one with: rdbench sweep NAME --store {named}", [])
-        return EmptyTableError(f"{self} holds no {table}; fill it with: rdbench sweep NAME --store {named}", [])
+            return EmptyTableError(f"there is no store {self}; make one with: rdbench sweep demo --store {named}", [])
+        return EmptyTableError(f"{self} holds no {table}; fill it with: rdbench sweep demo --store {named}", [])
 
     def finished(self) -> set[str]:
         """The ids of the runs that have an answer: one that failed is worth another try; raises as ``current``."""

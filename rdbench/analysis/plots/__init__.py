@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
@@ -44,6 +45,14 @@ class Look:
     others: pd.DataFrame = field(default_factory=no_points)
 
 
+class Drawn(NamedTuple):
+    """The paths written, a line for each figure left out, and the paths where another figure was before."""
+
+    paths: list[Path]
+    left_out: list[str]
+    replaced: list[Path]
+
+
 def drawing_of(kind: str) -> Callable[[Drawing], Figure]:
     """The function that draws a kind of figure.
 
@@ -61,8 +70,9 @@ def draw(
     formats: Sequence[str],
     out: Path,
     look: Look | None = None,
-) -> tuple[list[Path], list[str]]:
-    """Draw figures of the runs that ended well into ``out``; the paths written, and a line for each figure left out.
+    data_dir: Path | None = None,
+) -> Drawn:
+    """Draw figures of the runs that ended well into ``out``, with images from ``data_dir``.
 
     With no ``kinds``, every kind that the store has the numbers for.
 
@@ -76,7 +86,7 @@ def draw(
     ended = sort_runs(measured(runs))
     if ended.empty:
         raise UserError(f"{store} holds no run that ended well; nothing to draw")
-    paths, left_out = [], []
+    found = Drawn([], [], [])
     drawn = _by_stem(ended)
     for stem, mine in drawn.items():
         dataset = mine["dataset"].iloc[0]
@@ -86,16 +96,18 @@ def draw(
                 if kind not in fit:
                     raise NothingToDrawError(f"it is no figure of {dataset}")
                 with own_style():
-                    figure = drawing_of(kind)(Drawing(store, mine, _near(look.others, mine), look.width))
+                    figure = drawing_of(kind)(
+                        Drawing(store, mine, _near(look.others, mine), look.width, data_dir=data_dir)
+                    )
             except (NothingToDrawError, UserError) as error:
-                left_out.append(plain(f"{kind} left out: {error}"))
+                found.left_out.append(plain(f"{kind} left out: {error}"))
                 continue
             for artist in figure.findobj():
                 artist.set_gid("")  # ids are for a page
             if look.style == "grey":
                 to_grey(figure)
-            paths += _save(figure, out, kind if len(drawn) == 1 else f"{kind}-{stem}", formats)
-    return paths, left_out
+            _save(figure, out, kind if len(drawn) == 1 else f"{kind}-{stem}", formats, found)
+    return found
 
 
 def page_figures(store: Source, runs: pd.DataFrame) -> dict[str, str]:
@@ -132,7 +144,8 @@ def _near(others: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return others[others["dataset"].isna() | (others["dataset"] == runs["dataset"].iloc[0])]
 
 
-def _save(figure: Figure, out: Path, name: str, formats: Sequence[str]) -> list[Path]:
+def _save(figure: Figure, out: Path, name: str, formats: Sequence[str], drawn: Drawn) -> None:
+    """Write a figure in each format, and note the paths in ``drawn``."""
     paths = [out / f"{name}.{suffix}" for suffix in formats]
     folder = LocalStorage(out)
     try:
@@ -141,10 +154,12 @@ def _save(figure: Figure, out: Path, name: str, formats: Sequence[str]) -> list[
             content = io.BytesIO()
             with own_style():
                 figure.savefig(content, format=path.suffix[1:], metadata=UNDATED[path.suffix])
+            if path.exists() and path.read_bytes() != content.getvalue():
+                drawn.replaced.append(path)
             folder.write(path.name, content.getvalue())  # by rename, so that a link there is replaced and not followed
+            drawn.paths.append(path)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; name another folder with --out") from None
-    return paths
 
 
 def _check(what: str, found: Sequence[str], known: Sequence[str]) -> None:

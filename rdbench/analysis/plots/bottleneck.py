@@ -20,7 +20,7 @@ def bottleneck(drawing: Drawing) -> Figure:
     """
     found = [name for name in MEASURES if name in drawing.runs and drawing.runs[name].notna().any()]
     if not found:
-        raise NothingToDrawError("no run knows labels; fit a probe with: rdbench evaluate STORE --labels")
+        raise NothingToDrawError(f"no run knows labels; fit a probe with: {drawing.command('evaluate', '--labels')}")
     name = found[0]
     runs = drawing.runs[drawing.runs[name].notna()]
     figure = drawing.figure(min(3.8, 0.8 * drawing.width))

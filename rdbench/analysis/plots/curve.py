@@ -18,7 +18,8 @@ def curve(drawing: Drawing) -> Figure:
     runs = drawing.runs
     runs = runs[runs["ais_rates"].notna()] if "ais_rates" in runs else runs.iloc[:0]
     if runs.empty:
-        raise NothingToDrawError("no run has a curve of its own; measure it with: rdbench evaluate STORE --ais 500")
+        measure = drawing.command("evaluate", "--ais 500")
+        raise NothingToDrawError(f"no run has a curve of its own; measure it with: {measure}")
     figure = drawing.figure(min(4.2, 0.85 * drawing.width))
     axes = figure.subplots()
     scatter_families(axes, drawing, runs, "rate", "distortion")

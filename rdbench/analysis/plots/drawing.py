@@ -1,6 +1,8 @@
 """What a figure is drawn from."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from matplotlib.figure import Figure
 from rdbench.analysis.frame import frontiers
 from rdbench.analysis.plots.others import no_points
 from rdbench.analysis.plots.style import WIDTH
-from rdbench.analysis.stores import Source
+from rdbench.analysis.stores import Source, each
 from rdbench.config.family import dataset_kind
 from rdbench.config.run_config import aim
 from rdbench.errors import plain
@@ -26,7 +28,7 @@ class Drawing:
     """The chosen runs of one dataset that ended well, and where they are from.
 
     ``others`` are points from elsewhere, ``width`` is in inches, and with ``single`` each run is an artist of its own,
-    which has the run's id.
+    which has the run's id. Images are read from ``data_dir``, or the user's cache where that is None.
     """
 
     store: Source
@@ -34,6 +36,7 @@ class Drawing:
     others: pd.DataFrame = field(default_factory=no_points)
     width: float = WIDTH
     single: bool = False
+    data_dir: Path | None = None
 
     @property
     def dataset(self) -> str:
@@ -70,6 +73,10 @@ class Drawing:
     def unit(self) -> str:
         """What rates and distortions are measured in."""
         return f"nats per {'value' if self.exact else 'image'}"
+
+    def command(self, name: str, options: str) -> str:
+        """A command on the first store, as a shell takes it."""
+        return f"rdbench {name} {quote(str(each(self.store)[0]))} {options}"
 
     def figure(self, height: float) -> Figure:
         """An empty figure of the width asked for."""

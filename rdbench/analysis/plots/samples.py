@@ -35,7 +35,7 @@ def samples(drawing: Drawing) -> Figure:
             annealed = ", annealed" if run["anneal_epochs"] else ""
             words = f"{run['family']}\n{run['aim']}{annealed}\nR {run['rate']:.2f}  D {run['distortion']:.2f}"
             panel.suptitle(words)
-            _draw(panel, draw_samples(holder(drawing.store, run["run_id"]), run))
+            _draw(panel, draw_samples(holder(drawing.store, run["run_id"]), run, drawing.data_dir))
     which = f", the family of best ELBO of {len(families)}" if len(families) > MOST_FAMILIES else ""
     set_title(figure, f"Samples: {drawing.name}{which}")
     return figure

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -11,6 +12,7 @@ from typing import Any
 from rdbench.analysis.frame import labels
 from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells, with_error
+from rdbench.analysis.stores import each
 from rdbench.config.family import family_of
 from rdbench.config.run_config import aim
 from rdbench.errors import ExitCode, plain
@@ -110,4 +112,6 @@ def _details(run: Mapping[str, Any]) -> str:
 def _commands(report: Report) -> str:
     """What made the runs, and what made this page, a line each."""
     made = sorted({str(command) for command in report.runs["command"].dropna()}) if "command" in report.runs else []
-    return "\n".join(map(_escaped, [*made, f"rdbench report {report.store} --format html"]))
+    return "\n".join(
+        map(_escaped, [*made, shlex.join(["rdbench", "report", *map(str, each(report.source)), "--format", "html"])])
+    )

@@ -73,7 +73,7 @@ def test_the_toy_is_measured_in_nats_per_value_and_exactly(store, invented):
 
 
 def test_samples_of_two_families_are_both_drawn(store, invented, monkeypatch):
-    monkeypatch.setattr("rdbench.runs.trained.draw_samples", lambda store, run: [np.zeros((2, 28, 28))] * 5)
+    monkeypatch.setattr("rdbench.runs.trained.draw_samples", lambda store, run, data_dir: [np.zeros((2, 28, 28))] * 5)
     figure = drawing_of("samples")(Drawing(store, invented(family=["gaussian-deconv-maf", "iaf-deconv-maf"] * 12)))
     titles = [panel.get_suptitle() for panel in figure.subfigs if panel.get_suptitle()]
     assert len(titles) == 10  # of each family five β
@@ -100,7 +100,7 @@ def test_samples_without_fitting_checkpoints_say_so(store, invented):
 
 def test_two_datasets_are_not_drawn_over_each_other(store, tmp_path, invented):
     runs = pd.concat([invented(), invented(dataset="omniglot", dataset_sha256="e")])
-    paths, _ = draw(store, runs, ["plane"], ["svg"], tmp_path / "figures")
+    paths, *_ = draw(store, runs, ["plane"], ["svg"], tmp_path / "figures")
     assert sorted(path.name for path in paths) == ["plane-mnist.svg", "plane-omniglot.svg"]
 
 

@@ -1,0 +1,58 @@
+"""Where `rdbench plot` writes its figures, and what it says of that."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from rdbench.cli import app
+
+DEMO = Path(__file__).parents[2] / "results" / "demo"
+PLANE = ["--kind", "plane", "--family=---", "--format", "svg"]
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(DEMO, tmp_path / "store", ignore=shutil.ignore_patterns("figures"))
+    return tmp_path / "store"
+
+
+def plot(*arguments):
+    done = CliRunner().invoke(app, ["plot", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_figures_of_other_content_are_not_replaced_silently(store):
+    first, again, other = plot(store, *PLANE), plot(store, *PLANE), plot(store, *PLANE, "--width", "4")
+    assert first.stderr == again.stderr == ""
+    assert other.stderr == f"other figures were replaced in {store}/figures: plane.svg; --out FOLDER spares them\n"
+
+
+def test_figures_of_a_store_that_is_only_read_are_elsewhere_and_said_to_be(store, monkeypatch):
+    allowed = os.access
+    monkeypatch.setattr(
+        os,
+        "access",
+        lambda path, mode, **more: not (mode & os.W_OK and str(path) == str(store)) and allowed(path, mode),
+    )
+    done = plot(store, *PLANE)
+    assert done.stdout == "outputs/store/figures/plane.svg\n"
+    assert done.stderr == f"{store} is only read; its figures are in outputs/store/figures\n"
+    assert Path("outputs/store/figures/plane.svg").exists() and not (store / "figures").exists()
+
+
+def test_samples_are_drawn_with_images_from_the_folder_that_was_named(store, tmp_path, monkeypatch):
+    asked = []
+
+    def draw_samples(source, row, data_dir):
+        asked.append(data_dir)
+        return [np.zeros((2, 28, 28))] * 5
+
+    monkeypatch.setattr("rdbench.runs.trained.draw_samples", draw_samples)
+    plot(store, "--kind", "samples", "--family=---", "--beta", "1", "--format", "svg", "--data-dir", tmp_path)
+    assert set(asked) == {tmp_path}
