@@ -120,11 +120,14 @@ def evaluate(
     ] = None,
     chains: Annotated[int, typer.Option(min=1, help="Of --ais: chains for each image.")] = 8,
     images: Annotated[int, typer.Option(min=2, help="Of --ais: test images, and images that the model draws.")] = 100,
+    from_encoder: Annotated[
+        bool, typer.Option("--from-encoder", help="Of --ais: begin at e(z|x) and not at m(z), which has no curve.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure finished runs again, from their checkpoints and without training, and add columns to their rows.
 
-    Each run counts once it is done, so the same command goes on after an interruption.
+    Each run counts once it is done, and of --ais each 25 images, so the same command goes on after an interruption.
     """
     from rich.console import Console
 
@@ -141,7 +144,7 @@ def evaluate(
     from rdbench.store.store import Store
 
     judges: list[Judge] = [LabelProbe()] if labels else []
-    judges += [] if ais is None else [Annealing(ais, chains, images)]
+    judges += [] if ais is None else [Annealing(ais, chains, images, from_encoder)]
     if not (iwae or judges):
         raise UserError("evaluate: expected what to measure: --iwae K, --labels or --ais TEMPERATURES")
     load_plugins(plugin)

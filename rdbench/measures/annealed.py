@@ -25,61 +25,69 @@ Progress = Callable[[int, int], None]
 
 
 class Annealed:
-    """The path from m(z) to m(z) d(x|z) of each of N images: log π_t(z) = log m(z) + t log d(x|z).
+    """The path of each of N images to m(z) d(x|z), from m(z): log π_t(z) = log m(z) + t log d(x|z).
 
-    A marginal that is a flow of cheap forward passes is walked in its base space, u with z = f(u): there the prior is
-    the base, and no inverse is needed.
+    A marginal that is a flow of cheap forward passes is walked in its base space, u with z = f(u): there the start is
+    the base, and no inverse is needed. With ``from_encoder`` the path starts at e(z|x) instead:
+    log π_t(z) = (1 − t) log e(z|x) + t log m(z) d(x|z).
     """
 
-    def __init__(self, model: VAE, images: Tensor) -> None:
+    def __init__(self, model: VAE, images: Tensor, from_encoder: bool = False) -> None:
         self.model = model
         self.images = images
-        marginal: Distribution = model.marginal()
+        self.from_encoder = from_encoder
         self.transforms: list[Transform] = []
-        if isinstance(marginal, TransformedDistribution) and any(isinstance(t, Shift) for t in marginal.transforms):
-            self.transforms, marginal = list(marginal.transforms), marginal.base_dist
-        self.prior = marginal
+        self.start: Distribution = model.encoder(images) if from_encoder else model.marginal()
+        if not from_encoder and isinstance(self.start, TransformedDistribution) and has_shifts(self.start):
+            self.transforms, self.start = list(self.start.transforms), self.start.base_dist
+
+    def draw(self, chains: int) -> Tensor:
+        """(chains, N, D) points of the start."""
+        return self.start.sample((chains,) if self.from_encoder else (chains, len(self.images)))
 
     def densities(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """log prior and log d(x|z) of (chains, N, D) points, each (chains, N) in float64."""
+        """log π₀ and log π₁ − log π₀ of (chains, N, D) points, each (chains, N) in float64."""
         z = u
         for transform in self.transforms:
             z = transform(z)
-        return self.prior.log_prob(u).double(), self.model.decoder(z).log_prob(self.images).double()
+        log_start, log_decoder = self.start.log_prob(u).double(), self.model.decoder(z).log_prob(self.images).double()
+        if not self.from_encoder:
+            return log_start, log_decoder
+        return log_start, self.model.marginal().log_prob(z).double() + log_decoder - log_start
 
     def gradient(self, u: Tensor, t: float) -> tuple[Tensor, Tensor, Tensor]:
-        """log π_t, log d, and the gradient of the first."""
+        """log π_t, log π₁ − log π₀, and the gradient of the first."""
         with torch.enable_grad():
             u = u.detach().requires_grad_()
-            log_prior, log_decoder = self.densities(u)
-            log_density = log_prior + t * log_decoder
+            log_start, log_ratio = self.densities(u)
+            log_density = log_start + t * log_ratio
             (slope,) = torch.autograd.grad(log_density.sum(), u)
-        return log_density.detach(), log_decoder.detach(), slope
+        return log_density.detach(), log_ratio.detach(), slope
 
     def move(self, u: Tensor, t: float, step: float) -> tuple[Tensor, Tensor, float]:
-        """One Hamiltonian transition that leaves π_t as it is: the new points, their log d, the part accepted."""
-        before, log_decoder, slope = self.gradient(u, t)
+        """One Hamiltonian transition that leaves π_t as it is: new points, their log π₁ − log π₀, the part accepted."""
+        before, log_ratio, slope = self.gradient(u, t)
         momentum = torch.randn_like(u)
         proposed, energy = u, before - momentum.square().sum(-1).double() / 2
-        after, new_log_decoder = before, log_decoder
+        after, new_log_ratio = before, log_ratio
         for _ in range(LEAPFROG):
             momentum = momentum + step / 2 * slope
             proposed = proposed + step * momentum
-            after, new_log_decoder, slope = self.gradient(proposed, t)
+            after, new_log_ratio, slope = self.gradient(proposed, t)
             momentum = momentum + step / 2 * slope
         change = after - momentum.square().sum(-1).double() / 2 - energy
         accepted = torch.rand_like(change).log() < change  # never where it is no number
         points = torch.where(accepted[..., None], proposed, u)
-        return points, torch.where(accepted, new_log_decoder, log_decoder), float(accepted.double().mean())
+        return points, torch.where(accepted, new_log_ratio, log_ratio), float(accepted.double().mean())
 
 
 @dataclass
 class Path:
     """What a walk of so many temperatures has found: ``log_weights`` (chains, N), and the part of moves ``accepted``.
 
-    ``rate`` and ``distortion`` are of π_t at each temperature, a mean over images: points of the model's own
-    rate-distortion curve, R = −t D − log Z_t. "Evaluating lossy compression rates of deep generative models" (Huang et
-    al., 2020, https://arxiv.org/abs/2008.06653).
+    ``rate`` and ``distortion`` are of π_t at each temperature, a mean over images: on a path from m(z) points of the
+    model's own rate-distortion curve, R = −t D − log Z_t. "Evaluating lossy compression rates of deep generative
+    models" (Huang et al., 2020, https://arxiv.org/abs/2008.06653).
     """
 
     log_weights: Tensor
@@ -107,7 +115,7 @@ def temperatures(count: int) -> list[float]:
 
 def pilot(path: Annealed, schedule: list[float], chains: int) -> list[float]:
     """Step sizes for each temperature but the first, found by a walk that adapts and is then thrown away."""
-    u, step, steps = path.prior.sample((chains, len(path.images))), FIRST_STEP, []
+    u, step, steps = path.draw(chains), FIRST_STEP, []
     for t in schedule[1:]:
         steps.append(step)
         u, _, accepted = path.move(u, t, step)
@@ -118,19 +126,19 @@ def pilot(path: Annealed, schedule: list[float], chains: int) -> list[float]:
 def forward(
     path: Annealed, schedule: list[float], steps: list[float], chains: int, progress: Progress = lambda done, of: None
 ) -> Path:
-    """From m(z) to the posterior: E w = p(x), so the mean of log w is a lower bound of log p(x) in expectation.
+    """From the start to the posterior: E w = p(x), so the mean of log w is a lower bound of log p(x) in expectation.
 
     "Annealed importance sampling" (Neal, 2001, https://arxiv.org/abs/physics/9803008).
     """
-    u = path.prior.sample((chains, len(path.images)))
+    u = path.draw(chains)
     with torch.no_grad():
-        log_decoder = path.densities(u)[1]
-    found = Path(torch.zeros_like(log_decoder))
+        log_ratio = path.densities(u)[1]
+    found = Path(torch.zeros_like(log_ratio))
     for (before, t), step in zip(pairwise(schedule), steps, strict=True):
-        found.log_weights = found.log_weights + (t - before) * log_decoder
-        u, log_decoder, accepted = path.move(u, t, step)
+        found.log_weights = found.log_weights + (t - before) * log_ratio
+        u, log_ratio, accepted = path.move(u, t, step)
         found.accepted += accepted / len(steps)
-        distortion = -(found.log_weights.softmax(0) * log_decoder).sum(0)
+        distortion = -(found.log_weights.softmax(0) * log_ratio).sum(0)
         found.rate.append(float((-t * distortion - found.log_mean).mean()))
         found.distortion.append(float(distortion.mean()))
         progress(len(found.rate), len(steps))
@@ -138,7 +146,7 @@ def forward(
 
 
 def backward(path: Annealed, u: Tensor, schedule: list[float], steps: list[float], chains: int) -> Tensor:
-    """From an exact draw of the posterior, (N, D), back to m(z): (N,) upper bounds of log p(x) in expectation.
+    """From an exact draw of the posterior, (N, D), back to the start: (N,) upper bounds of log p(x) in expectation.
 
     E 1/w = 1/p(x) where x was drawn with its z. "Sandwiching the marginal likelihood using bidirectional Monte Carlo"
     (Grosse et al., 2015, https://arxiv.org/abs/1511.02543).
@@ -146,17 +154,25 @@ def backward(path: Annealed, u: Tensor, schedule: list[float], steps: list[float
     points = u.expand(chains, *u.shape)
     log_weights = torch.zeros(chains, len(u), dtype=torch.float64, device=u.device)
     for (before, t), step in reversed(list(zip(pairwise(schedule), steps, strict=True))):
-        points, log_decoder, _ = path.move(points, t, step)
-        log_weights -= (t - before) * log_decoder
+        points, log_ratio, _ = path.move(points, t, step)
+        log_weights -= (t - before) * log_ratio
     return math.log(chains) - log_weights.logsumexp(0)
 
 
-def simulated(model: VAE, count: int) -> tuple[Annealed, Tensor]:
-    """Images that the model draws, and the points that it drew them from: u ~ prior, x ~ d(x|z)."""
+def simulated(model: VAE, count: int, from_encoder: bool = False) -> tuple[Annealed, Tensor]:
+    """A path of images that the model draws, and the points that it drew them from: z ~ m(z), x ~ d(x|z)."""
     path = Annealed(model, torch.empty(0))
     with torch.no_grad():
-        u = z = path.prior.sample((count,))
+        u = z = path.start.sample((count,))
         for transform in path.transforms:
             z = transform(z)
-        path.images = model.decoder(z).sample()
+        images = model.decoder(z).sample()
+        if from_encoder:
+            return Annealed(model, images, from_encoder), z
+    path.images = images
     return path, u
+
+
+def has_shifts(distribution: Distribution) -> bool:
+    """Whether a distribution is a flow whose density at a z that it did not just draw takes a pass a dimension."""
+    return any(isinstance(step, Shift) for step in getattr(distribution, "transforms", ()))

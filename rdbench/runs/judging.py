@@ -8,17 +8,20 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rdbench import data
 from rdbench.config.parts import VECTOR, find
 from rdbench.config.run_config import FIRST_LABELS, RunConfig
 from rdbench.data import Dataset
 from rdbench.errors import UserError
-from rdbench.measures import annealed
+from rdbench.measures import annealed, enumerated
 from rdbench.measures.annealed import Annealed, Progress
-from rdbench.measures.bounds import mean_and_error, measure
+from rdbench.measures.bounds import Arrays, Piece, mean_and_error, measure
 from rdbench.measures.probe import probe
 from rdbench.models import VAE
+from rdbench.models.discrete import DiscreteEncoder
+from rdbench.runs.kept_pieces import KeptPieces
 from rdbench.runs.provenance import command
 from rdbench.runs.splits import Splits
 from rdbench.runs.trained import load_model
@@ -32,6 +35,12 @@ Say = Callable[[str], None]
 
 COMPARED_DRAWS = 5000
 """The k of the IWAE that annealed importance sampling is compared with, image by image."""
+
+MOST_VALUES = 4096
+"""Of a discrete z that is summed."""
+
+ANNEALED_AT_ONCE = 25
+"""Images; after each such piece an interrupted annealing can go on."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,8 @@ class Judge(Protocol):
     def is_done(self, row: Row) -> bool:
         """Whether a row has its columns already."""
 
-    def judge(self, trained: Trained, progress: Progress, say: Say) -> dict[str, Any]:
-        """The columns of a run.
+    def judge(self, trained: Trained, progress: Progress, say: Say, piece: Piece) -> dict[str, Any]:
+        """The columns of a run; what a ``piece`` has computed need not be computed again after an interruption.
 
         Raises:
             UserError: the run cannot be judged so.
@@ -65,7 +74,7 @@ class LabelProbe:
     def is_done(self, row: Row) -> bool:
         return known(row.get("probe_information"))
 
-    def judge(self, trained: Trained, progress: Progress, say: Say) -> dict[str, Any]:
+    def judge(self, trained: Trained, progress: Progress, say: Say, piece: Piece) -> dict[str, Any]:
         labels = trained.dataset.label_set(FIRST_LABELS)
         described = trained.run.model_copy(update={"labels": FIRST_LABELS})
         splits = Splits.of(trained.dataset, described, trained.device)
@@ -84,50 +93,120 @@ class Annealing:
 
     ``ais_T`` is a lower bound of log p(x) on test images, ``ais_T_upper`` an upper one on as many images that the model
     draws, and ``ais_T_gap`` that less the lower one on the same images. ``ais_T_less_iwae`` is ``ais_T`` less IWAE-5000
-    on the same test images. ``ais_rates`` and ``ais_distortions`` are the model's own curve, a point a temperature.
+    on the same test images. ``ais_rates`` and ``ais_distortions`` are the model's own curve, a point a temperature,
+    where the path starts at m(z). Discrete z of few values is summed instead, so that both bounds are log p(x).
     """
 
     temperatures: int
     chains: int
     images: int
+    from_encoder: bool = False
+
+    @property
+    def start(self) -> str:
+        """Where the path starts."""
+        return "encoder" if self.from_encoder else "marginal"
 
     def is_done(self, row: Row) -> bool:
-        return known(row.get(f"ais_{self.temperatures}"))
+        start = row.get("ais_start")
+        return known(row.get(f"ais_{self.temperatures}")) and (start if known(start) else "marginal") == self.start
 
-    def judge(self, trained: Trained, progress: Progress, say: Say) -> dict[str, Any]:
-        latent = find("encoder", trained.run.encoder).latent
-        if latent != VECTOR:
-            raise UserError(f"--ais: z of {trained.run.encoder} is {latent[0]}; annealing moves continuous z only")
-        for parameter in trained.model.parameters():
+    def judge(self, trained: Trained, progress: Progress, say: Say, piece: Piece) -> dict[str, Any]:
+        model = trained.model
+        for parameter in model.parameters():
             parameter.requires_grad_(False)
         images = Splits.of(trained.dataset, trained.run, trained.device).test[: self.images]
-        real = Annealed(trained.model, images)
-        drawn, u = annealed.simulated(trained.model, len(images))
-        say(self._cost(real))
-        schedule = annealed.temperatures(self.temperatures)
-        steps = annealed.pilot(real, schedule, self.chains)
-        found = annealed.forward(real, schedule, steps, self.chains, progress)
-        lower = annealed.forward(drawn, schedule, steps, self.chains, progress).log_mean
-        upper = annealed.backward(drawn, u, schedule, steps, self.chains)
-        iwae = measure(trained.model, images, (COMPARED_DRAWS,)).iwae[COMPARED_DRAWS]
-        below = found.log_mean.cpu().numpy()
-        columns = {"": below, "_upper": upper.cpu().numpy(), "_gap": (upper - lower).cpu().numpy(),
-                   "_less_iwae": below - iwae}  # fmt: skip
-        row: dict[str, Any] = {"ais_images": len(images), "ais_chains": self.chains, "ais_accepted": found.accepted}
-        for suffix, values in columns.items():
+        if isinstance(model.encoder, DiscreteEncoder):
+            found = self._summed(trained, images, model.encoder)
+        else:
+            if find("encoder", trained.run.encoder).latent != VECTOR:
+                raise UserError(
+                    f"--ais: z of {trained.run.encoder} is neither a vector nor summed; only IWAE judges it"
+                )
+            if self.from_encoder and annealed.has_shifts(model.encoder(images[:1])):
+                raise UserError(
+                    f"--from-encoder: log e(z|x) of {trained.run.encoder} takes a pass a dimension; leave it out"
+                )
+            found = self._walked(trained, images, progress, say, piece)
+        row: dict[str, Any] = {"ais_images": len(images), "ais_chains": self.chains, "ais_start": self.start}
+        for suffix in ("", "_upper", "_gap", "_less_iwae"):
             name = f"ais_{self.temperatures}{suffix}"
-            row[name], row[f"{name}_se"] = mean_and_error(values)
-        return row | {"ais_rates": np.array(found.rate), "ais_distortions": np.array(found.distortion)}
+            row[name], row[f"{name}_se"] = mean_and_error(found.pop(suffix))
+        return row | found
 
-    def _cost(self, path: Annealed) -> str:
+    def _summed(self, trained: Trained, images: Tensor, encoder: DiscreteEncoder) -> dict[str, Any]:
+        """log p(x) by a sum over all z."""
+        if enumerated.count(encoder) > MOST_VALUES:
+            raise UserError(
+                f"--ais: z of this {trained.run.encoder} has more than {MOST_VALUES:,} values, too many to sum, and "
+                "annealing moves continuous z only; use --iwae"
+            )
+        model, z = trained.model, enumerated.every_z(encoder).to(trained.device)
+        with torch.no_grad():
+            drawn = model.decoder(model.marginal().sample((len(images),))).sample()
+        log_p, of_drawn = (enumerated.log_likelihood(model, x, z).cpu().numpy() for x in (images, drawn))
+        iwae = measure(model, images, (COMPARED_DRAWS,)).iwae[COMPARED_DRAWS]
+        return {"": log_p, "_upper": of_drawn, "_gap": np.zeros(len(images)), "_less_iwae": log_p - iwae,
+                "ais_accepted": None}  # fmt: skip
+
+    def _walked(self, trained: Trained, images: Tensor, progress: Progress, say: Say, piece: Piece) -> dict[str, Any]:
+        """Both bounds, image by image, in pieces of so many images, each by a random stream of its own."""
+        model, seed = trained.model, trained.run.seed
+        schedule, parts = annealed.temperatures(self.temperatures), images.split(ANNEALED_AT_ONCE)
+        first = Annealed(model, parts[0], self.from_encoder)
+        say(self._cost(first, len(images)))
+
+        def tuned() -> Arrays:
+            torch.manual_seed(seed)
+            return {"steps": np.array(annealed.pilot(first, schedule, self.chains))}
+
+        steps = piece("pilot", {"steps": self.temperatures}, tuned)["steps"].tolist()
+        found = []
+        for index, part in enumerate(parts):
+
+            def show(done: int, of: int, index: int = index) -> None:
+                progress(index * of + done, len(parts) * of)
+
+            def compute(index: int = index, part: Tensor = part, show: Progress = show) -> Arrays:
+                torch.manual_seed(seed + 1 + index)
+                return self._piece(model, part, schedule, steps, show)
+
+            of_images = dict.fromkeys(("", "_upper", "_gap", "_less_iwae"), len(part))
+            of_path = dict.fromkeys(("rates", "distortions"), self.temperatures)
+            found.append(piece(f"images-{index}", of_images | {"accepted": 1} | of_path, compute))
+        columns: dict[str, Any] = {name: np.concatenate([each[name] for each in found]) for name in of_images}
+        weights = [len(part) for part in parts]
+        accepted, rates, distortions = (
+            np.average([each[name] for each in found], axis=0, weights=weights)
+            for name in ("accepted", "rates", "distortions")
+        )
+        curve = {} if self.from_encoder else {"ais_rates": rates, "ais_distortions": distortions}
+        return columns | {"ais_accepted": float(accepted[0])} | curve
+
+    def _piece(
+        self, model: VAE, images: Tensor, schedule: list[float], steps: list[float], progress: Progress
+    ) -> Arrays:
+        """Both bounds of some images, of as many that the model draws, and the points of the path."""
+        drawn, u = annealed.simulated(model, len(images), self.from_encoder)
+        found = annealed.forward(Annealed(model, images, self.from_encoder), schedule, steps, self.chains, progress)
+        lower = annealed.forward(drawn, schedule, steps, self.chains).log_mean.cpu().numpy()
+        upper = annealed.backward(drawn, u, schedule, steps, self.chains).cpu().numpy()
+        below = found.log_mean.cpu().numpy()
+        iwae = measure(model, images, (COMPARED_DRAWS,)).iwae[COMPARED_DRAWS]
+        return {"": below, "_upper": upper, "_gap": upper - lower, "_less_iwae": below - iwae,
+                "accepted": np.array([found.accepted]), "rates": np.array(found.rate),
+                "distortions": np.array(found.distortion)}  # fmt: skip
+
+    def _cost(self, path: Annealed, images: int) -> str:
         """What it will take, by the time of one gradient."""
-        u = path.prior.sample((self.chains, len(path.images)))
+        u = path.draw(self.chains)
         began = time.perf_counter()
         path.gradient(u, 1.0)
-        seconds = time.perf_counter() - began
+        seconds = (time.perf_counter() - began) * images / len(path.images)
         passes = 4 * self.temperatures * (annealed.LEAPFROG + 1)  # a pilot, two ways down and one way up
-        each = self.chains * len(path.images)
-        return f"{passes:,} passes of the decoder on {each:,} images each, some {passes * seconds:,.0f} s"
+        return (
+            f"{passes:,} passes of the decoder on {self.chains * images:,} images each, some {passes * seconds:,.0f} s"
+        )
 
 
 def judge_run(
@@ -144,6 +223,8 @@ def judge_run(
         raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")
     trained = Trained(run, load_model(store, row).to(device), dataset, device)
     torch.manual_seed(run.seed)
-    columns = judge.judge(trained, progress, say)
+    pieces = KeptPieces(store.storage, row["run_id"], repr(judge))
+    columns = judge.judge(trained, progress, say, pieces.get)
     extend(store, row["run_id"], {**columns, "evaluated_with": command()}, {})
+    pieces.discard()
     return columns

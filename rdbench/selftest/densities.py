@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -12,10 +11,10 @@ from rdbench.config.family import TOY, Family
 from rdbench.config.parts import find
 from rdbench.errors import UserError
 from rdbench.measures.bounds import mean_and_error, measure
+from rdbench.measures.enumerated import every_z
 from rdbench.measures.information import mutual_information
 from rdbench.models import VAE, Size, build
 from rdbench.models.discrete import DiscreteEncoder
-from rdbench.models.distributions.discrete import Bits
 from rdbench.selftest.check import Check
 from rdbench.selftest.contract import check_contract
 from rdbench.selftest.gradients import check_gradients
@@ -96,13 +95,9 @@ def _check_densities(family: Family) -> Iterator[Check]:
 
 def _every_z(model: VAE) -> tuple[Tensor, float]:
     """(M, event) z and the volume of each: all values of discrete latents, or a grid over continuous ones."""
-    encoder = model.encoder
-    if not isinstance(encoder, DiscreteEncoder):
-        return torch.cartesian_prod(*[torch.arange(-REACH, REACH, STEP)] * 2), STEP**2
-    if encoder.factors is Bits:
-        return torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 2), 1.0
-    values = torch.eye(encoder.logits_shape[-1])
-    return torch.stack([torch.cat(pair) for pair in product(values, repeat=2)]), 1.0
+    if isinstance(model.encoder, DiscreteEncoder):
+        return every_z(model.encoder), 1.0
+    return torch.cartesian_prod(*[torch.arange(-REACH, REACH, STEP)] * 2), STEP**2
 
 
 def _check_latents(

@@ -108,6 +108,7 @@ COLUMNS: dict[Table, tuple[Declared, ...]] = {
         Declared("ais_{k}_less_iwae", NUMBER, "ais_k less IWAE-5000 on the same images", "nats", error=True),
         Declared("ais_images", WHOLE, "the images of annealing", "images"),
         Declared("ais_chains", WHOLE, "the chains of annealing for each image"),
+        Declared("ais_start", TEXT, "where the path of annealing starts: marginal or encoder"),
         Declared("ais_accepted", NUMBER, "the part of transitions that was accepted"),
         Declared("ais_rates", LIST, "R of the model's own curve, at each temperature", "nats"),
         Declared("ais_distortions", LIST, "D of the model's own curve, at each temperature", "nats"),

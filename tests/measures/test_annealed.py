@@ -63,6 +63,43 @@ def test_the_mean_weight_is_p_at_any_number_of_temperatures(model, count):
     assert float(ratio.mean()) == pytest.approx(1, abs=4 * float(ratio.std()) / 20_000**0.5)
 
 
+class Encoder(nn.Module):
+    """The posterior of the linear model with so many times its spread."""
+
+    def __init__(self, weight, stretch):
+        super().__init__()
+        covariance = torch.linalg.inv(torch.eye(2) + weight.T @ weight / NOISE**2)
+        self.gain, self.covariance = covariance @ weight.T / NOISE**2, stretch**2 * covariance
+
+    def forward(self, x):
+        return MultivariateNormal(x @ self.gain.T, self.covariance)
+
+
+def bounds_from_encoder(model, stretch, count, images=30, chains=4):
+    model = VAE(Encoder(model.decoder.weight, stretch), model.decoder, model.marginal)
+    path, u = simulated(model, images, from_encoder=True)
+    schedule = temperatures(count)
+    steps = pilot(path, schedule, chains)
+    below = forward(path, schedule, steps, chains).log_mean
+    return below, backward(path, u, schedule, steps, chains), truth(model, path.images)
+
+
+def test_from_the_posterior_every_weight_is_p_and_one_temperature_is_enough(model):
+    below, upper, log_p = bounds_from_encoder(model, 1.0, 1)
+    torch.testing.assert_close(below, log_p, atol=1e-4, rtol=0)
+    torch.testing.assert_close(upper, log_p, atol=1e-4, rtol=0)
+
+
+def test_from_a_wide_encoder_both_bounds_enclose_log_p_and_close_in(model):
+    gaps = []
+    for count in (1, 12):
+        below, upper, log_p = bounds_from_encoder(model, 3.0, count)
+        for slack in (log_p - below, upper - log_p):
+            assert slack.mean() > -3 * slack.std() / len(slack) ** 0.5
+        gaps.append(float((upper - below).mean()))
+    assert 0 < gaps[1] < gaps[0] / 2
+
+
 def test_points_of_the_curve_are_those_of_the_tempered_posterior(model):
     """At t the posterior is normal, with precision I + t WᵀW/σ²; R and D in closed form."""
     x = torch.tensor([[0.4, 0.8, 0.1]])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rdbench.config.family import Family
+from rdbench.measures import enumerated
 from rdbench.measures.bounds import mean_and_error, measure
 from rdbench.measures.information import active_units, information_by_variable, mutual_information, rate_by_dimension
 from rdbench.models import Size, build
@@ -46,6 +47,14 @@ def log_p(model, images, every_z):
     with torch.no_grad():
         log_marginal = model.marginal().log_prob(every_z)[:, None].double()
         return (log_marginal + model.decoder(every_z[:, None]).log_prob(images).double()).logsumexp(0)
+
+
+def test_the_sum_over_all_z_is_that_of_a_naive_twin(model, every_z, images):
+    z = enumerated.every_z(model.encoder)
+    assert enumerated.count(model.encoder) == len(z) == len(every_z)
+    assert {tuple(row) for row in z.tolist()} == {tuple(row) for row in every_z.tolist()}
+    found = enumerated.log_likelihood(model, images, z)
+    torch.testing.assert_close(found, log_p(model, images, every_z))
 
 
 def test_likelihoods_of_all_images_sum_to_one(model, every_z):

@@ -7,6 +7,7 @@ from torch.distributions import Independent, Normal
 
 from rdbench.config.family import Family, parse_family
 from rdbench.config.parts import CATEGORICAL_GRADIENTS
+from rdbench.measures.enumerated import every_z
 from rdbench.models import build
 from rdbench.models.estimators import Score
 from rdbench.selftest import Check, check_estimators, check_family, densities, gradients
@@ -66,8 +67,8 @@ def biases(monkeypatch, encoder="categorical"):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.4 * torch.randn_like(parameter)
-        every_z, _ = densities._every_z(model)
-        return list(gradients.check_gradients(encoder, model, torch.ones(4, 4), every_z))
+        z = every_z(model.encoder)
+        return list(gradients.check_gradients(encoder, model, torch.ones(4, 4), z))
 
 
 def test_the_bias_of_every_gradient_is_told_and_that_of_the_likelihood_ratio_judged(monkeypatch):

@@ -96,7 +96,7 @@ JUDGES = "a second judge's mean, of which a store keeps nothing image by image: 
 TRAINING = "a store keeps no numbers of single training images: signs are judged, and that the errors fit together"
 
 UNJUDGED = {
-    **dict.fromkeys(("sweep", "created_at", "command", "evaluated_with", "device", "threads"), HOW),
+    **dict.fromkeys(("sweep", "created_at", "command", "evaluated_with", "device", "threads", "ais_start"), HOW),
     **dict.fromkeys(("rdbench_version", "torch_version", "git_commit"), HOW),
     **dict.fromkeys(("train_seconds", "eval_seconds", "images_per_second", "peak_memory_bytes"), HOW),
     **dict.fromkeys(

@@ -136,7 +136,7 @@ def _annealed_table(rows: pd.DataFrame, name: str) -> Cells:
     def numbers(index: Any, row: Row) -> list[str]:
         told = [with_error(row, name, -1), with_error(row, f"{name}_gap"), with_error(row, f"{name}_less_iwae")]
         allowed = DISAGREES * row[f"{name}_less_iwae_se"]
-        return [*told, f"{row['ais_accepted']:.2f}", "no" if abs(row[f"{name}_less_iwae"]) > allowed else "yes"]
+        return [*told, _part(row["ais_accepted"]), "no" if abs(row[f"{name}_less_iwae"]) > allowed else "yes"]
 
     headers, lines = _described(rows, numbers)
     title = (
@@ -144,6 +144,11 @@ def _annealed_table(rows: pd.DataFrame, name: str) -> Cells:
         "test images; the gap of both bounds on images that the model draws; log p less IWAE-5000 on the same images"
     )
     return Cells(title, [*headers, "−log p ≤", "gap", "less IWAE-5000", "accepted", "agree"], lines)
+
+
+def _part(value: float) -> str:
+    """The part of moves that were accepted; a sum over all z makes none."""
+    return "summed" if pd.isna(value) else f"{value:.2f}"
 
 
 DISAGREES = 3.0
