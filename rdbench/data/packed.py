@@ -50,7 +50,7 @@ def _labels(arrays: Any, name: str) -> Labels:
     return Labels(train, valid, test, classes=tuple(map(str, classes)), entropy=float(entropy))
 
 
-def _write_npz(file: BinaryIO | tempfile._TemporaryFileWrapper, arrays: dict[str, np.ndarray]) -> None:
+def _write_npz(file: "BinaryIO | tempfile._TemporaryFileWrapper[bytes]", arrays: dict[str, np.ndarray]) -> None:
     np.savez(file, **arrays)  # type: ignore[arg-type]
     file.flush()
     os.fsync(file.fileno())

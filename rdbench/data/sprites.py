@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ CORNERS = range(0, 16, 2)
 SPLIT_SIZES = (10_000, 1_000, 2_000)
 SEED = 20180
 
-SHAPES: dict[str, Callable[[NDArray, NDArray, float], NDArray[np.bool_]]] = {
+SHAPES: dict[str, Callable[[NDArray[Any], NDArray[Any], float], NDArray[np.bool_]]] = {
     # from the distances to the two middle lines, and to the edge
     "square": lambda across, down, edge: np.maximum(across, down) <= edge,
     "frame": lambda across, down, edge: np.maximum(across, down) > edge - 2,
@@ -91,7 +92,7 @@ def entropy_error() -> float:
     return float(coefficients.sum(1).mean())
 
 
-def hamming(images: NDArray, others: NDArray) -> NDArray[np.float64]:
+def hamming(images: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
     """The (N, M) numbers of pixels in which (N, P) and (M, P) bits differ; sums of small integers, hence exact."""
     left, right = images.astype(np.float32), others.astype(np.float32)
     return (left.sum(1)[:, None] + right.sum(1) - 2 * left @ right.T).astype(np.float64)

@@ -116,14 +116,14 @@ class _Switchboard:
     """Where runs tell of themselves, and hear whether to stop; it lives where the sweep was started."""
 
     def __init__(self) -> None:
-        self.messages: list[tuple] = []
+        self.messages: list[tuple[Any, ...]] = []
         self.stopping = False
 
-    def tell(self, messages: list[tuple]) -> bool:
+    def tell(self, messages: list[tuple[Any, ...]]) -> bool:
         self.messages += messages
         return self.stopping
 
-    def heard(self) -> list[tuple]:
+    def heard(self) -> list[tuple[Any, ...]]:
         messages, self.messages = self.messages, []
         return messages
 
@@ -136,7 +136,7 @@ class _Host:
         self.name = task.name
         self.switchboard = switchboard
         self.deadline = Deadline.at(task.ends)
-        self.messages: dict[str, tuple] = {}
+        self.messages: dict[str, tuple[Any, ...]] = {}
         self.next = Deadline(ASK_SECONDS)
         self.stopping = False
 

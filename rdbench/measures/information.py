@@ -115,7 +115,7 @@ def _encoded(model: VAE, images: Images | Tensor) -> Iterator[Distribution]:
         yield model.encoder(images[start : start + together])
 
 
-def _diagonal(distribution: Distribution) -> TypeGuard[Independent]:
+def _diagonal(distribution: Distribution) -> TypeGuard["Independent[Normal]"]:
     return isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal)
 
 

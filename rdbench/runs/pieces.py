@@ -1,6 +1,7 @@
 """An evaluation in pieces, so that an interrupted one goes on after the last of them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -54,7 +55,7 @@ class Pieces:
         Raises:
             KeyError, RuntimeError, TypeError, ValueError: it is no such state.
         """
-        done: dict[str, dict] = {}
+        done: dict[str, dict[str, Any]] = {}
         for label, value in state.part("piece").items():
             name, _, key = label.rpartition(".")
             done.setdefault(name, {})[key] = value.numpy()

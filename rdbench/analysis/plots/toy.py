@@ -1,5 +1,7 @@
 """The paper's Figure 2: what a best model, the ELBO and a target rate make of the toy."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -61,7 +63,7 @@ def _no_numbers(table: toy.Table) -> bool:
     return table.dtype.kind != "f" or bool(np.isnan(table).any())
 
 
-def _chosen(runs: pd.DataFrame) -> dict[str, dict]:
+def _chosen(runs: pd.DataFrame) -> dict[str, dict[Any, Any]]:
     elbo = runs[(runs["objective"] == "beta-vae") & (runs["beta"] == 1)]
     target = runs[runs["objective"] == "target-rate"]
     if elbo.empty or target.empty:

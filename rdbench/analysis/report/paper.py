@@ -45,7 +45,7 @@ def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
     return joined[columns]
 
 
-def _departures(row: dict) -> str:
+def _departures(row: dict[Any, Any]) -> str:
     """How a run departs from the paper's protocol."""
     settings = later_defaults() | json.loads(row["config"])
     departures = [
@@ -56,7 +56,7 @@ def _departures(row: dict) -> str:
     return ", ".join(departures) or "the paper's"
 
 
-def _judge(row: dict) -> str:
+def _judge(row: dict[Any, Any]) -> str:
     if "do not gate" in row["note"]:
         return "not judged: the sources differ on β"
     if row["protocol"] != "the paper's":
@@ -72,7 +72,7 @@ def _judge(row: dict) -> str:
     return found if abs(row["rate_difference"]) <= IMPLAUSIBLE else f"{found}, at another rate"
 
 
-def _compute(row: dict) -> float:
+def _compute(row: dict[Any, Any]) -> float:
     """The part of the paper's training compute that a run took: images seen × width², over those of its protocol.
 
     Width multiplies the channels in and out of a layer, so the operations of an image grow as its square.

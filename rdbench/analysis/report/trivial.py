@@ -1,6 +1,7 @@
 """Runs beside models that need no training: fair coins, and independent pixels with the means of the training split."""
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -40,5 +41,5 @@ def behind_pixels(runs: pd.DataFrame) -> list[str]:
     ]
 
 
-def _name(run: dict) -> str:
+def _name(run: dict[Any, Any]) -> str:
     return f"run {run['run_id']} ({run['family']} {aim(run)})"
