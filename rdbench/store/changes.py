@@ -1,6 +1,6 @@
-"""What changes the tables of a store that are there: compacting them, adding columns, removing runs.
+"""Changes to the tables of a store: compact them, add columns, remove runs.
 
-All of it holds the claim on the tables, so that nothing is lost between reading and writing them.
+Each change holds the claim on the tables, so that nothing is lost between reading and writing them.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -33,23 +33,23 @@ RUNS_A_FILE = 1000
 
 
 def compact(store: Store) -> None:
-    """Bring a store to rest: each run once, in few files, those of a table with the same columns.
+    """Rewrite a store in few files: each run is there once, and all files of a table have the same columns.
 
-    A new file is there whole before what it holds is deleted elsewhere, and a row that is met twice counts once, so a
-    reader sees every run at every moment, and so it is after a crash.
+    A new file is whole before the files that it replaces are deleted, and readers count a repeated row once. So a
+    reader sees every run at every moment, also after a crash.
 
     Raises:
         UserError: the store cannot be written.
     """
     try:
         with changing(store.storage):
-            bring_to_rest(store)
+            compact_claimed(store)
     except OSError as error:
         raise cannot_write(store, error) from None
 
 
-def bring_to_rest(store: Store) -> None:
-    """As ``compact``, by who holds the tables; a store stays as it is if its ``runs`` cannot all be read."""
+def compact_claimed(store: Store) -> None:
+    """Compact for a holder of the claim on the tables; do nothing if a file of ``runs`` is unreadable."""
     surveyed, unread = _survey(store, "runs")
     if unread:
         return
@@ -61,7 +61,7 @@ def bring_to_rest(store: Store) -> None:
 
 
 def _survey(store: Store, table: Table) -> tuple[list[Survey], bool]:
-    """What the files of a table hold, those of many runs first; and whether one of them cannot be read."""
+    """The contents of a table's files, compacted files first, and whether any file is unreadable."""
     found, unread = [], False
     for name in sorted(files(store.storage, table), key=lambda name: COMPACTED not in name):
         try:
@@ -72,9 +72,9 @@ def _survey(store: Store, table: Table) -> tuple[list[Survey], bool]:
 
 
 def _compact_table(store: Store, table: Table, surveyed: Sequence[Survey], writings: Mapping[str, Writing]) -> None:
-    """Write anew what is in files of one run, what lacks a column of the others, and what does not count."""
+    """Rewrite the files that hold one run, lack a column that others have, or hold rows that do not count."""
     for found in surveyed:
-        if not found.writings:  # as a run leaves it that came to nothing
+        if not found.writings:  # a run that was not measured leaves an empty file
             _delete(store, found)
     holding = [found for found in surveyed if found.writings]
     if not holding:
@@ -87,11 +87,11 @@ def _compact_table(store: Store, table: Table, surveyed: Sequence[Survey], writi
         kept[name].add(run_id)
     alone = sum(COMPACTED not in found.name for found in holding) == 1
 
-    def rests(found: Survey) -> bool:
+    def is_compact(found: Survey) -> bool:
         whole = len(kept[found.name]) == len(found.writings) and found.stored.equals(schema)
         return whole and (alone or COMPACTED in found.name)
 
-    for group in _groups([found for found in holding if not rests(found)]):
+    for group in _groups([found for found in holding if not is_compact(found)]):
         _rewrite(store, table, group, kept, schema, writings)
 
 
@@ -103,7 +103,7 @@ def _rewrite(
     schema: pa.Schema,
     writings: Mapping[str, Writing],
 ) -> None:
-    """Bring into one file what files hold of the runs that are to be kept of each."""
+    """Write the rows of several files, as far as ``kept`` names their runs, into one new file."""
     tables, read = [schema.empty_table()], []
     for found in group:
         try:
@@ -132,7 +132,7 @@ def _marks(found: Survey) -> Iterator[tuple[str, str, str]]:
 
 
 def _groups(surveyed: Sequence[Survey]) -> Iterator[list[Survey]]:
-    """Files in groups of so many runs as one file is to hold."""
+    """The files in groups of at most ``RUNS_A_FILE`` runs each."""
     group: list[Survey] = []
     for found in surveyed:
         if group and sum(len(other.writings) for other in (*group, found)) > RUNS_A_FILE:
@@ -166,7 +166,7 @@ def extend(store: Store, run_id: str, columns: Mapping[str, Any], per_image: Map
 
 
 def remove(store: Store, run_ids: Collection[str]) -> None:
-    """Delete runs and all that belongs to them: their rows in ``runs`` first, and last the notes of what is to be done.
+    """Delete runs and everything that belongs to them: the rows in ``runs`` first, the plans last.
 
     Raises:
         UserError: another process is doing one of them, or the store cannot be written.
@@ -188,14 +188,14 @@ def remove(store: Store, run_ids: Collection[str]) -> None:
 
 
 def clear_states(store: Store, claims: Claims) -> None:
-    """Delete the states of finished runs: a process may be killed between keeping a run and deleting its state.
+    """Delete the states of finished runs: a process may be killed after it wrote a run's row and before this step.
 
     Raises:
         UserError: the store cannot be read or written.
     """
     states = states_of(store.storage)
     for run_id in set(states) & store.finished() if states else ():
-        if claims.take([run_id]):  # else it is being done again
+        if claims.take([run_id]):  # else another process is doing it again
             try:
                 for name in states[run_id]:
                     store.storage.delete(name)

@@ -1,4 +1,4 @@
-"""Who trains which run: several sweeps may share one store and never do a run twice."""
+"""Claims: files that say which process does which run, so that sweeps can share a store and never do a run twice."""
 
 import json
 import math
@@ -19,28 +19,28 @@ from rdbench.errors import UserError
 from rdbench.store.files import CLAIMS, Storage, cannot_write
 
 CLAIM_SECONDS = 60.0
-"""How long a claim lasts whose owner no longer renews it, by the clock of the place where it lies."""
+"""How long a claim holds after its owner last renewed it, by the clock of the storage."""
 
 SECONDS_VARIABLE = "RDBENCH_CLAIM_SECONDS"
-"""The environment variable that sets another time; all processes on a store must agree."""
+"""The environment variable that overrides ``CLAIM_SECONDS``; all processes on a store must set the same."""
 
 HEARTBEATS = 6
-"""How often a claim is renewed while it would last."""
+"""How many times a claim is renewed within its lifetime."""
 
 LONGEST_BACK_OFF = 0.1
 
 TABLES_CLAIM = "~tables"
-"""In the place of a run: the claim for all that reads, changes and writes tables. No run can have this name."""
+"""The name, in place of a run id, of the claim on all tables. No run can have this id."""
 
 WAIT_CLAIMS = 3
-"""How many lives of a claim one waits for the tables."""
+"""How many lifetimes of a claim a process waits for the tables."""
 
 
 def claim_seconds() -> float:
-    """How long a claim lasts.
+    """The lifetime of a claim in seconds.
 
     Raises:
-        UserError: the environment says something else than a number of seconds.
+        UserError: the environment variable is no number of seconds.
     """
     text = os.environ.get(SECONDS_VARIABLE, str(CLAIM_SECONDS))
     try:
@@ -54,7 +54,7 @@ def claim_seconds() -> float:
 
 @dataclass(frozen=True)
 class Owner:
-    """A process that trains, and since when."""
+    """The process that holds a claim, and since when."""
 
     host: str
     pid: int
@@ -63,7 +63,7 @@ class Owner:
 
     @property
     def is_dead(self) -> bool:
-        """Whether the owner was on this machine and is no more."""
+        """Whether the owner ran on this machine and has ended."""
         if self.machine != _machine():
             return False
         try:
@@ -76,11 +76,11 @@ class Owner:
 
 
 class Claims:
-    """The claims of one process on the runs of a store; use as a context, in which they are renewed.
+    """The claims of one process on the runs of a store. Within ``with``, a thread renews them.
 
-    A claim is a file of its own. It holds if no other living claim on the run is there once it is written, so of two
-    that come at the same time neither does, and both try again. Only listing, writing and deleting are needed of a
-    store, none of them exclusive.
+    Each claim is one file. A process writes its claim, then lists the others: it has the run only if no other living
+    claim is there. Of two processes that write at the same time neither gets the run, and both try again. The storage
+    needs to list, write and delete files; it needs no locks.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -117,7 +117,7 @@ class Claims:
         self.storage.write(mine, self._content())
         try:
             rivals, living = self._others(mine)
-        except UserError:  # the store cannot be listed any more: nobody should wait for this claim
+        except UserError:  # the store can no longer be listed: nobody should wait for this claim
             with suppress(OSError):
                 self.storage.delete(mine)
             raise
@@ -132,20 +132,20 @@ class Claims:
         return True
 
     def release(self, run_ids: Iterable[str]) -> None:
-        """Give runs back. A claim that cannot be deleted now is not renewed either, so it lapses."""
+        """Give up the claims on these runs. One that cannot be deleted is no longer renewed, so it lapses."""
         for run_id in run_ids:
             with self.lock, suppress(OSError):
                 self.held.discard(run_id)
                 self.storage.delete(self._name(run_id))
 
     def _lives(self, name: str, age: float) -> bool:
-        if abs(age) > self.seconds:  # one from the future was not written here
+        if abs(age) > self.seconds:  # also a claim dated far in the future does not hold
             return False
         owner = _read(self.storage, name)
         return owner is None or not owner.is_dead
 
     def hold(self, run_ids: Collection[str]) -> bool:
-        """Renew the claims on these runs now; whether all are held, and none is another process's meanwhile.
+        """Renew the claims on these runs now; whether this process still holds all of them.
 
         Raises:
             UserError: the store cannot be written.
@@ -157,7 +157,7 @@ class Claims:
         return set(run_ids) <= self.held
 
     def lost(self, run_ids: Collection[str]) -> bool:
-        """Whether one of these runs is another process's now, as after this one was stopped for a while."""
+        """Whether another process took one of these runs, as it may while this process is suspended."""
         if time.monotonic() - self.renewed > self.seconds / 2:
             self._renew_all()
         return not set(run_ids) <= self.held
@@ -168,7 +168,7 @@ class Claims:
 
     def _renew_all(self) -> None:
         self.renewed = time.monotonic()
-        with suppress(OSError, UserError):  # what cannot be written now will be told of when a run is
+        with suppress(OSError, UserError):  # if the store stays unwritable, writing the run reports it
             self._renew(sorted(self.held))
 
     def _renew(self, run_ids: Iterable[str]) -> None:
@@ -178,7 +178,7 @@ class Claims:
                     self.held.discard(run_id)
 
     def _is_renewed(self, mine: str) -> bool:
-        """Write a claim again, unless another process has deleted it as too old, or comes to do so."""
+        """Write a claim again; False if another process deleted it as too old, or has claimed the run since."""
         before = self.storage.stamp(mine)
         if before is None:
             return False
@@ -192,7 +192,7 @@ class Claims:
         return True
 
     def _others(self, mine: str) -> tuple[list[str], list[str]]:
-        """The claims of others on the run of this one, and those among them that still hold."""
+        """The claims of other processes on the run of claim ``mine``, and those among them that still hold."""
         times = self.storage.modified(CLAIMS)
         beginning = mine.partition(".")[0] + "."
         others = [name for name in times if name.startswith(beginning) and name != mine]
@@ -212,8 +212,8 @@ class Claims:
     def __enter__(self) -> "Claims":
         for name in self.storage.names(CLAIMS):
             owner = _read(self.storage, name)
-            if owner and owner.is_dead:  # it died between keeping a run and giving it back
-                with suppress(OSError):  # what is dead holds nothing
+            if owner and owner.is_dead:  # it died before it gave up its claim
+                with suppress(OSError):  # a dead owner's claim does not hold anyway
                     self.storage.delete(name)
         self.thread.start()
         return self
@@ -227,14 +227,14 @@ class Claims:
 
 
 def owners(storage: Storage) -> dict[str, Owner]:
-    """Who trains which run now, by run."""
+    """The owner of each run that is being done now, by run id."""
     return {run_id: owner for run_id, owner in _owners(storage).items() if run_id != TABLES_CLAIM}
 
 
 def _owners(storage: Storage) -> dict[str, Owner]:
     found = {}
     times = storage.modified(CLAIMS)
-    now = max([datetime.now(UTC), *times.values()])  # the clock of the place may be ahead
+    now = max([datetime.now(UTC), *times.values()])  # the storage's clock may be ahead
     for name, written in times.items():
         owner = _read(storage, name)
         if owner and not owner.is_dead and (now - written).total_seconds() <= claim_seconds():
@@ -244,10 +244,10 @@ def _owners(storage: Storage) -> dict[str, Owner]:
 
 @contextmanager
 def changing(storage: Storage) -> Iterator[None]:
-    """Hold the tables of a store: one process at a time reads, changes and writes them. Waits until they are free.
+    """Hold the claim on the tables of a store, which one process at a time has; wait until it is free.
 
     Raises:
-        UserError: another process has them for too long, or the store cannot be written.
+        UserError: another process holds it for too long, or the store cannot be written.
     """
     longest = WAIT_CLAIMS * claim_seconds()
     end = time.monotonic() + longest
@@ -279,7 +279,7 @@ def _read(storage: Storage, name: str) -> Owner | None:
 
 
 def _machine() -> str:
-    """The machine, and the space of process numbers in it."""
+    """A name for this machine and its namespace of process ids."""
     parts = [socket.gethostname()]
     try:
         parts += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]

@@ -1,8 +1,8 @@
-"""Which row of a run counts where a store holds several: its current one.
+"""The current row of a run: the one that counts where a store holds several.
 
-An answer (any status but ``failed``) counts for more than a failure, whatever their dates say, unless the failed run
-was asked to be done again after that answer: then its row names, in ``replaces``, the date of the row that it replaces.
-Among answers, and among failures, the one with the latest date counts.
+An answer (any status but ``failed``) beats a failure, whatever their dates. The exception is a failure of a run that
+was done again on request after that answer: its column ``replaces`` has the date of the row that it replaces. Among
+answers, and among failures, the latest counts.
 """
 
 import re
@@ -27,18 +27,17 @@ WRITING = ("run_id", "status", "created_at", "replaces")
 
 DATE = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(\+00:00)?")
 EARLIEST, LATEST = "", "~"
-"""A text before, and one after, every date."""
-
+"""Texts that sort before, and after, every date."""
 
 NO_STATUS = ""
-"""In the place of a status, in tables that have none."""
+"""Stands for the status in tables that have no such column."""
 
 Mark = tuple[str, str]
-"""The date and the status of rows."""
+"""The date and the status of a row."""
 
 
 class Writing(NamedTuple):
-    """When a row was written, None in the oldest stores; the status of its run; the date of what it replaces."""
+    """A row of a run: when it was written (None in the oldest stores), its status, the date of the row it replaces."""
 
     created_at: str | None
     status: str
@@ -46,12 +45,12 @@ class Writing(NamedTuple):
 
     @property
     def is_answer(self) -> bool:
-        """Whether the run came to its end: one that failed is worth another try."""
+        """Whether the run came to an end; a failed run is tried again."""
         return self.status != Status.FAILED
 
     @property
     def date(self) -> str:
-        """When it was written, as a text that can be compared."""
+        """When it was written, as a text that sorts by time."""
         return self.created_at or EARLIEST
 
 
@@ -61,14 +60,14 @@ def finished(writings: Mapping[str, Writing]) -> set[str]:
 
 
 def current(tables: Sequence[pa.Table]) -> dict[str, Writing]:
-    """The writing of each run that counts, of rows of ``runs`` with the columns ``WRITING``."""
+    """The current writing of each run, from rows of ``runs`` with the columns ``WRITING``."""
     return choose_current(
         row for found in tables for row in zip(*(_cells(found, name) for name in WRITING), strict=True)
     )
 
 
 def choose_current(rows: Iterable[tuple[Any, ...]]) -> dict[str, Writing]:
-    """The writing of each run that counts, of rows whose cells are those of ``WRITING``."""
+    """The current writing of each run, from rows given as cells of the columns ``WRITING``."""
     chosen: dict[str, Writing] = {}
     failures: list[tuple[str, Writing]] = []
     for run_id, status, created_at, replaces in rows:
@@ -85,7 +84,7 @@ def choose_current(rows: Iterable[tuple[Any, ...]]) -> dict[str, Writing]:
 
 
 def date_after(replaced: Writing | None) -> str:
-    """The date of a row that is written now: later than that of the row it replaces, whatever the clocks say."""
+    """The date for a row written now: later than the row it replaces, even if the clock is behind."""
     now = datetime.now(UTC)
     if replaced is not None and replaced.created_at is not None:
         before = datetime.fromisoformat(replaced.created_at).replace(tzinfo=UTC)
@@ -94,7 +93,7 @@ def date_after(replaced: Writing | None) -> str:
 
 
 def without_false_dates(rows: pa.Table) -> pa.Table:
-    """Rows whose ``created_at`` is empty where it is no date as we write them, so that it is older than any."""
+    """The rows with ``created_at`` set to None where it is no valid date, so that such a row counts as the oldest."""
     if "created_at" not in rows.column_names:
         return rows
     dates = rows["created_at"]
@@ -106,10 +105,10 @@ def without_false_dates(rows: pa.Table) -> pa.Table:
 
 
 def marks(table: Table, rows: Iterable[tuple[str, str, str]], writings: Mapping[str, Writing]) -> dict[str, Mark]:
-    """By which date and status the rows of a run are known that count in a table; ``rows`` are such ids and marks.
+    """The date and status of the rows that count in a table, by run; ``rows`` are (run id, date, status).
 
-    In ``runs`` it is the current row. In the other tables it is what was written last until then: a row is written
-    after all that belongs to it.
+    In ``runs`` the current row counts. In the other tables the latest rows dated no later than it count, since the row
+    in ``runs`` is written last.
     """
     if table == "runs":
         return {run_id: (writing.date, writing.status) for run_id, writing in writings.items()}
@@ -124,12 +123,12 @@ def marks(table: Table, rows: Iterable[tuple[str, str, str]], writings: Mapping[
 
 
 def deciding(table: Table, rows: pa.Table) -> pa.Table:
-    """The columns of rows that name and date them."""
+    """The columns that decide whether rows count: their keys, status and dates."""
     return rows.select([name for name in dict.fromkeys((*KEYS[table], *WRITING)) if name in rows.column_names])
 
 
 def counting(table: Table, keys: "pd.DataFrame", writings: Mapping[str, Writing]) -> NDArray[np.bool_]:
-    """Which rows of a table count, each of them once; ``keys`` are those columns that name and date them."""
+    """A mask of the rows that count, each once; ``keys`` are the columns that ``deciding`` gives."""
     found = keys[["run_id"]].assign(date=EARLIEST, status=keys["status"] if table == "runs" else NO_STATUS)
     if "created_at" in keys:
         found["date"] = keys["created_at"].fillna(EARLIEST)

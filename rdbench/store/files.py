@@ -1,4 +1,4 @@
-"""What a store asks of the place where its files lie: a few verbs, the same for a folder and for an object store."""
+"""The storage that a store needs: list, read, write and delete files, in a folder or an object store."""
 
 import re
 from abc import ABC, abstractmethod
@@ -12,14 +12,14 @@ from rdbench.errors import UserError, plain, reason
 PLANS = "plans"
 CHECKPOINTS = "checkpoints"
 CLAIMS = "claims"
-"""The folders of a store beside those of its tables."""
+"""The folders of a store besides those of its tables."""
 
 LARGEST_FILE = 8 * 2**30
-"""Bytes; no table, weights or state of ours is larger, and what is larger is not read."""
+"""The largest file that is read, in bytes; rdbench writes none that is larger."""
 
 
 def cannot_write(storage: object, error: OSError, then: str = "earlier runs are whole") -> UserError:
-    """The error for a store that takes no more; ``then`` says what holds now, or what to do."""
+    """The error for a store that cannot be written; ``then`` says what is safe, or what to do."""
     return UserError(f"cannot write to the store {storage}: {why(error)}; {then}")
 
 
@@ -29,14 +29,14 @@ def cannot_read(storage: object, error: OSError) -> UserError:
 
 
 def why(error: OSError) -> str:
-    """What went wrong, and with which file where the system says that."""
+    """What went wrong, and with which file if the system names one."""
     if error.strerror is None:
         return reason(error)
     return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
 
 
 class Entry(NamedTuple):
-    """A file in a listing: its last name, when it was last written by the clock of the place, its size in bytes."""
+    """A file in a listing: its name in the folder, when it was last written (storage's clock), its size in bytes."""
 
     name: str
     modified: datetime
@@ -44,23 +44,23 @@ class Entry(NamedTuple):
 
 
 class Storage(ABC):
-    """Files by name, below one place; a name is ``folder/file``, and its parts never leave that place."""
+    """Files below one root, named ``folder/file``; no name leads outside the root."""
 
     def __init__(self, root: str, words: str, location: str) -> None:
         self.root = root
         self.words = plain(words)
         self.location = location
-        """By which another process can open it."""
+        """The path or URL by which another process opens the same storage."""
 
     def __str__(self) -> str:
         return self.words
 
     def path(self, name: str) -> str:
-        """Where a name lies."""
+        """The full path of a name."""
         return f"{self.root}/{name}"
 
     def is_there(self) -> bool:
-        """Whether the place itself exists.
+        """Whether the root exists.
 
         Raises:
             UserError: it is a file, or cannot be looked up.
@@ -75,7 +75,7 @@ class Storage(ABC):
         return self._found(name) is not None
 
     def names(self, folder: str, suffix: str = "") -> list[str]:
-        """The names of whole files in a folder, in order; none where there is no folder.
+        """The sorted names of the complete files in a folder; none if there is no folder.
 
         Raises:
             UserError: the folder cannot be listed.
@@ -83,7 +83,7 @@ class Storage(ABC):
         return [f"{folder}/{entry.name}" for entry in self._listed(folder) if entry.name.endswith(suffix)]
 
     def modified(self, folder: str) -> dict[str, datetime]:
-        """When each file of a folder was last written, by the clock of the place; raises as ``names`` does."""
+        """When each file of a folder was last written, by the storage's clock; raises as ``names`` does."""
         return {f"{folder}/{entry.name}": entry.modified for entry in self._listed(folder)}
 
     def stamp(self, name: str) -> tuple[datetime, int] | None:
@@ -111,7 +111,7 @@ class Storage(ABC):
 
     @abstractmethod
     def open(self, name: str, most: int = LARGEST_FILE) -> pa.NativeFile:
-        """A file to read from, of at most ``most`` bytes.
+        """Open a file of at most ``most`` bytes for reading.
 
         Raises:
             FileNotFoundError: it is not there.
@@ -121,15 +121,15 @@ class Storage(ABC):
 
     @abstractmethod
     def write(self, name: str, content: Any) -> None:
-        """Keep bytes under a name, whole or, whenever the machine stops, not at all.
+        """Write a file atomically: after a crash the old or the new content is there, whole.
 
         Raises:
-            OSError: they cannot be written; what was there before still is.
+            OSError: it cannot be written; the old content is still there.
         """
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """See that there is no file of that name.
+        """Delete a file; do nothing if it is not there.
 
         Raises:
             OSError: it cannot be deleted.
@@ -137,10 +137,10 @@ class Storage(ABC):
 
     @abstractmethod
     def prepare(self, *folders: str) -> None:
-        """Make folders, see that files can be written there, and clear away what killed writers left.
+        """Make folders, check that they can be written, and delete temporary files of killed writers.
 
         Raises:
-            OSError: they cannot.
+            OSError: they cannot be made or written.
         """
 
     @abstractmethod
@@ -148,14 +148,14 @@ class Storage(ABC):
 
     @abstractmethod
     def _entries(self, folder: str) -> list[Entry]:
-        """What lies in a folder, but for folders; nothing where there is no folder."""
+        """The files in a folder, without subfolders; none if there is no folder."""
 
     @abstractmethod
     def _entry(self, name: str) -> Entry | None: ...
 
 
 def without_secrets(text: str) -> str:
-    """A text, such as a command, in which URLs have no user and no password.
+    """A text, such as a command, with user names and passwords removed from its URLs.
 
     >>> without_secrets("--store=s3://key:secret@bucket/folder")
     '--store=s3://bucket/folder'

@@ -1,4 +1,4 @@
-"""A store in a folder of this machine, or of one that it shares."""
+"""A store in a local folder, or one on a shared file system."""
 
 import errno
 import os
@@ -17,10 +17,10 @@ from rdbench.errors import RefusedFileError, UserError, require_size
 from rdbench.store.files import LARGEST_FILE, Entry, Storage
 
 LONGEST_WRITE_SECONDS = 3600.0
-"""After so long a file that is being written belongs to a writer that was killed."""
+"""The age at which a temporary file counts as left by a killed writer."""
 
 OPENED = "/dev/fd/{}"
-"""Where the system shows a file that is open here."""
+"""The path by which Linux names an open file of this process."""
 
 KINDS = {
     stat.S_IFLNK: "a link",
@@ -33,7 +33,7 @@ KINDS = {
 
 
 class LocalStorage(Storage):
-    """A folder. Links below it are not followed, and only regular files are read: a store may be a stranger's."""
+    """Storage in a folder. It follows no links below it and reads only regular files: a store may be a stranger's."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(os.path.abspath(folder), str(folder), os.path.abspath(folder))
@@ -41,7 +41,7 @@ class LocalStorage(Storage):
 
     @contextmanager
     def _parent(self, name: str) -> Iterator[tuple[int, str]]:
-        """The open folder in which a name lies, and the last part of the name."""
+        """Open the folder that holds a file; yield its descriptor and the file's name in it."""
         *folders, last = name.split("/")
         here = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -55,10 +55,10 @@ class LocalStorage(Storage):
             os.close(here)
 
     def open(self, name: str, most: int = LARGEST_FILE) -> pa.NativeFile:
-        """A regular file, opened by Arrow: its threads may end after Python, and must not hold anything of Python."""
+        """Open a regular file by Arrow, whose threads may outlive Python and so must hold no Python object."""
         with self._parent(name) as (here, last):
             _require(last, here, stat.S_IFREG)
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # should it become a pipe just now
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # never wait, in case it has just become a pipe
             opened = os.open(last, flags, dir_fd=here)
         try:
             require_size(os.fstat(opened).st_size, most)
@@ -67,7 +67,7 @@ class LocalStorage(Storage):
             os.close(opened)
 
     def write(self, name: str, content: Any) -> None:
-        """Write under a passing name, sync, rename."""
+        """Write a temporary file, sync it, rename it."""
         with self._parent(name) as (here, last):
             partial = f".{uuid.uuid4().hex}.partial"
 
@@ -80,19 +80,19 @@ class LocalStorage(Storage):
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(partial, last, src_dir_fd=here, dst_dir_fd=here)
-            except BaseException:  # also an interruption leaves nothing behind
+            except BaseException:  # an interruption must leave no temporary file
                 with suppress(FileNotFoundError):
                     os.unlink(partial, dir_fd=here)
                 raise
             os.fsync(here)
 
     def delete(self, name: str) -> None:
-        """Unlink a file; a link goes, and what it leads to stays."""
+        """Unlink a file; of a link, delete the link and not its target."""
         with suppress(FileNotFoundError), self._parent(name) as (here, last):
             os.unlink(last, dir_fd=here)
 
     def prepare(self, *folders: str) -> None:
-        """Make the folders; what killed writers left is known by its age."""
+        """Make the folders, and delete temporary files that are old."""
         os.makedirs(self.root, exist_ok=True)
         for folder in folders:
             with self._parent(folder) as (here, last), suppress(FileExistsError):
@@ -132,7 +132,7 @@ def _entry(name: str, found: os.stat_result) -> Entry:
 
 
 def _require(name: str, folder: int, kind: int) -> None:
-    """Refuse what is of another kind than a regular file, or than a folder on the way to one."""
+    """Raise unless an entry of a folder has this kind: a regular file, or a folder on the path to one."""
     found = stat.S_IFMT(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
     if found != kind:
         expected = "a folder" if kind == stat.S_IFDIR else "a regular file"

@@ -1,4 +1,4 @@
-"""How large a table may be: a small file can hold any number of rows, so its metadata is asked before it is read."""
+"""Bounds on the size of a table, checked in a file's metadata, since a small file can hold any number of rows."""
 
 from collections.abc import Collection, Mapping
 
@@ -12,17 +12,17 @@ from rdbench.store.columns import Table
 ROWS: Mapping[Table, int] = {"runs": 1_000_000, "history": 20_000_000, "examples": 20_000_000}
 COLUMNS = 5_000
 VALUES = 400_000_000
-"""In all columns together, the members of lists among them."""
+"""The most values in all columns together, counting the members of lists."""
 
 BYTES = 4 * 2**30
-"""Of all columns once they are decompressed, and of all texts once each stands in its row."""
+"""The most bytes of all columns once decompressed, and of all texts once each row has its own copy."""
 
 
 def require_bounded(table: Table, file: pa.NativeFile, metadata: pq.FileMetaData) -> None:
-    """Raise where a file holds more than is read.
+    """Refuse a file that exceeds the bounds.
 
     Raises:
-        RefusedFileError: it does.
+        RefusedFileError: it exceeds one of them.
     """
     _require("rows", metadata.num_rows, ROWS[table])
     _require("columns", metadata.num_columns, COLUMNS)
@@ -40,7 +40,7 @@ def require_bounded(table: Table, file: pa.NativeFile, metadata: pq.FileMetaData
 
 
 def _require_bounded_texts(file: pa.NativeFile, paths: Collection[str]) -> None:
-    """Raise where texts that stand once in a file, and are named in many rows, would be too large in each row."""
+    """Refuse dictionary-encoded texts, stored once for many rows, that are too large when copied to each row."""
     if nested := sorted(path for path in paths if "." in path):
         raise RefusedFileError(f"column {nested[0]} holds lists of texts, which may take more than {BYTES:,} bytes")
     size = 0

@@ -1,4 +1,4 @@
-"""From what a user names a store by to the storage that it is in."""
+"""Open the storage that a path or a URL names."""
 
 import os
 import re
@@ -20,7 +20,7 @@ def open_storage(location: str | Path) -> Storage:
     """The storage at a path, or at a URL such as s3://bucket/folder, gs://bucket/folder or file:///folder.
 
     Raises:
-        UserError: it is empty, or the URL is of no kind that is known here, or has parts that would be lost.
+        UserError: it is empty, or a URL of an unknown kind, or one with parts (``?``, ``#``) that would be lost.
     """
     text = str(location)
     if text == "" or (re.fullmatch(r"\w+://(/.*)?", text) and not re.match("file:///.", text)):

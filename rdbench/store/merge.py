@@ -1,4 +1,4 @@
-"""Several stores into one."""
+"""Merge several stores into one."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rdbench.errors import UserError
-from rdbench.store.changes import bring_to_rest, clear_states
+from rdbench.store.changes import clear_states, compact_claimed
 from rdbench.store.claims import Claims, changing, owners
 from rdbench.store.columns import TABLES, Table
 from rdbench.store.current import date_after
@@ -24,13 +24,13 @@ CIRCUMSTANCES = frozenset((
     "rdbench_version", "torch_version", "git_commit", "train_seconds", "eval_seconds", "images_per_second",
     "peak_memory_bytes", "micro_batch",
 ))  # fmt: skip
-"""Columns in which two answers to the same description may differ and be equal."""
+"""Columns that may differ between two rows of the same run without a contradiction."""
 
 SHOWN = ("status", "rate", "distortion", "elbo")
 
 
 class Answer(NamedTuple):
-    """What is known of a run: its row, the store whose rows are taken, and those that have columns beside them."""
+    """A run's row, the store it comes from, and the stores that have further columns of it."""
 
     row: dict[str, Any]
     store: Store
@@ -38,13 +38,13 @@ class Answer(NamedTuple):
 
 
 def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
-    """Bring the runs of ``stores`` into another, which may hold some already; how many came, and how many it holds.
+    """Copy the runs of ``stores`` into another store; return how many were written and how many it holds.
 
-    Equal runs count once, with the columns of all; of a run that failed in one store and not in another, the answer
-    counts. What is unfinished comes along, and goes when the run's answer comes.
+    A run that several stores hold is kept once, with the columns of all. If it failed in one store and not in another,
+    the answer counts. States of unfinished runs are copied too, and deleted when the run has an answer.
 
     Raises:
-        UserError: two stores answer the same description differently, or a table cannot be read.
+        UserError: two stores have contradicting answers of one run, or a table cannot be read.
     """
     for store in stores:
         if not store.storage.is_there():
@@ -56,7 +56,7 @@ def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
             run_id, answer = row["run_id"], Answer(row, store)
             chosen[run_id] = _united(run_id, chosen[run_id], answer) if run_id in chosen else answer
     into.prepare()
-    came = 0
+    written = 0
     try:
         with changing(into.storage):
             for store in sources:
@@ -66,13 +66,13 @@ def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
                 else:
                     _copy_files(store, into, mine, set(chosen))
                 _write_rows(store, into, mine)
-                came += len(mine)
-            bring_to_rest(into)
+                written += len(mine)
+            compact_claimed(into)
         with Claims(into.storage) as claims:
             clear_states(into, claims)
     except OSError as error:
-        raise cannot_write(into, error, "what came is whole; the same command does the rest") from None
-    return came, len(chosen)
+        raise cannot_write(into, error, "what was copied is whole; the same command does the rest") from None
+    return written, len(chosen)
 
 
 def _rows(store: Store) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ def _rows(store: Store) -> list[dict[str, Any]]:
 
 
 def _united(run_id: str, one: Answer, other: Answer) -> Answer:
-    """Of two answers the one that did not fail; else the one that says more, with what the other alone says.
+    """Unite two answers: the one that did not fail; else the one with more columns, plus those only the other has.
 
     Raises:
         UserError: they contradict each other.
@@ -116,7 +116,7 @@ def _contradiction(run_id: str, name: str, *answers: Answer) -> UserError:
 
 
 def _copy_files(store: Store, into: Store, run_ids: Collection[str], finished: set[str]) -> None:
-    """What lies beside the tables, which are written last: a run that has a row has everything else."""
+    """Copy checkpoints and plans before the tables: a run that has a row has everything else."""
     for name in store.storage.names(PLANS, ".json"):
         into.storage.write(name, _fetched(store, name))
     for run_id in run_ids:
@@ -128,7 +128,7 @@ def _copy_files(store: Store, into: Store, run_ids: Collection[str], finished: s
 
 
 def _copy_state(store: Store, into: Store, theirs: Collection[str], ours: Collection[str]) -> None:
-    """The files of a run's state, where they are further along than those that are there already."""
+    """Copy the state of an unfinished run if it is further along than the state that is there."""
     came, there = _contents(store, theirs), _contents(into, ours)
     if _furthest(came) > _furthest(there):
         for name, content in came.items():
@@ -140,7 +140,7 @@ def _copy_state(store: Store, into: Store, theirs: Collection[str], ours: Collec
 def _contents(store: Store, names: Collection[str]) -> dict[str, bytes]:
     contents = {}
     for name in names:
-        with suppress(FileNotFoundError):  # its run has ended meanwhile
+        with suppress(FileNotFoundError):  # the run has just ended
             contents[name] = _fetched(store, name)
     return contents
 
@@ -150,7 +150,7 @@ def _furthest(states: Mapping[str, bytes]) -> Progress:
 
 
 def _write_rows(store: Store, into: Store, answers: Mapping[str, Answer]) -> None:
-    """The rows of runs, with the columns that other stores have beside them; those of ``runs`` last."""
+    """Write the rows of each run with the further columns of other stores; the rows of ``runs`` last."""
     if not answers:
         return
     there = into.current()
@@ -170,12 +170,12 @@ def _write_rows(store: Store, into: Store, answers: Mapping[str, Answer]) -> Non
 
 
 def _filled(table: Table, rows: pa.Table, theirs: pa.Table, other: Store) -> pa.Table:
-    """Rows with what another store's rows of the same keys know and they do not.
+    """The rows, with empty cells and missing columns filled from another store's rows of the same keys.
 
     Raises:
-        UserError: it knows something else.
+        UserError: the two stores disagree.
     """
-    import pandas as pd  # not above: a sweep that is only planned needs none
+    import pandas as pd  # here, so that planning a sweep does not load it
 
     keys = list(KEYS[table])
     ours, others = (pd.MultiIndex.from_frame(found.select(keys).to_pandas()) for found in (rows, theirs))
@@ -190,7 +190,7 @@ def _filled(table: Table, rows: pa.Table, theirs: pa.Table, other: Store) -> pa.
         unknown = pc.is_null(mine, nan_is_null=True)
         both = pc.invert(pc.or_(unknown, pc.is_null(came, nan_is_null=True)))
         if table != "runs" and name not in CIRCUMSTANCES and mine.filter(both) != came.filter(both):
-            raise UserError(f"{other}: {name} in {table} is another than elsewhere for the same runs; merge only one")
+            raise UserError(f"{other}: {name} in {table} differs between stores for the same runs; merge only one")
         rows = with_column(rows, name, pc.if_else(unknown, came, mine))
     return rows
 
@@ -199,7 +199,7 @@ def _fetched(store: Store, name: str) -> bytes:
     """A file of a store.
 
     Raises:
-        UserError: it cannot be read, or is not one that a store has.
+        UserError: it cannot be read, or it is not a file that a store can have.
     """
     try:
         return store.storage.read(name)
@@ -210,7 +210,7 @@ def _fetched(store: Store, name: str) -> bytes:
 
 
 def _dated(rows: pa.Table, run_ids: pa.Array, now: str) -> pa.Table:
-    """Rows that are written now as far as they are of ``run_ids``: what they are to replace is older then."""
+    """The rows, with those of ``run_ids`` dated now, so that they are later than the rows that they replace."""
     dates = rows["created_at"] if "created_at" in rows.column_names else pa.nulls(len(rows), pa.string())
     return with_column(rows, "created_at", pc.if_else(pc.is_in(rows["run_id"], run_ids), now, dates))
 

@@ -16,7 +16,7 @@ from rdbench.errors import RefusedFileError, reason, require_size
 from rdbench.store.files import LARGEST_FILE, Entry, Storage, without_secrets
 
 PATIENCE_SECONDS = 20.0
-"""How long a server is asked again that fails, before the request counts as failed."""
+"""How long a request is repeated while the server fails."""
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.05, 2.0
 
@@ -24,13 +24,13 @@ REFUSALS = re.compile(
     r"AWS Error (ACCESS_DENIED|NO_SUCH_BUCKET|INVALID_\w+|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT)"
     r"|HTTP status (?!408|429)4"
 )
-"""What a server says that will not change its mind."""
+"""Errors that asking again would not cure."""
 
 Answer = TypeVar("Answer")
 
 
 def s3(url: str) -> fs.S3FileSystem:
-    """The file system of an s3:// URL; each request is made once, since ``ObjectStorage`` asks again by itself."""
+    """The file system of an s3:// URL, without retries of its own: ``ObjectStorage`` repeats requests."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     return fs.S3FileSystem(
@@ -44,7 +44,7 @@ def s3(url: str) -> fs.S3FileSystem:
 
 
 def patiently(request: Callable[[], Answer]) -> Answer:
-    """What a request gives, asked again at growing intervals while it fails.
+    """The result of a request, repeated at growing intervals while it fails.
 
     Raises:
         FileNotFoundError, RefusedFileError: it is not there, or is not read.
@@ -67,14 +67,14 @@ def patiently(request: Callable[[], Answer]) -> Answer:
 
 
 class ObjectStorage(Storage):
-    """A folder of an object store, which shows an object once all of it has arrived."""
+    """A folder of an object store. Writes are atomic: the server shows an object once all of it has arrived."""
 
     def __init__(self, filesystem: fs.FileSystem, root: str, url: str) -> None:
         super().__init__(root, without_secrets(url), url)
         self.filesystem = filesystem
 
     def open(self, name: str, most: int = LARGEST_FILE) -> pa.NativeFile:
-        """An object, fetched whole: where a server fails within its answer, only asking for all of it again helps."""
+        """Fetch a whole object: if the server fails midway, only a new request for all of it helps."""
 
         def fetch() -> pa.NativeFile:
             with self.filesystem.open_input_file(self.path(name)) as file:
@@ -98,12 +98,12 @@ class ObjectStorage(Storage):
             patiently(partial(self.filesystem.delete_file, self.path(name)))
 
     def prepare(self, *folders: str) -> None:
-        """Make the folders; whether the server takes objects shows at the first."""
+        """Make the folders, which shows whether the server accepts objects."""
         for folder in folders:
             patiently(partial(self.filesystem.create_dir, self.path(folder), recursive=True))
 
     def _is_there(self) -> bool:
-        """Whether any object lies there: such a store has no folders of its own."""
+        """Whether any object lies below the root: an object store has no real folders."""
         selector = fs.FileSelector(self.root, allow_not_found=True)
         return bool(patiently(partial(self.filesystem.get_file_info, selector)))
 

@@ -1,4 +1,4 @@
-"""The Parquet files of a store's tables: which there are, and what each holds."""
+"""The Parquet files of a store's tables: list them, and read them with checks."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -15,18 +15,18 @@ from rdbench.store.limits import require_bounded
 from rdbench.store.schema import REQUIRED, RUN_ID, VERSION, VERSION_KEY, typed, version
 
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
-"""What reading a file raises that is no table of ours."""
+"""The errors that reading a file can raise if it is not a valid table."""
 
 COMPACTED = "compacted-"
-"""How the name of a file begins that holds many runs; others are called by their run."""
+"""The beginning of the names of compacted files, which hold many runs; any other file is named by its one run."""
 
 
 class NewerTableError(ValueError):
-    """A table that a newer rdbench wrote, of which this one cannot read what it knows."""
+    """A newer rdbench wrote this table, and this version cannot read its known columns."""
 
 
 def files(storage: Storage, table: Table, run_ids: Collection[str] | None = None) -> list[str]:
-    """The files of a table, less those of one run that is not asked for."""
+    """The files of a table: all compacted files, and the files of single runs that are in ``run_ids``."""
     names = storage.names(table, ".parquet")
     if run_ids is None:
         return names
@@ -37,7 +37,7 @@ def files(storage: Storage, table: Table, run_ids: Collection[str] | None = None
 def load(
     storage: Storage, table: Table, run_ids: Collection[str] | None, columns: Sequence[str] | None
 ) -> tuple[list[pa.Table], list[str]]:
-    """The tables of all files, and a line for each that cannot be read."""
+    """The tables of all files, and a message for each file that cannot be read."""
     while True:
         names = files(storage, table, run_ids)
         found = _read_all(storage, names, table, run_ids, columns)
@@ -52,7 +52,7 @@ def _read_all(
     run_ids: Collection[str] | None,
     columns: Sequence[str] | None,
 ) -> tuple[list[pa.Table], list[str]] | None:
-    """What the files hold; None if one went away meanwhile, since another process merged it into a larger one."""
+    """As ``load``; None if a file vanished meanwhile, because another process compacted it into a larger one."""
     tables, skipped = [], []
     for name in names:
         try:
@@ -65,15 +65,15 @@ def _read_all(
 
 
 def _merged_since(storage: Storage, names: Sequence[str], table: Table, run_ids: Collection[str] | None) -> bool:
-    """Whether a larger file came since the files were listed.
+    """Whether a compacted file appeared since the files were listed.
 
-    No listing is of one moment: ours may lack both what was merged, and what it was merged into.
+    A listing is not atomic: ours may lack both the files that were compacted and the file they were compacted into.
     """
     return any(COMPACTED in name for name in {*files(storage, table, run_ids)} - {*names})
 
 
 def unreadable(storage: Storage, name: str, table: Table, error: Exception) -> str:
-    """A line that says which file cannot be read as a table, and why."""
+    """A message that says which file cannot be read as a table, and why."""
     if isinstance(error, NewerTableError):
         return plain(f"{storage}/{name}: {error}")
     why = f"{error.args[0] if error.args else error}".partition("\n")[0]
@@ -89,12 +89,12 @@ def read_checked(
     run_ids: Collection[str] | None = None,
     columns: Sequence[str] | None = None,
 ) -> pa.Table:
-    """The rows of one file, its known columns in the types that we write.
+    """The rows of one file, with known columns in the types that rdbench writes.
 
     Raises:
-        KeyError: it lacks a column that every such file has, or names a run as none can be named.
-        NewerTableError: a newer rdbench wrote it, and it is not readable for that.
-        ArrowException, OSError, ValueError: it is no such table in another way.
+        KeyError: it lacks a required column, or has an invalid run id.
+        NewerTableError: a newer rdbench wrote it in a form that this version cannot read.
+        ArrowException, OSError, ValueError: it is no valid table for another reason.
     """
     with storage.open(name) as file:
         parquet = _bounded(file, table)
@@ -108,10 +108,10 @@ def read_checked(
 
 
 class Survey(NamedTuple):
-    """What a file holds, without reading its columns.
+    """The contents of a file, found without reading most of its columns.
 
-    ``stamp`` is that of the file before it was read, ``stored`` its columns as they lie in it, ``schema`` in the types
-    that we write, and ``writings`` each writing of a run that it has rows of, with the cells of ``WRITING``.
+    ``stamp`` is the file's stamp before it was read, ``stored`` its schema as stored, ``schema`` that with the types
+    that rdbench writes, and ``writings`` the distinct cells of ``WRITING``.
     """
 
     name: str
@@ -122,7 +122,7 @@ class Survey(NamedTuple):
 
 
 def survey(storage: Storage, name: str, table: Table) -> Survey:
-    """Look into a file; raises as ``read_checked``."""
+    """Survey a file; raises as ``read_checked``."""
     stamp = storage.stamp(name)
     with storage.open(name) as file:
         parquet = _bounded(file, table)
@@ -141,7 +141,7 @@ def survey(storage: Storage, name: str, table: Table) -> Survey:
 
 
 def _bounded(file: pa.NativeFile, table: Table) -> pq.ParquetFile:
-    """A file of a table, not read yet, once it is known not to hold too much."""
+    """Open a table's file after checking in its metadata that it is not too large."""
     parquet = pq.ParquetFile(file)
     require_bounded(table, file, parquet.metadata)
     return parquet
@@ -163,7 +163,7 @@ def _rows(
 ) -> pa.Table:
     present = parquet.schema_arrow.names
     missing = [column for column in REQUIRED[table] if column not in present]
-    if missing and not parquet.metadata.num_rows:  # as a run leaves it that came to nothing
+    if missing and not parquet.metadata.num_rows:  # a run that was not measured leaves an empty file
         return pa.schema([(name, column_type(table, name)) for name in REQUIRED[table]]).empty_table()
     if missing:
         raise KeyError(f"no column {missing[0]}")

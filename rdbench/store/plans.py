@@ -1,4 +1,4 @@
-"""The runs that sweeps are to have, noted before any is done, so that a gap can be seen and filled later."""
+"""The plan of each sweep: its runs, noted before any is done, so that missing runs are found and done later."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Note:
-    """What a sweep noted: its name, its command, what each run is in words, and the settings of each.
+    """A sweep's plan: its name, its command, and the label and the settings of each run.
 
-    Notes that an older rdbench wrote have no settings.
+    Plans that an older rdbench wrote have no settings.
     """
 
     sweep: str
@@ -27,7 +27,7 @@ class Note:
     settings: Mapping[str, Settings] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """The content of its file; what all runs have in common stands there once."""
+        """The plan as JSON; settings that all runs share are written once."""
         described = list(self.settings.values())
         first = described[0] if described else {}
         common = {key: value for key, value in first.items() if _all_have(described, key, value)}
@@ -46,7 +46,7 @@ def _all_have(described: list[Settings], key: str, value: Any) -> bool:
 def announce(
     storage: Storage, sweep: str, command: str, runs: Mapping[str, str], settings: Mapping[str, Settings] | None = None
 ) -> None:
-    """Note the runs that a sweep is to have, each id with what it is in words and its settings; and its command.
+    """Note the runs of a sweep and its command; ``runs`` has the label of each run id, ``settings`` its settings.
 
     Raises:
         UserError: the store cannot be written.
@@ -65,7 +65,7 @@ def _write(storage: Storage, note: Note) -> str:
 
 
 def missing(storage: Storage, finished: Collection[str]) -> tuple[list[str], list[str]]:
-    """A line for each announced run that is not among those ``finished``, and for each plan that cannot be read."""
+    """A message for each announced run that is not in ``finished``, and one for each plan that cannot be read."""
     notes, skipped = _notes(storage)
     lines = {
         run_id: plain(f"run {run_id} ({words}) is missing; finish it with: {note.command}")
@@ -77,18 +77,18 @@ def missing(storage: Storage, finished: Collection[str]) -> tuple[list[str], lis
 
 
 def announced(storage: Storage) -> dict[str, str]:
-    """What each announced run is in words, by its id."""
+    """The label of each announced run, by its id."""
     return {run_id: words for note in _notes(storage)[0].values() for run_id, words in note.runs.items()}
 
 
 def noted(storage: Storage, run_id: str) -> Note | None:
-    """The note of a sweep that has a run, with the run's settings if any note has them."""
+    """The plan of a sweep that has this run; one with the run's settings if there is one."""
     notes = [note for note in _notes(storage)[0].values() if run_id in note.runs]
     return max(notes, key=lambda note: run_id in note.settings, default=None)
 
 
 def strike(storage: Storage, run_ids: Collection[str]) -> None:
-    """Take runs out of all plans: they are no longer missing. Raises OSError or UserError as writing does."""
+    """Remove runs from all plans, so that they are no longer missing. Raises OSError or UserError as writing does."""
     for name, note in _notes(storage)[0].items():
         if gone := set(note.runs) & set(run_ids):
             runs = {run_id: words for run_id, words in note.runs.items() if run_id not in gone}
@@ -109,10 +109,10 @@ def _notes(storage: Storage) -> tuple[dict[str, Note], list[str]]:
 
 
 def _note(plan: Any) -> Note:
-    """A plan as it was noted.
+    """The plan in a file's JSON.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: it is no plan, or its command none that we write.
+        AttributeError, KeyError, TypeError, ValueError: it is no plan, or its command is not one that rdbench writes.
     """
     runs, command = dict(plan["runs"].items()), plan["command"]
     if not all(RUN_ID.fullmatch(run_id) and isinstance(words, str) for run_id, words in runs.items()):
@@ -121,7 +121,7 @@ def _note(plan: Any) -> Note:
         raise TypeError("its command is no text")
     words = shlex.split(command)
     if words[:1] != ["rdbench"] or shlex.join(words) != command:
-        raise ValueError("its command is none of ours")  # whom we tell to type it would run it
+        raise ValueError("its command is none of ours")  # users are told to type it: a stranger must not choose it
     common = dict(plan.get("settings", {}).items())
     settings = {run_id: common | dict(values.items()) for run_id, values in plan.get("varying", {}).items()}
     return Note(str(plan.get("sweep", "")), command, runs, settings)

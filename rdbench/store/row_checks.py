@@ -1,4 +1,4 @@
-"""What a row of ``runs`` must be: a store may be a stranger's, and what it says of a run is shown, drawn and built."""
+"""Checks of the rows of ``runs``: a store may be a stranger's, and its rows are printed, drawn and made into models."""
 
 import json
 import re
@@ -18,14 +18,14 @@ from rdbench.store.status import OF_ROWS
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LARGEST = 1e100
-"""No number that was measured is as large; sums and figures of larger ones overflow."""
+"""The largest number that a row may have; sums and figures of larger ones overflow."""
 
 LEAST = {"test_images": 1, "entropy": 0, "image_side": 8, "classes": 2}
 TOLD = ("run_id", "rdbench_version", "status", "config", "dataset_sha256", "rate_by_dimension", *LEAST, *DESCRIPTION)
 
 
 def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows that are a run's, all its settings filled in, and a line for each other row."""
+    """The valid rows, with every setting of their runs filled in, and a message for each invalid row."""
     numbers = runs.select_dtypes("number")
     too_large = (numbers.abs().gt(LARGEST) & np.isfinite(numbers)).any(axis=1)
     negative = numbers.filter(regex="_se$").lt(0).any(axis=1)
@@ -50,16 +50,16 @@ def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _made_by(row: Mapping[Any, Any]) -> str:
-    """Words for a row that another version made: what is wrong here may be right there."""
+    """Words that name another version of rdbench that made a row, for which the row may be valid."""
     version = row.get("rdbench_version")
     known = isinstance(version, str) and version != __version__
     return f"; it was made by rdbench {version}, and this is {__version__}" if known else ""
 
 
 def repeated(tables: Sequence[pa.Table], runs: pd.DataFrame) -> list[str]:
-    """A line for each run of which one writing is twice in a file, or is in two files with different numbers.
+    """A message for each run with a row twice in one file, or in two files with different numbers.
 
-    ``runs`` are the rows of all files. Two files may have the same row: compaction writes one, then deletes the other.
+    ``runs`` are the rows of all files. Two files may hold the same row: compaction writes one, then deletes the other.
     """
     names = [name for name in WRITING if name in runs]
     twice: set[str] = set()
@@ -73,10 +73,10 @@ def repeated(tables: Sequence[pa.Table], runs: pd.DataFrame) -> list[str]:
 
 
 def read_config(text: Any) -> RunConfig:
-    """The run that the column ``config`` of a row describes.
+    """The run that a row's column ``config`` describes.
 
     Raises:
-        UserError: it describes none.
+        UserError: it describes no run.
     """
     try:
         values = json.loads(text)
@@ -93,7 +93,7 @@ def _check(row: Mapping[Any, Any]) -> RunConfig:
     """The run that a row describes.
 
     Raises:
-        UserError: none, or another than its columns say.
+        UserError: it describes no run, or its columns contradict its ``config``.
     """
     config = read_config(row["config"])
     for name in (*DESCRIPTION, *config.settings):

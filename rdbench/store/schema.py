@@ -17,7 +17,7 @@ from rdbench.store.columns import Table, column_type, known_type
 Column = Sequence[Any] | NDArray[Any]
 
 VERSION = 1
-"""Of these tables; a file carries it, so that an older rdbench can say that a newer one wrote it."""
+"""The version of these tables. Every file carries it, so that an older rdbench can say that a newer one wrote it."""
 
 VERSION_KEY = b"rdbench_schema"
 
@@ -26,13 +26,13 @@ KEYS: Mapping[Table, Sequence[str]] = {
     "history": ("run_id", "epoch"),
     "examples": ("run_id", "index"),
 }
-"""What names a row."""
+"""The columns that identify a row."""
 
 REQUIRED: Mapping[Table, Sequence[str]] = {**KEYS, "runs": ("run_id", "status")}
-"""The columns by which a file is known to be one of ours."""
+"""The columns that every file of a table has."""
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""What a run can be called: a stranger's tables must not lead to files elsewhere."""
+"""A valid run id: a stranger's table must not name files outside the store."""
 
 MEASURES = ("rate", "distortion", "elbo")
 ALWAYS: Mapping[Table, Sequence[str]] = {
@@ -41,12 +41,12 @@ ALWAYS: Mapping[Table, Sequence[str]] = {
     "history": ("valid_rate", "valid_distortion", "beta"),
     "examples": ("rate", "distortion"),
 }  # fmt: skip
-"""Columns that readers find even where no run got as far as to measure them."""
+"""Columns that readers always find, even if no run was measured."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a run leaves behind: its row, its epochs, its test images, and the model's weights by name."""
+    """What a run writes: its row, its epochs, its test images, and the model's weights by name."""
 
     run_id: str
     row: Mapping[str, Any]
@@ -56,10 +56,10 @@ class Record:
 
 
 def typed(table: Table, found: pa.Table) -> pa.Table:
-    """The same with its known columns in the types that we write, without what others noted beside them.
+    """A table with known columns cast to the types that rdbench writes, and no metadata but the version.
 
     Raises:
-        KeyError: it cannot be.
+        KeyError: two columns have one name, or a column cannot be cast.
     """
     names = found.column_names
     if len(set(names)) < len(names):
@@ -76,21 +76,21 @@ def typed(table: Table, found: pa.Table) -> pa.Table:
 
 
 def version(schema: pa.Schema) -> int:
-    """The version of the tables that a file was written with, 0 where it does not say."""
+    """The version of the tables that a file carries, 0 if it carries none."""
     text = (schema.metadata or {}).get(VERSION_KEY, b"0")
     return int(text) if re.fullmatch(rb"\d{1,9}", text) else 0
 
 
 def marked(rows: pa.Table, number: int) -> pa.Table:
-    """Rows that carry this version, and no other note."""
+    """The rows with this version as their only metadata."""
     return rows.replace_schema_metadata({VERSION_KEY: str(number)})
 
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table:
-    """Tables as one with all their columns, and the latest of their versions.
+    """Concatenate tables, with the columns of all and the latest of their versions.
 
     Raises:
-        UserError: a column that this version does not know is of one type here and of another there.
+        UserError: a column that this version does not know has different types in two tables.
     """
     try:
         whole = pa.concat_tables(tables, promote_options="permissive")
@@ -102,32 +102,32 @@ def joined(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def dated(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Mapping[str, Column]:
-    """Columns with the time of writing, by which the current rows of a run are known in every table."""
+    """The columns with the row's ``created_at``, which tells the current rows of a run in every table."""
     if not columns:
         return columns
     return {**columns, "created_at": [row["created_at"]] * len(columns["run_id"])}
 
 
 def known(value: Any) -> bool:
-    """Whether a cell holds something: neither nothing nor NaN."""
+    """Whether a cell has a value: it is neither None nor NaN."""
     return value is not None and not (isinstance(value, float | np.floating) and np.isnan(value))
 
 
 def with_column(rows: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """Rows with a column of that name, in the place of the one they have or after the last."""
+    """The rows with a column replaced, or appended if there is none of that name."""
     if name in rows.column_names:
         return rows.set_column(rows.column_names.index(name), name, column)
     return rows.append_column(name, column)
 
 
 def to_parquet(table: Table, columns: Mapping[str, Column]) -> memoryview:
-    """Columns as a Parquet file of that table."""
+    """The columns as the bytes of a Parquet file."""
     fields = [pa.field(name, column_type(table, name)) for name in columns]
     return serialized(pa.table(dict(columns), schema=pa.schema(fields)))
 
 
 def serialized(table: pa.Table) -> memoryview:
-    """A table as a Parquet file, compressed by zstd, that says its version."""
+    """A table as the bytes of a Parquet file, compressed by zstd, with the version in its metadata."""
     buffer = pa.BufferOutputStream()
     pq.write_table(marked(table, max(VERSION, version(table.schema))), buffer, compression="zstd")
     return memoryview(buffer.getvalue())

@@ -1,14 +1,14 @@
-"""What can become of a run."""
+"""The statuses of a run."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """The first four are of runs that have a row in the store, the others of runs that have none yet.
+    """The status of a run. Runs with one of the first four have a row in the store, all others have none yet.
 
-    ``OK`` and ``UNTRAINED`` runs were measured; the untrained one does worse than a model that has learned nothing.
-    ``DIVERGED`` runs lost finite numbers. These three give the same result when they are done again; a ``FAILED`` run
-    met a fault of the machine, and is tried again by the next sweep.
+    ``OK`` and ``UNTRAINED`` runs were measured; an untrained run does worse than a model that has learned nothing.
+    The loss of a ``DIVERGED`` run was no longer finite. Doing these runs again would give the same result. A ``FAILED``
+    run met a fault of the machine, and the next sweep tries it again.
     """
 
     OK = "ok"

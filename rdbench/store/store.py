@@ -1,6 +1,6 @@
-"""A store: a folder of Parquet tables and of checkpoints; a file holds one run, or many once they are compacted.
+"""A store: a folder of Parquet tables and checkpoints. A table's file holds one run, or many after compaction.
 
-Every file is written whole under another name and then renamed, and the row in ``runs`` comes last, so a run that has a
+Every file is written under a temporary name and then renamed. The row in ``runs`` is written last, so a run that has a
 row has everything else.
 """
 
@@ -51,7 +51,7 @@ log = logging.getLogger("rdbench")
 
 
 class EmptyTableError(UserError):
-    """A store without a row of a table; ``skipped`` has a line for each file that could not be read."""
+    """A store has no row of a table; ``skipped`` has a message for each file that could not be read."""
 
     def __init__(self, message: str, skipped: list[str]) -> None:
         super().__init__(message)
@@ -60,14 +60,14 @@ class EmptyTableError(UserError):
 
 
 class Rows(NamedTuple):
-    """Rows of a table, each once, and a line for every file that could not be read as such a table."""
+    """The rows of a table, each once, and a message for each file that could not be read."""
 
     frame: "pd.DataFrame"
     skipped: list[str]
 
 
 class Store:
-    """The store in a folder, or behind a URL such as s3://bucket/folder."""
+    """A store in a folder, or behind a URL such as s3://bucket/folder."""
 
     def __init__(self, location: str | Path) -> None:
         self.storage = open_storage(location)
@@ -77,11 +77,11 @@ class Store:
 
     @property
     def name(self) -> str:
-        """The last part of where it lies."""
+        """The last part of its path or URL."""
         return self.storage.root.rstrip("/").rpartition("/")[2]
 
     def figures(self) -> Path | None:
-        """The folder of its figures; None where the store is behind a URL, or may not be written.
+        """The folder for its figures; None if the store is behind a URL or cannot be written.
 
         Raises:
             UserError: it is a link.
@@ -95,10 +95,10 @@ class Store:
         return folder if os.access(there, os.W_OK | os.X_OK) else None
 
     def prepare(self) -> None:
-        """Make the folders, and see that files can be written.
+        """Make the folders, and check that files can be written.
 
         Raises:
-            UserError: they cannot.
+            UserError: they cannot be written.
         """
         try:
             self.storage.prepare(*TABLES, CHECKPOINTS, PLANS, CLAIMS)
@@ -106,10 +106,10 @@ class Store:
             raise cannot_write(self, error, "name another") from None
 
     def write(self, record: Record, replacing: Writing | None = None) -> bool:
-        """Keep a record, dated after all that it replaces; whether it was kept.
+        """Write a record, dated later than the rows it replaces; return whether it was written.
 
-        An answer that is there already stays, and nothing is written, unless it is the one to be replaced: the one that
-        was there when its run was asked to be done again.
+        If the run has an answer already, nothing is written, unless that answer is ``replacing``: the one that was
+        there when the run was asked to be done again.
 
         Raises:
             UserError: the store cannot be read or written.
@@ -123,7 +123,7 @@ class Store:
             return True
 
     def put(self, record: Record, date: str, replaced: str | None = None) -> None:
-        """Keep a record, written at a date, in the place of an answer that was written at another; its row comes last.
+        """Write a record dated ``date``, its row last; ``replaced`` is the date of the answer that it replaces.
 
         Raises:
             UserError: the store cannot be written.
@@ -141,9 +141,9 @@ class Store:
             raise cannot_write(self, error) from None
 
     def read(self, table: Table, run_ids: Collection[str] | None = None, columns: Sequence[str] | None = None) -> Rows:
-        """The rows of a table that count, whatever files hold them.
+        """The rows of a table that count, from all files.
 
-        Only of the runs in ``run_ids`` and only ``columns``, where these are given; whole rows of ``runs`` are checked.
+        ``run_ids`` and ``columns`` restrict what is read. Rows of ``runs`` are checked when all columns are read.
 
         Raises:
             EmptyTableError: the store is not there, or holds no row of that table.
@@ -158,7 +158,7 @@ class Store:
         absent = [name for name in ALWAYS.get(table, ()) if columns is None and name not in frame]
         frame = frame.assign(**dict.fromkeys(absent, math.nan))
         if table == "runs" and columns is None:
-            from rdbench.store.row_checks import check_rows, repeated  # here, for it needs pandas
+            from rdbench.store.row_checks import check_rows, repeated  # here, because it loads pandas
 
             skipped += map(plain, repeated(tables, frame))
             frame, refused = check_rows(frame)
@@ -170,7 +170,7 @@ class Store:
         return Rows(frame if columns is None else frame[[name for name in columns if name in frame]], skipped)
 
     def rows_or_none(self) -> "pd.DataFrame":
-        """The rows of ``runs``, none if the store is there and has none yet; raises as ``read`` otherwise."""
+        """The rows of ``runs``, an empty frame if the store exists and has none yet; raises as ``read`` otherwise."""
         import pandas as pd
 
         try:
@@ -181,7 +181,7 @@ class Store:
             return pd.DataFrame({"run_id": [], "status": []})
 
     def empty(self, table: Table, skipped: list[str]) -> EmptyTableError:
-        """The error for a table without a row; ``skipped`` has a line for each file that could not be read."""
+        """The error for a table without rows; ``skipped`` has a message for each file that could not be read."""
         if skipped:
             return EmptyTableError(f"no {table} can be read: {'; '.join(skipped)}; see to these files first", skipped)
         named = quote(str(self))  # as a shell takes it
@@ -190,14 +190,14 @@ class Store:
         return EmptyTableError(f"{self} holds no {table}; fill it with: rdbench sweep demo --store {named}", [])
 
     def finished(self) -> set[str]:
-        """The ids of the runs that have an answer: one that failed is worth another try; raises as ``current``."""
+        """The ids of the runs that have an answer, that is all but failed ones; raises as ``current``."""
         return finished(self.current())
 
     def current(self, run_ids: Collection[str] | None = None) -> dict[str, Writing]:
-        """When the row that counts of each run was written, and its status; of all runs that have one, or of some.
+        """The date and status of each run's current row, for all runs or for ``run_ids``.
 
         Raises:
-            UserError: a file cannot be read: what it holds would be done again, and written over.
+            UserError: a file cannot be read; to ignore it would do its runs again and overwrite it.
         """
         tables, skipped = load(self.storage, "runs", run_ids, WRITING)
         if skipped:
@@ -205,21 +205,21 @@ class Store:
         return current(tables)
 
     def current_in(self, name: str) -> dict[str, Writing]:
-        """The same of the runs in one file of ``runs``, none if it is no such file."""
+        """As ``current``, of the runs in one file of ``runs``; empty if it is no such file."""
         try:
             return current([read_checked(self.storage, name, "runs", None, WRITING)])
         except UNREADABLE:
             return {}
 
     def write_compacted(self, table: Table, rows: pa.Table) -> str:
-        """Keep rows of many runs in one file, named by what it holds; its name."""
+        """Write the rows of many runs into one file, named by a hash of its content; return its name."""
         content = serialized(rows)
         name = f"{table}/{COMPACTED}{hashlib.sha256(content).hexdigest()[:16]}.parquet"
         self.storage.write(name, content)
         return name
 
     def arrow(self, table: Table, run_ids: Collection[str] | None = None) -> pa.Table | None:
-        """The rows that count of all runs, or of some, as they lie in the files; None if there are none.
+        """The rows that count of all runs, or of ``run_ids``, as an Arrow table; None if there are none.
 
         Raises:
             UserError: a file cannot be read.
@@ -241,17 +241,17 @@ class Store:
         return choose_current(cells.where(cells.notna(), None).itertuples(index=False, name=None))
 
     def _note_newer(self, table: Table, found: pa.Schema) -> None:
-        """Say which columns this rdbench keeps and does not know."""
+        """Warn of columns that this version keeps but does not know."""
         unknown = [field.name for field in found if not known_type(table, field.name) and field.type != OTHERS[table]]
         if unknown or version(found) > VERSION:
             names = f": the columns {', '.join(unknown)} are kept, and not used here" if unknown else ""
             log.warning(plain(f"{self}/{table} was made by a newer rdbench, or with parts that are not here{names}"))
 
     def checkpoint(self, run_id: str) -> str:
-        """The name under which the weights of a run lie.
+        """The file name of a run's weights.
 
         Raises:
-            UserError: no run has such an id.
+            UserError: it is no valid run id.
         """
         if not RUN_ID.fullmatch(run_id):
             raise UserError(f"{run_id!r} is no run_id")

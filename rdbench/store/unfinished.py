@@ -1,4 +1,4 @@
-"""Which runs of a store were begun and have not ended, and how far they are."""
+"""The unfinished runs of a store, and how far each is."""
 
 import json
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from rdbench.store.files import CHECKPOINTS, Storage
 
 
 def states_of(storage: Storage) -> dict[str, list[str]]:
-    """The files of the states in a store, by the id of their run."""
+    """The files that hold states of unfinished runs, by run id."""
     states: dict[str, list[str]] = {}
     for name in storage.names(CHECKPOINTS, ".safetensors"):
         if ".unfinished-" in name:
@@ -16,23 +16,23 @@ def states_of(storage: Storage) -> dict[str, list[str]]:
 
 
 def unfinished(storage: Storage) -> set[str]:
-    """The ids of the runs that have a state in a store."""
+    """The ids of the runs that have a state in the store."""
     return set(states_of(storage))
 
 
 class Progress(NamedTuple):
-    """How far a state is: steps of training, then pieces of the evaluation; of two states the greater is further."""
+    """How far a state is: steps of training, then pieces of the evaluation. The greater of two is further along."""
 
     steps: int
     pieces: int
 
 
 NOWHERE = Progress(-1, 0)
-"""How far a file is that is no state."""
+"""The progress of a file that is no state."""
 
 
 def progress(content: bytes) -> Progress:
-    """How far a state is, by the header of its file."""
+    """The progress of a state, from the header of its file."""
     try:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         steps = json.loads(header["__metadata__"]["facts"])["step"]

@@ -91,7 +91,7 @@ def test_a_place_that_takes_no_more_is_told(make_store, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(into, "write_compacted", full)
-    with pytest.raises(UserError, match=r"cannot write to the store .*into: No space left on device; what came is"):
+    with pytest.raises(UserError, match=r"cannot write to the store .*into: No space left on device; what was copied is"):
         merge([one], into)
 
 
@@ -227,5 +227,5 @@ def test_images_that_contradict_each_other_are_refused(make_store, tmp_path):
     extend(one, "aa", {"iwae_5": -5.0}, {"iwae_5": [-4.0, -6.0]})
     extend(other, "aa", {"iwae_5": -5.0, "iwae_7": -6.0}, {"iwae_5": [-5.0, -5.0], "iwae_7": [-6.0, -6.0]})
     extend(one, "aa", {"iwae_9": -4.0}, {"iwae_9": [-4.0, -4.0]})
-    with pytest.raises(UserError, match="iwae_5 in examples is another than elsewhere"):
+    with pytest.raises(UserError, match="iwae_5 in examples differs between stores"):
         merge([one, other], Store(tmp_path / "into"))
