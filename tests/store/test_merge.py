@@ -91,7 +91,9 @@ def test_a_place_that_takes_no_more_is_told(make_store, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(into, "write_compacted", full)
-    with pytest.raises(UserError, match=r"cannot write to the store .*into: No space left on device; what was copied is"):
+    with pytest.raises(
+        UserError, match=r"cannot write to the store .*into: No space left on device; what was copied is"
+    ):
         merge([one], into)
 
 
