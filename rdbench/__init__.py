@@ -1,6 +1,6 @@
 """rdbench: where latent-variable models stand in the rate-distortion plane.
 
-The functions here are what the commands do, for Python. None loads torch before a model is asked for.
+The functions here do in Python what the commands do. None loads torch before a model is needed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ __all__ = ["Part", "Setting", "dataset", "measure", "open_store", "sweep"]
 
 
 def open_store(location: str | Path) -> "Results":
-    """Open the store in a folder, or behind a URL, to read.
+    """Open the store in a folder, or behind a URL, for reading.
 
     >>> import rdbench
     >>> store = rdbench.open_store("results/mnist")  # doctest: +SKIP
@@ -44,7 +44,7 @@ def dataset(name: str, data_dir: str | Path | None = None) -> "PlainDataset":
     ((2000, 28, 28), dtype('uint8'), (2000,))
 
     Raises:
-        UserError: there is none of that name, or its files cannot be had, read or trusted.
+        UserError: no dataset has that name, or its files cannot be fetched or read, or fail their checksums.
     """
     from rdbench.data import load
     from rdbench.data.plain import PlainDataset
@@ -53,10 +53,10 @@ def dataset(name: str, data_dir: str | Path | None = None) -> "PlainDataset":
 
 
 def measure(model: Any, images: Any, iwae: Sequence[int] = (1,), rate_samples: int = 64) -> "Measures":
-    """R, D, ELBO and IWAE-k of any model, image by image, in nats; ``summary()`` has the means and standard errors.
+    """R, D, ELBO and IWAE-k of any model for each image, in nats; ``summary()`` has the means and standard errors.
 
-    ``model`` has three parts: ``encoder(x)``, ``decoder(z)`` and ``marginal()``, each of which gives a
-    ``torch.distributions`` object. ``images`` are (N, side, side) or (N, side²) zeros and ones, NumPy's or torch's.
+    ``model`` has three parts: ``encoder(x)``, ``decoder(z)`` and ``marginal()``. Each returns a ``torch.distributions``
+    object. ``images`` are (N, side, side) or (N, side²) zeros and ones, of NumPy or torch.
 
     >>> import numpy as np, rdbench
     >>> from rdbench.models import Size, build
@@ -89,16 +89,16 @@ def sweep(
     plugins: Iterable[str | Path] = (),
     **values: Any,
 ) -> "pd.DataFrame":
-    """Do the runs of a sweep that its store does not hold yet, and give the rows of all of them.
+    """Do the runs of a sweep that its store lacks, and return the rows of all its runs.
 
-    ``name`` is a packaged sweep or a TOML file; ``values`` replace its own, such as ``family=["---"], beta=[0.5, 1]``.
+    ``name`` is a packaged sweep or a TOML file; ``values`` replace its values: ``family=["---"], beta=[0.5, 1]``.
 
     >>> import rdbench
     >>> runs = rdbench.sweep("demo", "outputs/mine", family=["---"], epochs=2)  # doctest: +SKIP
 
     Raises:
-        UserError: something asked for cannot be; raised before any training.
-        InterruptedSweepError: it was stopped.
+        UserError: a name or a value is wrong; raised before any training.
+        InterruptedSweepError: the sweep was stopped.
     """
     from rdbench.config.plugins import load_plugins
     from rdbench.config.sweep import load_sweep
@@ -113,7 +113,7 @@ def sweep(
 
 
 def __getattr__(name: str) -> Any:
-    """``Part`` and ``Setting``, loaded when they are asked for."""
+    """Load ``Part`` and ``Setting`` on first use."""
     if name in ("Part", "Setting"):
         from rdbench.config import parts
 

@@ -1,4 +1,4 @@
-"""What a user, rather than a programmer, can get wrong; and how a command says by its exit code what happened."""
+"""Errors that users make, the words of their messages, and the exit codes of commands."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -9,7 +9,7 @@ MOST_SHOWN = 20
 
 
 class ExitCode(IntEnum):
-    """What a command ends with."""
+    """The exit codes of every command."""
 
     OK = 0
     BROKEN = 1
@@ -27,31 +27,31 @@ MEANINGS = {
     ExitCode.INTERRUPTED: "Ctrl-C; what was done is kept",
     ExitCode.TERMINATED: "SIGTERM; what was done is kept",
 }
-"""When a command ends with each; `rdbench/cli/README.md` says the same."""
+"""What each exit code means; `rdbench/cli/README.md` says the same."""
 
 
 class UserError(Exception):
-    """A mistake in what was asked, told in one line: what was found, what was expected, what to do."""
+    """A user's mistake; its one line says what was found, what was expected, and what to do."""
 
     exit_code = ExitCode.USAGE
 
 
 class RefusedFileError(OSError):
-    """A file that is not read, whatever it holds: a link, a pipe, a device, or one that is too large."""
+    """A file that rdbench does not read: a link, a pipe, a device, or one that is too large."""
 
 
 def require_size(size: int, most: int) -> None:
-    """Raise where a file has more bytes than are read.
+    """Check that a file has at most ``most`` bytes.
 
     Raises:
-        RefusedFileError: it has.
+        RefusedFileError: it has more.
     """
     if size > most:
         raise RefusedFileError(f"found {size:,} bytes; expected at most {most:,}")
 
 
 class InterruptedSweepError(Exception):
-    """A sweep stopped before its end; says what is kept and how to go on."""
+    """A sweep stopped before its end; the message says what is kept and how to go on."""
 
     def __init__(self, message: str, exit_code: ExitCode) -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ class InterruptedSweepError(Exception):
 
 
 def plain(words: str) -> str:
-    r"""Words on one line, as a terminal may show them: what is not printable is written as its escape.
+    r"""Text that is safe to show in a terminal: unprintable letters, line ends among them, become escapes.
 
     >>> print(plain("red: \x1b[31m\n"))
     red: \x1b[31m\n
@@ -68,7 +68,7 @@ def plain(words: str) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """How many of something there are.
+    """A count with its noun, in the plural unless it is one.
 
     >>> counted(1, "run"), counted(1200, "run")
     ('1 run', '1,200 runs')
@@ -77,7 +77,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    r"""What an exception says, in one line of at most 200 letters.
+    r"""The first line of an exception's message, at most 200 letters; its type where it has none.
 
     >>> reason(ValueError("one\ntwo")), reason(MemoryError())
     ('one', 'MemoryError')
@@ -87,7 +87,7 @@ def reason(error: Exception) -> str:
 
 
 def named(error: Exception) -> str:
-    r"""The kind of an exception, and what it says, in one line.
+    r"""The type of an exception and the first line of its message.
 
     >>> named(ValueError("one\ntwo"))
     'ValueError: one'
@@ -96,10 +96,10 @@ def named(error: Exception) -> str:
 
 
 def one_of(option: str, found: str, expected: Sequence[str]) -> str:
-    """``found``, the value of an option, if it is one of those expected.
+    """Check that the value ``found`` of an option is one of those expected, and return it.
 
     Raises:
-        UserError: it is not.
+        UserError: it is none of them.
     """
     if found not in expected:
         raise UserError(f"{option}: found {found!r}; expected {', '.join(expected[:-1])} or {expected[-1]}")
@@ -107,7 +107,7 @@ def one_of(option: str, found: str, expected: Sequence[str]) -> str:
 
 
 def unknown(kind: str, found: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not in a table, with the nearest name that is.
+    """The error for an unknown name; it suggests the nearest known one, and lists them all where they are few.
 
     >>> print(unknown("dataset", "minst", ["mnist", "sprites"]))
     unknown dataset 'minst'; did you mean 'mnist'? Known: mnist, sprites

@@ -555,7 +555,7 @@ def test_the_name_of_a_sweep_keeps_its_store_under_outputs(tmp_path, name, rdben
     monkeypatch.chdir(tmp_path)
     Path(name).write_text("beta = 1")
     code, _, told = rdbench_command("sweep", name, "--dry-run")
-    assert code == 2 and "has no name of its own" in told
+    assert code == 2 and "found a name of dots only" in told
     (tmp_path / "inner").mkdir()
     Path("inner/mine.toml").write_text("beta = 1")
     assert load_sweep("inner/../inner/mine.toml").name == "mine"

@@ -6,9 +6,10 @@ How = Literal["threshold", "bernoulli"]
 
 
 class Binarise(NamedTuple):
-    """``threshold``: ink from half of the full level on. ``bernoulli``: ink with its level as probability, drawn once.
+    """``threshold`` puts ink where a level is at least half of full; ``bernoulli`` draws ink once with its level as
+    probability.
 
-    ``seed`` is of the draws, and None for ``threshold``, which has none.
+    ``seed`` seeds the draws; it is None for ``threshold``.
     """
 
     how: How

@@ -1,4 +1,4 @@
-"""Families: one encoder, one decoder, one marginal, and their names."""
+"""Families, each of an encoder, a decoder and a marginal, and their names."""
 
 from itertools import product
 from typing import NamedTuple
@@ -28,28 +28,28 @@ class Family(NamedTuple):
 
     @property
     def signs(self) -> str:
-        """The name that tables and legends use: the paper's signs where every part has one, else the words."""
+        """The paper's signs if every part has one, else the words; tables and legends use them."""
         parts = [registered(kind, name) for kind, name in zip(PART_KINDS, self, strict=True)]
         signs = [part.sign for part in parts if part and part.sign]
         return "".join(signs) if len(signs) == len(self) else self.words
 
     @property
     def label(self) -> str:
-        """The signs and the words, as legends have them; the words alone where there are no signs."""
+        """The signs and the words for a legend; the words alone if there are no signs."""
         return self.words if self.signs == self.words else f"{self.signs}  {self.words}"
 
 
 ENCODERS, DECODERS, MARGINALS = ("gaussian", "iaf"), ("deconv", "pixelcnn"), ("gaussian", "maf", "vamp")
 FAMILIES = tuple(Family(*parts) for parts in product(ENCODERS, DECODERS, MARGINALS))
-"""The paper's twelve, in its order: what ``all`` means, whatever other parts there are."""
+"""The paper's twelve, in its order. ``all`` means these, whatever other parts are registered."""
 
 TOY = Family("discrete", "discrete", "discrete")
 TOY_DATASET = "toy"
-"""The toy is a dataset of its own with a family of its own, whose latents are discrete; neither goes with images."""
+"""The toy dataset goes with the toy's family only, and neither goes with images."""
 
 
 def dataset_kind(dataset: str) -> DatasetKind:
-    """``table`` for a distribution over few values, which is summed exactly; else ``images``, which are sampled.
+    """``table`` for a distribution over few values, whose terms are summed exactly; ``images`` for all others.
 
     >>> dataset_kind("toy"), dataset_kind("sprites"), dataset_kind("mine.npz")
     ('table', 'images', 'images')
@@ -59,10 +59,10 @@ def dataset_kind(dataset: str) -> DatasetKind:
 
 
 def family_of(words: str) -> Family:
-    """The family of a row, whose parts need not be installed.
+    """The family in a row of a store; its parts need not be installed.
 
     Raises:
-        ValueError: these are not three words.
+        ValueError: ``words`` are not three words.
     """
     encoder, decoder, marginal = words.split("-")
     return Family(encoder, decoder, marginal)

@@ -1,7 +1,7 @@
-"""The registry: every part by name, one line each, without importing what the line names.
+"""The registry: one line for every part, which names its code without importing it.
 
-A part is an encoder, decoder, marginal, objective, dataset, kind of figure or executor. From its line come validation,
-the help of the command line, the columns of the table of runs, and how a family is labelled and drawn.
+A part is an encoder, decoder, marginal, objective, dataset, kind of figure or executor. Validation, the help of the
+command line, the columns of the table of runs and the labels of figures all follow from its line.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["encoder", "decoder", "marginal", "objective", "dataset", "figure", "executor"]
 PLUGIN_KINDS: tuple[Kind, ...] = ("encoder", "decoder", "marginal", "objective", "dataset")
-"""The kinds of parts that can come from elsewhere."""
+"""The kinds of parts that a plug-in can bring."""
 
 KINDS: tuple[Kind, ...] = (*PLUGIN_KINDS, "figure", "executor")
 
@@ -27,10 +27,10 @@ VECTOR = ("vector",)
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of a part's own: a key of a run, a column of the table, an option of the command line.
+    """A setting that belongs to one part: a key of a run, a column of the table, an option of the command line.
 
-    Its type is that of its default. ``least`` and ``most`` bound a number, ``above`` excludes the bound itself;
-    ``choices`` are the only values.
+    Its type is that of its default. A number is at least ``least``, at most ``most`` and greater than ``above``; a text
+    is one of ``choices``.
     """
 
     name: str
@@ -42,15 +42,15 @@ class Setting:
     choices: tuple[str, ...] = ()
 
     def checked(self, value: Any) -> Any:
-        """The value in the type of the setting.
+        """Convert a value to the type of the setting and check its bounds.
 
         >>> Setting("codes", 512, "number of codes", least=1).checked("64")
         64
 
         Raises:
-            UserError: it is of another type, or out of bounds.
+            UserError: the value is of another type, or out of bounds.
         """
-        from pydantic import ValidationError  # here, for the help of the command line loads this file, and not pydantic
+        from pydantic import ValidationError  # here, so that --help does not wait for pydantic
 
         if self.choices:
             return one_of(self.name, value, self.choices)
@@ -72,7 +72,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a part that is not rdbench's own comes from: a file or a package, its version, the digest of its source."""
+    """The source of a plug-in part: its file or package, the package's version, and the digest of the code."""
 
     where: str
     version: str
@@ -81,12 +81,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Part:
-    """A part by name, and ``target``, the "module:attribute" that makes it.
+    """A part's name, and ``target``, the "module:attribute" that makes the part.
 
-    ``sign`` is the paper's sign of the part. ``latent`` says what z is: what an encoder gives, and each kind that a
-    decoder or a marginal takes. ``settings`` are the part's own; ``takes`` are the keys of a run that an objective
-    takes, the first of them its aim, or that a marginal does. ``explains`` says what a decoder's distribution is over,
-    ``draws`` which kinds of datasets have the numbers for a figure.
+    ``sign`` is the paper's sign for it. ``latent`` has the kinds of z that an encoder gives, or that a decoder or a
+    marginal takes. ``settings`` belong to this part alone; ``takes`` are the keys of a run that an objective or a
+    marginal uses, an objective's aim first. ``explains`` is what a decoder's distribution is over. ``draws`` has the
+    kinds of datasets that a figure can show.
     """
 
     kind: Kind
@@ -193,40 +193,40 @@ _registry: dict[tuple[str, str], Part] = {(part.kind, part.name): part for part 
 
 
 def register(part: Part) -> None:
-    """Add a part from elsewhere.
+    """Add a plug-in's part.
 
     Raises:
         UserError: another part has its name.
     """
-    there = _registry.get((part.kind, part.name))
-    if there is not None and (there.origin is None or part.origin is None or there.origin.digest != part.origin.digest):
-        whose = there.origin.where if there.origin else "rdbench"
+    other = _registry.get((part.kind, part.name))
+    if other is not None and (other.origin is None or part.origin is None or other.origin.digest != part.origin.digest):
+        whose = other.origin.where if other.origin else "rdbench"
         raise UserError(f"{part.kind} {part.name!r} is already a part of {whose}; give yours another name")
     _registry[part.kind, part.name] = part
 
 
 def unregister(part: Part) -> None:
-    """Forget a part from elsewhere."""
+    """Remove a plug-in's part."""
     _registry.pop((part.kind, part.name), None)
 
 
 def names(kind: Kind) -> list[str]:
-    """The names of all parts of a kind, those of installed packages included."""
+    """The names of all parts of a kind, those in installed packages included."""
     own = [name for of, name in _registry if of == kind]
     if kind not in PLUGIN_KINDS:
         return own
-    from rdbench.config.plugins import installed_names  # here, for packages' lines are looked for only when asked
+    from rdbench.config.plugins import installed_names  # here, so that packages are searched only when needed
 
     return list(dict.fromkeys([*own, *installed_names(kind)]))
 
 
 def registered(kind: Kind, name: str) -> Part | None:
-    """The part of that name, or None; nothing is loaded."""
+    """The part of that name, or None; loads nothing."""
     return _registry.get((kind, name))
 
 
 def known(kind: Kind, name: str) -> Part | None:
-    """The part of that name, or None; a package that provides it is loaded."""
+    """The part of that name, or None; loads the installed package that provides it."""
     if (kind, name) not in _registry:
         from rdbench.config.plugins import load_installed
 
@@ -235,10 +235,10 @@ def known(kind: Kind, name: str) -> Part | None:
 
 
 def find(kind: Kind, name: str) -> Part:
-    """The part of that name.
+    """The part of that name; loads the installed package that provides it.
 
     Raises:
-        UserError: there is none.
+        UserError: no part has that name.
     """
     part = known(kind, name)
     if part is None:

@@ -1,7 +1,7 @@
-"""Parts from elsewhere: from installed packages, and from files named on the command line.
+"""Plug-ins: parts from installed packages, and from files named on the command line.
 
-Only these two bring code. A sweep file, a setting, a table or a plan never does: code is loaded by ``_import`` and
-``_execute``, here and nowhere else in rdbench.
+Nothing else brings code: no sweep file, setting, table or plan. Only ``_import`` and ``_execute`` here load code by
+name.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ from rdbench.config.parts import PLUGIN_KINDS, Kind, Origin, Part, find, names, 
 from rdbench.errors import UserError, named
 
 FILE_MODULES = "rdbench_plugin_"
-"""How the module of a plug-in file is called: this, and the digest of the file."""
+"""The name of a plug-in file's module begins with this; the digest of the file follows."""
 
 
 def load_plugins(paths: Iterable[str | Path]) -> None:
-    """Run plug-in files and register the parts that each lists under ``PARTS``.
+    """Run plug-in files and register the parts in the ``PARTS`` of each.
 
     Raises:
-        UserError: a file cannot be read, raises, or lists no parts.
+        UserError: a file cannot be read, fails, or lists no parts.
     """
     for path in paths:
         _load_file(Path(path).expanduser())
@@ -51,7 +51,7 @@ def _load_file(path: Path) -> None:
 
 
 def _execute(path: Path, name: str) -> ModuleType:
-    """The module in a file, run once, whatever the file is called."""
+    """Run a file as a module of that name, once in a process."""
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -68,10 +68,10 @@ def _execute(path: Path, name: str) -> ModuleType:
 
 
 def make(kind: Kind, name: str) -> Any:
-    """What makes the part of that name: its class or function.
+    """The class or function that makes the part of that name.
 
     Raises:
-        UserError: there is no such part, or its module lacks what its line names.
+        UserError: no part has that name, or its target cannot be loaded.
     """
     part = find(kind, name)
     return _import(part.target, f"{kind} {name}")
@@ -84,7 +84,7 @@ def _import(target: str, what: str) -> Any:
     except (ImportError, AttributeError) as error:
         if module.startswith("rdbench."):
             raise
-        raise UserError(f"{what} is to be {target}, which cannot be loaded: {named(error)}") from None
+        raise UserError(f"{what}: cannot load {target}: {named(error)}; mend the plug-in or its entry point") from None
 
 
 @cache
@@ -93,15 +93,15 @@ def _entry_points() -> dict[tuple[str, str], EntryPoint]:
 
 
 def installed_names(kind: Kind) -> list[str]:
-    """The names of the parts of a kind that installed packages declare; nothing is imported."""
+    """The names of the parts of a kind that installed packages declare; imports nothing."""
     return [name for of, name in _entry_points() if of == kind]
 
 
 def load_installed(kind: Kind, name: str) -> None:
-    """Register the part that an installed package declares under that name, if one does.
+    """Register the part of that name if an installed package declares one.
 
-    The entry point names a class, whose attributes ``latent``, ``settings``, ``takes`` and ``sign``, where it has them,
-    say what a ``Part`` says; or it names a ``Part``.
+    The entry point names a ``Part``, or a class. A class may have the attributes ``latent``, ``settings`` and
+    ``takes``, which mean what they mean in a ``Part``.
 
     Raises:
         UserError: the package cannot be imported.
@@ -123,10 +123,10 @@ def load_installed(kind: Kind, name: str) -> None:
 
 @cache
 def package_digest(module: str) -> str:
-    """The SHA-256 of the Python files of the package that a module is in, names and contents, in order."""
+    """The SHA-256 of the names and contents of the Python files in a module's package, in order."""
     spec = importlib.util.find_spec(module.partition(".")[0])
     if spec is None or spec.origin is None:
-        raise UserError(f"the source of {module} is not in files, so no run can name it; install it from files")
+        raise UserError(f"found no source files of {module}, whose digest a run needs; install it as files")
     origin = Path(spec.origin)
     files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
     digest = hashlib.sha256()
@@ -137,7 +137,7 @@ def package_digest(module: str) -> str:
 
 
 def foreign() -> list[Part]:
-    """Every part from elsewhere that can be used now: of files that were loaded, and of installed packages."""
+    """Every plug-in part that can be used now, from loaded files and installed packages."""
     return [part for kind in PLUGIN_KINDS for name in names(kind) if (part := find(kind, name)).origin]
 
 

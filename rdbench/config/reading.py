@@ -1,4 +1,4 @@
-"""Files that a user names: only regular ones are read, and none that is too large."""
+"""Files that a user names: rdbench reads regular ones up to a size."""
 
 import os
 import stat
@@ -8,16 +8,16 @@ from rdbench.errors import RefusedFileError, require_size
 
 
 def regular(path: str | Path, most: int) -> Path:
-    """The path, a leading ~ expanded, of a regular file of at most ``most`` bytes, or of a link to one.
+    """Expand a leading ~, and check that the path is a regular file, or a link to one, of at most ``most`` bytes.
 
     Raises:
-        FileNotFoundError: there is none.
-        RefusedFileError: it is a folder, a pipe or a device, which may have no end, or is larger.
-        OSError: it cannot be looked up.
+        FileNotFoundError: there is no such file.
+        RefusedFileError: it is a folder, a pipe or a device (which may never end), or is larger.
+        OSError: the path cannot be looked up.
     """
     whole = Path(os.path.expanduser(path))
     found = os.stat(whole)
     if not stat.S_ISREG(found.st_mode):
-        raise RefusedFileError("it is no regular file")
+        raise RefusedFileError("it is not a regular file")
     require_size(found.st_size, most)
     return whole

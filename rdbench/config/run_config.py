@@ -35,41 +35,41 @@ PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Schedule = Literal["paper", "constant", "linear", "cosine"]
 
 AIMS = {part.takes[0]: part.sign or part.takes[0] for part in objectives().values()}
-"""The keys that objectives aim at, each with its sign."""
+"""The key that each objective aims at, with its sign."""
 
 FIRST_KEYS = frozenset((
     "dataset", "encoder", "decoder", "marginal", "width", "latent_dim", "pseudo_inputs", "objective", "beta",
     "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "seed", "iwae", "rate_samples",
     "evaluation_images",
 ))  # fmt: skip
-"""The keys of the first release: always part of a run's name. Any other key is one only off its default."""
+"""The keys of the first release, which every run's name hashes. Any later key is hashed only off its default."""
 
 FIRST_LABELS = "first"
-"""What the first label set of any dataset is called in a description."""
+"""The name by which a description calls the first label set of any dataset."""
 
 SETTING_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 READING = {"reading": True}
-"""The context in which a description is taken as a store has it, whether or not its parts are known here."""
+"""The context for reading a description from a store: its parts need not be installed here."""
 
 
-def _several(value: Any) -> Any:
-    """One k of ``iwae`` as a tuple of it; anything else is left for pydantic to judge."""
+def _as_tuple(value: Any) -> Any:
+    """A tuple of one k of ``iwae``; pydantic judges anything else."""
     return (value,) if isinstance(value, int | str) else value
 
 
 def _number_or_all(value: Any) -> Any:
-    """``all`` is how one types None."""
+    """None for ``all``, which is how users type it."""
     return None if value == "all" else value
 
 
 class RunConfig(BaseModel):
-    """One run: everything that decides its numbers, except the data, which is known by its checksum.
+    """One run: everything that decides its numbers, except the data, which its checksum stands for.
 
     Defaults are the protocol of "Fixing a Broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464);
     ``batch_size``, ``pseudo_inputs``, ``anneal_epochs`` and the evaluation's numbers are ours, for it prints none.
-    ``warmup`` is the part of training in which the learning rate rises from 0 to ``learning_rate``; ``schedule`` says
-    how it goes on. ``average`` is the decay of the moving average of the weights that is kept, 0 for the weights as
-    they are. A run that ``allow_untrained`` lets end with an −ELBO worse than no model counts as ok. ``labels`` is the
+    The learning rate rises from 0 to ``learning_rate`` over the fraction ``warmup`` of training, then follows
+    ``schedule``. ``average`` is the decay of the moving average of the weights; 0 keeps the weights as they are.
+    With ``allow_untrained`` a run that ends worse than guessing still counts as ok. ``labels`` is the
     label set that the decoder explains, ``first`` for a dataset's first; None where it explains images.
     """
 
@@ -97,7 +97,7 @@ class RunConfig(BaseModel):
     average: float = Field(0.0, ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = Field(0, ge=0, lt=2**63)
-    iwae: Annotated[tuple[Count, ...], BeforeValidator(_several), Field(validate_default=True)] = (1, 5, 50)
+    iwae: Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(validate_default=True)] = (1, 5, 50)
     rate_samples: Count = 64
     train_images: Annotated[Count | None, BeforeValidator(_number_or_all)] = None
     evaluation_images: Annotated[Count | None, BeforeValidator(_number_or_all)] = None
@@ -112,7 +112,7 @@ class RunConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _settings_of_parts(cls, values: Any, info: ValidationInfo) -> Any:
-        """Fill in the parts' own settings, and the digest of each part that is not rdbench's own."""
+        """Fill in the parts' own settings, and the digest of each plug-in part."""
         if not isinstance(values, Mapping):
             return values
         if info.context == READING:
@@ -132,25 +132,25 @@ class RunConfig(BaseModel):
 
     @field_validator("beta")
     @classmethod
-    def _one_where_there_is_a_beta(cls, beta: float | None, others: ValidationInfo) -> float | None:
+    def _default_beta(cls, beta: float | None, others: ValidationInfo) -> float | None:
         return 1.0 if beta is None and others.data.get("objective") == "beta-vae" else beta
 
     @field_validator("binarise_seed")
     @classmethod
-    def _zero_where_bits_are_drawn(cls, seed: int | None, others: ValidationInfo) -> int | None:
+    def _default_binarise_seed(cls, seed: int | None, others: ValidationInfo) -> int | None:
         drawn = others.data.get("binarise") == "bernoulli"
         if seed is not None and not drawn:
-            raise ValueError("it goes with binarise bernoulli only, which draws; leave it out")
+            raise ValueError("only binarise=bernoulli draws; leave it out")
         return 0 if drawn and seed is None else seed
 
     @field_validator("anneal_from")
     @classmethod
-    def _from_nothing_is_the_rule(cls, start: float | None) -> float | None:
+    def _zero_is_the_default(cls, start: float | None) -> float | None:
         return start or None
 
     @field_validator("iwae")
     @classmethod
-    def _ascending_and_none_where_all_is_exact(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
+    def _ascending_or_empty_for_a_table(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
         if dataset_kind(others.data.get("dataset", "")) == "table":
             return ()
         if not iwae:
@@ -170,8 +170,8 @@ class RunConfig(BaseModel):
         gradient = self.settings.get("gradient", "pathwise")
         if self.objective == "iwae" and gradient != "pathwise":
             raise ValueError(
-                f"gradient {gradient}: objective iwae weighs single draws, whose gradient only pathwise gives; choose "
-                "gradient=pathwise, or another objective"
+                f"gradient {gradient}: objective iwae needs the pathwise gradient; choose gradient=pathwise, "
+                "or another objective"
             )
         if self.exact and self.average:
             raise ValueError(f"average {self.average:g}: the toy keeps its tables as trained; leave it out")
@@ -200,7 +200,7 @@ class RunConfig(BaseModel):
         for key, default in SETTINGS.items():
             if key not in taken and getattr(self, key) not in (None, default):
                 raise ValueError(
-                    f"{key} {getattr(self, key)} is no setting of objective {self.objective}, which takes "
+                    f"{key} {getattr(self, key)} is not a setting of objective {self.objective}, which takes "
                     f"{', '.join(taken)}; leave it out, or set another objective"
                 )
 
@@ -211,16 +211,16 @@ class RunConfig(BaseModel):
 
     @property
     def binarisation(self) -> Binarise | None:
-        """How the grey levels of the dataset become bits; None where it holds bits."""
+        """How the dataset's grey levels become bits; None if it holds bits."""
         return None if self.binarise is None else Binarise(self.binarise, self.binarise_seed)
 
     @property
     def exact(self) -> bool:
-        """Whether the run's terms are exact sums over the values of a table, as the toy's are, and not sampled."""
+        """Whether R and D are exact sums over a table, as the toy's are, rather than sampled."""
         return dataset_kind(self.dataset) == "table"
 
     def label(self, varying: Iterable[str]) -> str:
-        """The run in words: its family, what it aims at, and the values of ``varying`` keys that it has.
+        """The run in words: its family, its aim, and its values of the ``varying`` keys.
 
         >>> RunConfig().label(["seed", "width"])
         '---  β 1  seed 0  width 1'
@@ -236,14 +236,14 @@ class RunConfig(BaseModel):
         return dict(self.model_extra or {})
 
     def columns(self) -> dict[str, Any]:
-        """The settings as a row of the table of runs has them, with the family in words."""
+        """The settings for a row of the table of runs, with the family in words."""
         return self.model_dump(mode="json", exclude={"iwae", "sources"}) | {"family": self.family.words}
 
     def run_id(self, dataset_sha256: str) -> str:
-        """The run's name: a hash of this description, with the dataset known by its checksum and not by its path.
+        """The run's name: a hash of this description, in which the dataset's checksum stands for its path.
 
-        A key that is none of the first release's is hashed only where it differs from its default, so that the names
-        of older runs stay as they are.
+        A key newer than the first release is hashed only where it differs from its default, so that older runs keep
+        their names.
         """
         own = (registered(kind, getattr(self, kind)) for kind in (*PART_KINDS, "objective"))
         settings = settings_of(part for part in own if part)
@@ -261,12 +261,12 @@ SETTINGS = {key: RunConfig.model_fields[key].default for part in objectives().va
 
 
 def later_defaults() -> dict[str, Any]:
-    """The keys that are none of the first release's, with their defaults."""
+    """The keys newer than the first release, with their defaults."""
     return {key: field.default for key, field in RunConfig.model_fields.items() if key not in FIRST_KEYS}
 
 
 def _parts(values: Mapping[str, Any]) -> list[Part]:
-    """The parts that a description names, where it names none the default ones.
+    """The encoder, decoder, marginal and objective of a description, or their defaults.
 
     Raises:
         UserError: a part is unknown.
@@ -276,10 +276,10 @@ def _parts(values: Mapping[str, Any]) -> list[Part]:
 
 
 def _labels(found: Any, parts: Iterable[Part]) -> Any:
-    """The label set of a run, the first unless another is named; None where its decoder explains images.
+    """The label set of a run, by default the first; None if its decoder explains images.
 
     Raises:
-        UserError: a label set is named, and the decoder explains images.
+        UserError: a label set is named, but the decoder explains images.
     """
     (decoder,) = (part for part in parts if part.kind == "decoder")
     if decoder.explains == "label":
@@ -290,7 +290,7 @@ def _labels(found: Any, parts: Iterable[Part]) -> Any:
 
 
 def _sources(parts: Iterable[Part]) -> tuple[str, ...]:
-    """For each part from elsewhere what it is, and the digest of its source."""
+    """The kind, name and source digest of each plug-in part."""
     return tuple(f"{part.kind} {part.name} {part.origin.digest}" for part in parts if part.origin)
 
 
@@ -304,10 +304,10 @@ def _unknown_key(key: str, parts: Iterable[Part]) -> str:
 
 
 def check_sources(run: RunConfig) -> None:
-    """See that the parts from elsewhere are here, and are what the run was described with.
+    """Check that each plug-in part of a run is here, with the same source.
 
     Raises:
-        UserError: one is not installed or not loaded, or its source is another.
+        UserError: a part is not installed or not loaded, or its source has changed.
     """
     for source in run.sources:
         kind, name, digest = source.split(" ")
@@ -319,17 +319,17 @@ def check_sources(run: RunConfig) -> None:
             where = part.origin.where if part.origin else "rdbench"
             raise UserError(
                 f"{kind} {name}: the source in {where} is {found[:12]}, the run was described with {digest[:12]}; "
-                "bring back the source of then, or do the run again with this one"
+                "bring back that source, or run again with this one"
             )
 
 
 def own_settings(config: str) -> list[str]:
-    """The names of the settings that parts have of their own, of a description in JSON."""
+    """The keys in a JSON description that are settings of single parts."""
     return [key for key in json.loads(config) if key not in RunConfig.model_fields]
 
 
 def aim(run: Mapping[Any, Any]) -> str:
-    """What a run's objective aims at, in words; ``run`` is a description, or a row of a store's runs.
+    """The aim of a run's objective in words; ``run`` is a description, or a row of a store's runs.
 
     >>> aim({"objective": "target-rate", "target_rate": 8.0, "beta": None})
     'R* 8'
@@ -342,10 +342,10 @@ def aim(run: Mapping[Any, Any]) -> str:
 
 
 def make_run(values: Mapping[str, Any], *, reading: bool = False) -> RunConfig:
-    """A run from plain values; when ``reading`` a store, its parts need not be known here.
+    """A run from plain values; with ``reading``, as from a store, its parts need not be installed here.
 
     Raises:
-        UserError: a key is unknown or a value is refused; the line names both.
+        UserError: a key is unknown, or its value is refused.
     """
     try:
         return RunConfig.model_validate(values, context=READING if reading else None)
@@ -359,6 +359,6 @@ def make_run(values: Mapping[str, Any], *, reading: bool = False) -> RunConfig:
 
 NO_COLUMN = ("iwae", "train_images", "precision", "sources")
 DESCRIPTION = ("family", *(key for key in RunConfig.model_fields if key not in NO_COLUMN))
-"""The settings that have a column of their own; ``train_images`` and ``precision`` say there what came of theirs."""
+"""The settings that have a column. The columns ``train_images`` and ``precision`` hold what the run used instead."""
 
 GRID_KEYS = ("family", *(key for key in RunConfig.model_fields if key not in (*PART_KINDS, "sources")))

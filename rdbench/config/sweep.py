@@ -16,11 +16,11 @@ from rdbench.config.run_config import GRID_KEYS, RunConfig, make_run
 from rdbench.errors import UserError, unknown
 
 MOST_RUNS = 1_000_000
-"""Lists multiply: what asks for more than this, at 2 kB and some 20 µs each, is taken for a slip."""
+"""Lists multiply, so a sweep of more runs is a slip. Each run takes 2 kB and some 20 µs."""
 
 LARGEST_FILE = 2**20
 MOST_DOTS = 5_000
-"""A key of n parts, with dots between them, takes the parser memory that grows as n²: gigabytes for 50,000."""
+"""The parser's memory grows as the square of the dots in a key: gigabytes for 50,000."""
 
 
 Grid = Mapping[str, tuple[Any, ...]]
@@ -28,9 +28,9 @@ Grid = Mapping[str, tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Sweep:
-    """A named grid of runs: every key of a run with the values it takes, ``family`` standing for its three parts.
+    """A named grid of runs: each key of a run with its values. The key ``family`` stands for the three parts.
 
-    ``also`` holds further grids: each has values of its own for some keys, and those of ``grid`` for all others.
+    ``also`` holds further grids. Each replaces the values of some keys, and keeps those of ``grid`` for all others.
     """
 
     name: str
@@ -52,12 +52,13 @@ class Sweep:
         return list(dict.fromkeys([*several, *differing]))
 
     def with_values(self, values: Mapping[str, Any]) -> "Sweep":
-        """This sweep with some values replaced, less its own settings of objectives that it then no longer has.
+        """This sweep with some values replaced.
 
-        A grid of ``also`` that has values of its own for one of these keys, replaced or lost, is left out.
+        Settings of objectives that it no longer has are dropped. So is any grid of ``also`` that sets a replaced or
+        dropped key.
 
         Raises:
-            UserError: a value is of no use to any of the families.
+            UserError: a key is unknown, or no marginal of the sweep takes the ``pseudo_inputs`` given.
         """
         given = _grid(values)
         grid = {**self.grid, **given}
@@ -68,10 +69,10 @@ class Sweep:
         return replace(self, grid={key: values for key, values in grid.items() if key not in lost}, also=also)
 
     def runs(self) -> list[RunConfig]:
-        """Every run of the grids once, in the order of the keys; of several objectives each takes its own settings.
+        """Every run of the grids once, in the order of the keys; each objective takes its own settings only.
 
         Raises:
-            UserError: a value is refused, or there are too many.
+            UserError: a value is refused, or there are too many runs.
         """
         count = sum(math.prod(map(len, grid.values())) for grid in self.grids)
         if count > MOST_RUNS:
@@ -98,12 +99,12 @@ def _runs(grid: Grid) -> Iterator[RunConfig]:
 
 
 def _with_seed(run: RunConfig, seed: int) -> RunConfig:
-    """The run with another seed, which need not be validated again: every seed goes with all else."""
+    """The run with another seed; any valid seed goes with any description, so nothing is validated again."""
     return run if run.seed == seed else run.model_copy(update={"seed": seed})
 
 
 def _own_settings(family: Family) -> set[str]:
-    """The settings that the parts of a family have of their own."""
+    """The names of the settings that belong to the parts of a family."""
     return set(settings_of(find(kind, name) for kind, name in zip(PART_KINDS, family, strict=True)))
 
 
@@ -112,16 +113,16 @@ def _without(point: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
 
 
 def _require_taker(key: str, families: Iterable[str]) -> None:
-    """Raise where no marginal takes a key; one from elsewhere may.
+    """Check that a marginal of the families takes a key; a plug-in's marginal may.
 
     Raises:
-        UserError: none does.
+        UserError: none takes it.
     """
     marginals = [find("marginal", parse_family(family).marginal) for family in families]
     if not any(key in part.takes or part.origin for part in marginals):
         takers = [part.name for part in registered_parts() if part.kind == "marginal" and key in part.takes]
         found = ", ".join(dict.fromkeys(part.name for part in marginals))
-        raise UserError(f"{key}: marginal {found} has none; marginals that do: {', '.join(takers)}; leave it out")
+        raise UserError(f"{key}: marginal {found} takes none; marginals that do: {', '.join(takers)}; leave it out")
 
 
 def _objectives(grid: Mapping[str, tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -133,20 +134,20 @@ def _taken(objectives: Iterable[str]) -> set[str]:
 
 
 def _takes(objective: str) -> tuple[str, ...]:
-    """The keys that an objective takes; of an unknown one none, for its run is refused anyway."""
+    """The keys that an objective takes; none for an unknown one, whose run is refused anyway."""
     part = registered("objective", objective)
     return part.takes if part else ()
 
 
 def _own(point: Sequence[tuple[str, Any]], objectives: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """A point of a grid less the settings that another of the grid's objectives takes, and its own does not."""
+    """A point of a grid without the settings that only the grid's other objectives take."""
     mine = _takes(dict(point).get("objective", objectives[0]))
     others = _taken(objectives) - set(mine)
     return ((key, value) for key, value in point if key not in others)
 
 
 def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
-    """Each key with the tuple of its values; one value makes a tuple of one."""
+    """Each key with the tuple of its values; a single value becomes a tuple of one."""
     grid = {}
     for name in _listed(values.get("family", ())):
         if name != "all":
@@ -178,10 +179,10 @@ def packaged_sweeps() -> list[str]:
 
 
 def load_sweep(name: str) -> Sweep:
-    """The sweep of that name, or of that TOML file.
+    """The packaged sweep of that name, or the one in that TOML file.
 
     Raises:
-        UserError: there is none, it is not TOML, or a key of it is unknown.
+        UserError: there is no such sweep, it is not TOML, or one of its keys is unknown.
     """
     if name.endswith(".toml"):
         try:
@@ -197,12 +198,12 @@ def load_sweep(name: str) -> Sweep:
         raise UserError(f"{name} is not read: found {dots:,} dots; expected at most {MOST_DOTS:,}; split the sweep")
     try:
         values = tomllib.loads(text)
-        repr(values)  # as errors show them: of a number in hexadecimal, TOML limits no digits, but Python does
+        repr(values)  # errors show values, and Python cannot print the longest integers that TOML allows
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid TOML: {error}") from None
     stem = Path(name).stem
     if not stem.strip("."):
-        raise UserError(f"the sweep {name} has no name of its own, by which its store is called; rename the file")
+        raise UserError(f"sweep {name}: found a name of dots only, which cannot name its store; rename the file")
     description = str(values.pop("description", ""))
     also = values.pop("also", [])
     if not (isinstance(also, list) and all(isinstance(own, dict) for own in also)):
@@ -212,7 +213,7 @@ def load_sweep(name: str) -> Sweep:
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """``key=value`` texts as values; commas separate the values of a list.
+    """Parse ``key=value`` texts; commas separate the values of a list.
 
     >>> parse_assignments(["width=0.5", "beta=0.1,1"])
     {'width': '0.5', 'beta': ['0.1', '1']}

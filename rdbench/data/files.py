@@ -61,7 +61,7 @@ def read(path: Path) -> bytes:
     """The content of a file, decompressed if it is gzipped.
 
     Raises:
-        RefusedFileError: it is no regular file, or holds more than any upstream file does.
+        RefusedFileError: it is not a regular file, or is larger than any upstream file.
     """
     content = regular(path, LARGEST).read_bytes()
     if content[:2] != b"\x1f\x8b":

@@ -119,7 +119,7 @@ def test_a_files_own_contradiction_is_refused(tmp_path):
     path = tmp_path / "mine.toml"
     for text in ('objective = "target-rate"\ntarget_rate = 8\nbeta = [0.5, 2]', "beta = 1\ntarget_rate = 3"):
         path.write_text(text)
-        with pytest.raises(UserError, match="is no setting of objective"):
+        with pytest.raises(UserError, match="is not a setting of objective"):
             load_sweep(str(path)).with_values({"seed": 3}).runs()
     path.write_text('objective = [["x"]]')
     with pytest.raises(UserError, match="objective: found"):
@@ -290,7 +290,7 @@ def test_pseudo_inputs_are_refused_where_no_marginal_has_any():
     """Of several families one is enough; a sweep's own file may name them for whichever families are chosen."""
     sweep = load_sweep("demo")
     for families in (["bernoulli-deconv-uniform"], ["---", "gaussian-deconv-realnvp"]):
-        with pytest.raises(UserError, match=r"pseudo_inputs: marginal .* has none; marginals that do: vamp"):
+        with pytest.raises(UserError, match=r"pseudo_inputs: marginal .* takes none; marginals that do: vamp"):
             sweep.with_values({"family": families, "pseudo_inputs": "10"})
     assert len(sweep.with_values({"family": ["---", "--v"], "pseudo_inputs": "10"}).runs()) == 2
     assert len(sweep.with_values({"family": ["---"]}).runs()) == 1

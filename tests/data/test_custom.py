@@ -91,7 +91,7 @@ def test_a_small_file_of_large_arrays_is_refused_before_they_are_made(tmp_path, 
 
 def test_a_pipe_is_no_dataset_and_nobody_waits_for_it(tmp_path):
     os.mkfifo(tmp_path / "pipe.npy")
-    with pytest.raises(UserError, match="it is no regular file"):
+    with pytest.raises(UserError, match="it is not a regular file"):
         load(str(tmp_path / "pipe.npy"))
 
 
