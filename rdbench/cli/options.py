@@ -1,6 +1,7 @@
 """Options and arguments that several commands share."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rdbench.config.parts import Kind, find, names
-from rdbench.errors import one_of
+from rdbench.errors import UserError, one_of
 from rdbench.runs.host import DEVICES
 
 
@@ -56,5 +57,27 @@ PluginOption = Annotated[
     typer.Option("--plugin", metavar="FILE.py", help="Parts of your own, from a Python file that lists PARTS."),
 ]
 JobsOption = Annotated[int, typer.Option(min=1, help="Runs at once, in processes of their own.")]
+
+
+def several_or_auto(value: str) -> str:
+    """A check of a number of jobs.
+
+    Raises:
+        UserError: it is neither a number nor ``auto``.
+    """
+    if not re.fullmatch(rf"{AUTO}|[1-9][0-9]{{0,5}}", value):
+        raise UserError(f"--jobs: found {value!r}; expected {AUTO}, or a number of runs at once, such as 2")
+    return value
+
+
+AUTO = "auto"
+SweepJobsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="N|auto",
+        help="Runs at once, in processes of their own; auto times which number is fastest where a sweep is large.",
+        callback=several_or_auto,
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what goes wrong.")]
 WideOption = Annotated[bool, typer.Option("--wide", help="Show all columns, however narrow the terminal is.")]

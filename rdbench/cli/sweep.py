@@ -9,13 +9,14 @@ import typer
 from rdbench.cli.cost import ask_to_begin, tell_cost
 from rdbench.cli.ended import in_terminal, print_runs
 from rdbench.cli.options import (
+    AUTO,
     BetaOption,
     DataDir,
     DeviceOption,
     FamilyOption,
-    JobsOption,
     PluginOption,
     QuietOption,
+    SweepJobsOption,
     among,
     listed,
 )
@@ -47,7 +48,7 @@ def sweep(
     ] = [],
     device: DeviceOption = "auto",
     data_dir: DataDir = None,
-    jobs: JobsOption = 1,
+    jobs: SweepJobsOption = AUTO,
     time_budget: Annotated[
         str | None, typer.Option(help="Stop before so much time is over, such as 9m or 1h30m.", show_default="none")
     ] = None,
@@ -102,18 +103,24 @@ def sweep(
             pick_device(device)
         _print_plan(chosen, location, device, data_dir, part)
         return
+    from rdbench.execute.cores import by_timing
     from rdbench.execute.cost import is_large
+    from rdbench.execute.local import Here
     from rdbench.execute.queue import Limits
     from rdbench.execute.runner import make_executor, run_sweep
     from rdbench.execute.task import Resources
 
-    chosen_executor = make_executor(executor, Resources(device, jobs, address, cpus_per_run, gpus_per_run))
+    many = 1 if jobs == AUTO else int(jobs)
+    chosen_executor = make_executor(executor, Resources(device, many, address, cpus_per_run, gpus_per_run))
     if is_large(chosen.runs(), data_dir):
         planned, found = _plan(chosen, location, data_dir, part)
         if planned.pending:
             if not quiet:
                 tell_cost(planned, found, device, data_dir)
             ask_to_begin(planned, yes)
+        if jobs == AUTO and isinstance(chosen_executor, Here) and len(planned.pending) > 1:
+            say = (lambda line: None) if quiet else typer.echo
+            chosen_executor = by_timing(planned.pending, found.storage, data_dir, say)
     ended = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(*limits), part, quiet)
     if not quiet:
         print_runs(ended.runs, location)

@@ -35,11 +35,18 @@ def on_this_machine(resources: Resources) -> Executor:
 
 
 class Processes:
-    """``jobs`` tasks at a time, each in a process; one that crashes leaves a failed run and is replaced."""
+    """``jobs`` tasks at a time, each in a process; one that crashes leaves a failed run and is replaced.
 
-    def __init__(self, jobs: int) -> None:
+    Each has ``threads`` threads, its part of all where that is None.
+    """
+
+    def __init__(self, jobs: int, threads: int | None = None) -> None:
         self.jobs = jobs
-        self.threads = max(1, torch.get_num_threads() // jobs)
+        self.threads = threads or max(1, torch.get_num_threads() // jobs)
+
+    def room(self) -> int:
+        """How many tasks there may be at a time now."""
+        return self.jobs
 
     def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
         """The outcomes of all tasks."""
@@ -47,7 +54,7 @@ class Processes:
         told, more = False, True
 
         def has_room() -> bool:
-            return sum(worker.task is not None for worker in workers) < self.jobs
+            return sum(worker.task is not None for worker in workers) < self.room()
 
         try:
             while True:

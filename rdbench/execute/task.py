@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from rdbench import data
 from rdbench.config.plugins import load_plugins
@@ -137,10 +138,13 @@ def perform(task: Task, host: Host) -> list[Record]:
     (run,) = runs
     dataset = data.load(run.dataset, task.data_dir, run.binarisation)
     checkpoint = Checkpoint(open_storage(task.store), task.name)
+    threads = torch.get_num_threads()
     try:
         return [execute(run, task.sweep, dataset, pick_device(task.device), host, checkpoint, task.checkpoint_seconds)]
     except UnusableStateError as error:
         return failed(task, str(error))
+    finally:
+        torch.set_num_threads(threads)  # a run that went on had its own number of them
 
 
 def failed(task: Task, reason: str) -> list[Record]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
 
 from rdbench.measures.bounds import Arrays, Piece
 from rdbench.runs.checkpoint import Checkpoint
@@ -67,7 +68,7 @@ class Keeper:
 
     def _state(self) -> State:
         training, pieces = self.training.state(), self.pieces.state()
-        here = {"device": self.training.device.type}  # another kind has other generators and other rounding
+        here = {"device": self.training.device.type, "threads": torch.get_num_threads()}  # each rounds in its own way
         return State({**training.tensors, **pieces.tensors}, {**training.facts, **pieces.facts, **here})
 
 

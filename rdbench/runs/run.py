@@ -27,6 +27,8 @@ from rdbench.runs.training import Epoch, Step, Training
 from rdbench.store.schema import Column, Record
 from rdbench.store.status import Status
 
+MOST_THREADS = 4096
+
 LONGEST_REASON = 300
 """Letters that are shown of why a state does not fit."""
 
@@ -42,9 +44,9 @@ def execute(
 ) -> Record:
     """Train and evaluate one run of the sweep called ``sweep``; on a CPU the same description gives the same numbers.
 
-    With a ``checkpoint`` it goes on from what is kept there, bit for bit, and keeps its own state there, every so many
-    seconds. A run whose loss stops being finite, or that needs more memory than the GPU has, becomes a record that
-    says so.
+    With a ``checkpoint`` it goes on from what is kept there, bit for bit, on as many threads as it began on, and keeps
+    its own state there, every so many seconds. A run whose loss stops being finite, or that needs more memory than the
+    GPU has, becomes a record that says so.
 
     Raises:
         StoppedError: the host asked for it; the state is kept.
@@ -137,9 +139,21 @@ def _restore(training: Training, pieces: Pieces, state: State, checkpoint: Check
     try:
         training.restore(state)
         pieces.restore(state)
+        _use_threads(state.facts.get("threads", torch.get_num_threads()))  # older states do not say
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as error:
         words = " ".join(str(error).split())[:LONGEST_REASON]
         raise checkpoint.unusable(f"the state cannot be gone on from ({words})") from None
+
+
+def _use_threads(threads: Any) -> None:
+    """Compute on so many threads: sums on another number of them round in another way.
+
+    Raises:
+        ValueError: it is no number of threads.
+    """
+    if type(threads) is not int or not 1 <= threads <= MOST_THREADS:
+        raise ValueError(f"found {threads!r} threads; expected a number up to {MOST_THREADS}")
+    torch.set_num_threads(threads)
 
 
 def _judged(row: Mapping[str, Any], config: RunConfig, dataset: Dataset) -> dict[str, Any]:

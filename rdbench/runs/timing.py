@@ -1,6 +1,7 @@
 """How fast a model trains and is evaluated on this machine, by a few images."""
 
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -19,12 +20,32 @@ def time_model(config: RunConfig, image_side: int, device: torch.device) -> tupl
 
     The first of each is not counted, for it is slow. The model is a new one, of the size that ``config`` describes.
     """
-    short = config.model_copy(update={"epochs": 2, "batch_size": TIMED_BATCH, "anneal_epochs": 0, "anneal_from": None})
-    classes = counted_classes(config)
-    labels = torch.zeros(TIMED_BATCH, dtype=torch.int64, device=device) if classes else None
-    images = Images(torch.randint(256, (TIMED_BATCH, image_side**2 // 8), dtype=torch.uint8, device=device), labels)
-    training = Training(make_model(config, image_side, classes).to(device), images, images, short)
+    training = _invented(config, image_side, device, TIMED_BATCH)
     training.run()
     started = time.perf_counter()
-    measure(training.model, images)
+    measure(training.model, training.train_images)
     return training.history[-1].seconds, time.perf_counter() - started
+
+
+def images_per_second(config: RunConfig, image_side: int, seconds: float, begin: Callable[[], object]) -> float:
+    """How fast a model trains on this CPU at its own batch, by the steps of so many seconds after ``begin`` returns.
+
+    A step, which is not counted, is done before.
+    """
+    training = _invented(config, image_side, torch.device("cpu"), config.batch_size)
+    training.body()
+    begin()
+    started, steps = time.perf_counter(), 0
+    while (gone := time.perf_counter() - started) < seconds:
+        training.body()
+        steps += 1
+    return steps * training.batch / gone
+
+
+def _invented(config: RunConfig, image_side: int, device: torch.device, batch: int) -> Training:
+    """Two epochs of one step, on images that are noise."""
+    short = config.model_copy(update={"epochs": 2, "batch_size": batch, "anneal_epochs": 0, "anneal_from": None})
+    classes = counted_classes(config)
+    labels = torch.zeros(batch, dtype=torch.int64, device=device) if classes else None
+    images = Images(torch.randint(256, (batch, image_side**2 // 8), dtype=torch.uint8, device=device), labels)
+    return Training(make_model(config, image_side, classes).to(device), images, images, short)

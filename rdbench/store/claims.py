@@ -231,6 +231,12 @@ def owners(storage: Storage) -> dict[str, Owner]:
     return {run_id: owner for run_id, owner in _owners(storage).items() if run_id != TABLES_CLAIM}
 
 
+def neighbours(storage: Storage) -> set[int]:
+    """The other processes of this machine that train runs of a store, by number."""
+    here, me = _machine(), os.getpid()
+    return {owner.pid for owner in owners(storage).values() if owner.machine == here and owner.pid != me}
+
+
 def _owners(storage: Storage) -> dict[str, Owner]:
     found = {}
     times = storage.modified(CLAIMS)

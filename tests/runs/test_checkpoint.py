@@ -227,3 +227,29 @@ def test_pieces_of_another_shape_are_not_broadcast_into_numbers(dataset, checkpo
     checkpoint.save(State({**state.tensors, name: change(state.tensors[name]).contiguous()}, state.facts))
     with pytest.raises(UnusableStateError, match="its piece test split/0 is of another evaluation"):
         attempt(config, dataset, checkpoint, 1000)
+
+
+def test_a_run_goes_on_with_the_number_of_threads_that_it_began_with(dataset, checkpoint):
+    """Whatever the process has; the row says the number. A state that names none goes on with that of the process."""
+    config, before = make_run(SMALL | {"epochs": 1}), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        undisturbed = execute(config, "test", dataset, torch.device("cpu"))
+        stopped_at(2, dataset, checkpoint, config)
+        torch.set_num_threads(1)
+        record, _ = attempt(config, dataset, checkpoint, patience=1000)
+    finally:
+        torch.set_num_threads(before)
+    assert record.row["threads"] == 2
+    assert_same(record, undisturbed)
+
+
+@pytest.mark.parametrize("threads", [0, "2", 10**9, True])
+def test_a_state_with_no_number_of_threads_is_refused(threads, dataset, checkpoint):
+    config = make_run(SMALL)
+    stopped_at(2, dataset, checkpoint, config)
+    path = checkpoint.storage.folder / checkpoint.names[0]
+    state = State.from_bytes(path.read_bytes())
+    path.write_bytes(State(state.tensors, {**state.facts, "threads": threads}).to_bytes())
+    with pytest.raises(UnusableStateError, match=r"found .* threads; expected a number up to 4096"):
+        attempt(config, dataset, checkpoint, patience=1000)
