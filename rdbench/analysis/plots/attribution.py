@@ -44,8 +44,8 @@ def attribution(drawing: Drawing) -> Figure:
     letters = int(0.42 * 72 * drawing.width / LETTER)
     names = list(labels(runs))
     if narrow:
-        names = ["\n".join(textwrap.wrap(name, letters, break_on_hyphens=False)) for name in names]
-    figure = drawing.figure(1.3 + 0.15 * sum(1 + name.count("\n") for name in names))
+        names = ["\n".join(textwrap.wrap(name, letters)) for name in names]
+    figure = drawing.figure(1.3 + 0.15 * len(names) * max(1 + name.count("\n") for name in names))
     axes = figure.subplots()
     rows, left = np.arange(len(runs)), np.zeros(len(runs))
     for label, style, values in _parts(drawing):

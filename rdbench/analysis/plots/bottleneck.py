@@ -23,7 +23,7 @@ def bottleneck(drawing: Drawing) -> Figure:
         raise NothingToDrawError(f"no run knows labels; fit a probe with: {drawing.command('evaluate', '--labels')}")
     name = found[0]
     runs = drawing.runs[drawing.runs[name].notna()]
-    figure = drawing.figure(min(3.8, 0.8 * drawing.width))
+    figure = drawing.figure(min(3.8, 0.95 * drawing.width))
     axes = figure.subplots()
     lines = list(curves(runs, "rate", name))
     scatter_families(axes, drawing, runs, "rate", name)

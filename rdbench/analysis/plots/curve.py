@@ -1,9 +1,12 @@
 """Each model's own rate-distortion curve, by annealing, under the point that its encoder reaches."""
 
+from itertools import cycle
+
 from matplotlib.figure import Figure
 
 from rdbench.analysis.frame import labels
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
+from rdbench.analysis.plots.history import DASHES
 from rdbench.analysis.plots.points import scatter_families
 from rdbench.analysis.plots.style import legend_outside, look, set_title
 from rdbench.config.family import family_of
@@ -23,9 +26,16 @@ def curve(drawing: Drawing) -> Figure:
     figure = drawing.figure(min(4.2, 0.85 * drawing.width))
     axes = figure.subplots()
     scatter_families(axes, drawing, runs, "rate", "distortion")
-    for words, run in zip(labels(runs), runs.to_dict("records"), strict=True):
+    for words, run, dashes in zip(labels(runs), runs.to_dict("records"), cycle(DASHES), strict=False):
         colour = look(family_of(run["family"]))["color"]
-        axes.plot(run["ais_rates"], run["ais_distortions"], color=colour, linewidth=0.8, label=f"curve of {words}")
+        axes.plot(
+            run["ais_rates"],
+            run["ais_distortions"],
+            color=colour,
+            linestyle=dashes,
+            linewidth=0.8,
+            label=f"curve of {words}",
+        )
     axes.set_ylim(0.9 * runs["distortion"].min(), 2 * runs["distortion"].max())
     axes.set_xlabel(f"rate R ({drawing.unit})")
     axes.set_ylabel(f"distortion D ({drawing.unit})")

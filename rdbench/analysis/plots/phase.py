@@ -36,8 +36,9 @@ def phase(drawing: Drawing) -> Figure:
     corner: dict[str, Any] = {"arrowprops": {"arrowstyle": "->", "color": "0.3"}, "ha": "right"}
     right, high = 0.98 * extent, min(1.02 * entropy + 0.08 * extent, 0.9 * extent)
     autodecoding = (right, max(high, 0.78 * extent))
+    autoencoding = (0.5 if entropy > extent / 2 else 0.25) * extent  # lower than the other's arrow, which may be steep
     axes.annotate("autodecoding limit\nR = 0, D = H: z is ignored", (0, entropy), autodecoding, **corner)
-    axes.annotate("autoencoding limit\nD = 0, R = H: z says all", (entropy, 0), (right, 0.55 * extent), **corner)
+    axes.annotate("autoencoding limit\nD = 0, R = H: z says all", (entropy, 0), (right, autoencoding), **corner)
     name = f"H = {entropy:.2f}" if known else f"best −ELBO = {entropy:.2f} ≥ H"
     ticks = np.array([0.0, entropy])
     axes.set(xlim=(0, extent), ylim=(0, extent), xticks=ticks, yticks=ticks, aspect="equal")

@@ -117,6 +117,12 @@ def test_no_page_is_wider_than_its_window(show, store, width, scheme):
     assert (ink > paper) == (scheme == "dark")
 
 
+def test_a_table_has_the_whole_width_of_a_phone(show, store):
+    page = show(store, width=390)
+    wide, section = (page.locator(name).first.bounding_box()["width"] for name in (".wide", "section"))
+    assert wide == section > 340
+
+
 def test_a_table_is_sorted_by_numbers_and_downloaded_as_csv(show, store, tmp_path):
     page = show(store)
     section = page.locator("section:has(h2:text('Runs'))")
