@@ -64,6 +64,8 @@ def plain(words: str) -> str:
     >>> print(plain("red: \x1b[31m\n"))
     red: \x1b[31m\n
     """
+    if words.isprintable():
+        return words
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)
 
 

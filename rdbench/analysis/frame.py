@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api.types import is_float_dtype
 
 from rdbench.config.family import FAMILIES, TOY, family_of
-from rdbench.config.run_config import AIMS, aim, later_defaults, own_settings
+from rdbench.config.run_config import AIMS, LATER_DEFAULTS, aim, own_settings
 from rdbench.store.status import Status
 
 FAMILY_ORDER = {family.words: index for index, family in enumerate((*FAMILIES, TOY))}
@@ -38,9 +38,9 @@ def varying(runs: pd.DataFrame) -> list[str]:
     return differing + [name for name in of_parts if name in runs and runs[name].nunique() > 1]
 
 
-def labels(runs: pd.DataFrame) -> pd.Series:
-    """Each run in words: the signs of its family, β, and the settings in which the runs differ."""
-    differing = [name for name in varying(runs) if name not in AIMS]
+def labels(runs: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.Series:
+    """Each run in words: the signs of its family, β, and the settings in which the runs ``among`` these differ."""
+    differing = [name for name in varying(runs if among is None else among) if name not in AIMS]
     words = []
     for run in runs.to_dict("records"):
         settings = [f"{name} {setting(run[name])}" for name in differing]
@@ -146,4 +146,4 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 def but_for_seed(config: str, *others: str) -> str:
     """A description without its seed, its dataset's name and ``others``: equal for runs that differ in these alone."""
     blank = dict.fromkeys(("seed", "dataset", *others))
-    return json.dumps(later_defaults() | json.loads(config) | blank, sort_keys=True)
+    return json.dumps(LATER_DEFAULTS | json.loads(config) | blank, sort_keys=True)

@@ -116,7 +116,7 @@ class RunConfig(BaseModel):
         if not isinstance(values, Mapping):
             return values
         if info.context == READING:
-            for key in set(values) - set(cls.model_fields):
+            for key in set(values) - KEYS:
                 if not SETTING_NAME.fullmatch(key) or not isinstance(values[key], int | float | str):
                     raise ValueError(f"{key[:50]}: not the setting of a part")
             here = [registered(kind, str(values.get(kind))) for kind in (*PART_KINDS, "objective")]
@@ -247,7 +247,7 @@ class RunConfig(BaseModel):
         """
         own = (registered(kind, getattr(self, kind)) for kind in (*PART_KINDS, "objective"))
         settings = settings_of(part for part in own if part)
-        defaults = later_defaults() | {key: setting.default for key, setting in settings.items()}
+        defaults = LATER_DEFAULTS | {key: setting.default for key, setting in settings.items()}
         description = {
             key: value
             for key, value in (vars(self) | self.settings).items()
@@ -256,13 +256,14 @@ class RunConfig(BaseModel):
         return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
 
 
+KEYS = frozenset(RunConfig.model_fields)
+"""The settings that every run has."""
+
+LATER_DEFAULTS = {key: field.default for key, field in RunConfig.model_fields.items() if key not in FIRST_KEYS}
+"""The keys newer than the first release, with their defaults."""
+
 SETTINGS = {key: RunConfig.model_fields[key].default for part in objectives().values() for key in part.takes}
 """The settings of rdbench's own objectives, with their defaults."""
-
-
-def later_defaults() -> dict[str, Any]:
-    """The keys newer than the first release, with their defaults."""
-    return {key: field.default for key, field in RunConfig.model_fields.items() if key not in FIRST_KEYS}
 
 
 def _parts(values: Mapping[str, Any]) -> list[Part]:
@@ -325,7 +326,7 @@ def check_sources(run: RunConfig) -> None:
 
 def own_settings(config: str) -> list[str]:
     """The keys in a JSON description that are settings of single parts."""
-    return [key for key in json.loads(config) if key not in RunConfig.model_fields]
+    return [key for key in json.loads(config) if key not in KEYS]
 
 
 def aim(run: Mapping[Any, Any]) -> str:

@@ -37,7 +37,7 @@ def _parts_are_here(run: RunConfig) -> bool:
 
 def asked(m: Measured) -> Iterator[Judgement]:
     """A run did what it was asked for: so many images of its dataset, at that precision."""
-    known = _datasets()
+    known = _datasets(m)
     for split, (name, setting) in enumerate(IMAGES.items()):
         size = m.raw("dataset_sha256").map({sha256: spec.sizes[split] for sha256, spec in known.items()}).astype(float)
         asked_for = m.series([getattr(run, setting) for run in m.descriptions]).astype(float).where(m.sampled)
@@ -53,15 +53,16 @@ def asked(m: Measured) -> Iterator[Judgement]:
     yield m.true("precision", among & ((precision == wanted) | (wanted == "auto")), precision.notna())
 
 
-def _datasets() -> dict[str, NamedDataset]:
-    """The datasets whose bits are known beforehand, by their checksum."""
-    return {checksum(name): spec for name, spec in DATASETS.items() if spec.sha256 or dataset_kind(name) == "table"}
+def _datasets(m: Measured) -> dict[str, NamedDataset]:
+    """The datasets whose bits are known beforehand, by their checksum; tables only where a run is of one."""
+    tables = [name for name in DATASETS if dataset_kind(name) == "table" and not m.sampled.all()]
+    return {checksum(name): spec for name, spec in DATASETS.items() if spec.sha256 or name in tables}
 
 
 def data(m: Measured) -> Iterator[Judgement]:
     """What is known of the data is the same for all runs on it, and is true where we know it; H is above 0."""
     found = m["entropy"]
-    entropies = {sha256: spec.entropy() for sha256, spec in _datasets().items() if spec.entropy}
+    entropies = {sha256: spec.entropy() for sha256, spec in _datasets(m).items() if spec.entropy}
     yield m.true("entropy > 0", found > 0, found.notna())
     of_images = found.where(~m.explains_labels)
     yield m.same("entropy", of_images, m.raw("dataset_sha256").map(entropies).astype(float))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_float_dtype
 
 from rdbench.analysis.frame import iwae_columns, numbered
 from rdbench.analysis.gate.judging import Judgement
@@ -49,7 +50,10 @@ class Measured:
 
     def known(self, name: str) -> pd.Series:
         """Whether a column has a value; of numbers, a finite one."""
-        return self.raw(name).map(_known).astype(bool)
+        found = self.raw(name)
+        if is_float_dtype(found.dtype):
+            return pd.Series(np.isfinite(found.to_numpy(float, na_value=np.nan)), found.index)
+        return found.map(_known).astype(bool)
 
     def series(self, values: Sequence[object]) -> pd.Series:
         """A value per run as a column."""

@@ -1,6 +1,7 @@
 """Everything a report says, before it is written in any format."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -46,7 +47,7 @@ class Report:
         """Where the runs are from, in words."""
         return str(self.source)
 
-    @property
+    @cached_property
     def problems(self) -> list[str]:
         """What is missing, failed or unreadable, a line each."""
         lines = [*self.skipped, *self.missing]
@@ -63,7 +64,7 @@ class Report:
             lines += [f"run {run_id} cannot be compared: no standard error" for run_id in incomparable["run_id"]]
         return lines
 
-    @property
+    @cached_property
     def regressions(self) -> list[str]:
         """What broke, a line each: an untrained run, a bound, a judged printed point, a run of the baseline."""
         lines = untrained(self.runs)
@@ -77,7 +78,7 @@ class Report:
                 lines += [f"{words}: run {run_id}" for run_id in found["run_id"]]
         return lines
 
-    @property
+    @cached_property
     def notes(self) -> list[str]:
         """What a reader should know though nothing broke, a line each: runs that have hardly learned."""
         return behind_pixels(self.runs)

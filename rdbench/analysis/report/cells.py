@@ -292,6 +292,6 @@ def _best_rows(rows: pd.DataFrame, name: str) -> set[Any]:
     A mean over some of its seeds only is no candidate.
     """
     signed = rows[name] if name == "distortion" else -rows[name]
-    whole = pd.Series([not _lacking(row, name) for row in rows.to_dict("records")], rows.index)
-    signed = signed[(rows["status"] == Status.OK) & signed.notna() & whole]
+    partly = rows["known"].map(lambda known: isinstance(known, dict) and name in known).astype(bool)
+    signed = signed[(rows["status"] == Status.OK) & signed.notna() & ~partly]
     return set(signed.groupby([rows.loc[signed.index, key] for key in SAME_IMAGES], dropna=False).idxmin())

@@ -104,10 +104,12 @@ def _piped(table: Cells) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+ESCAPES = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_{}[]<>()#+-!|~&"})
+
+
 def _escaped(words: str) -> str:
     """Words that Markdown shows as they are: a family's signs are no list, a file's name no markup."""
-    special = "\\`*_{}[]<>()#+-!|~&"
-    return "".join(f"\\{letter}" if letter in special else letter for letter in plain(words))
+    return plain(words).translate(ESCAPES)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def paired_differences(store: Source, runs: pd.DataFrame) -> tuple[pd.DataFrame,
     at 95%. The lines beside them say which files cannot be read, and which best run has no examples.
     """
     rows, lines = [], []
-    for _, same in measured(runs.assign(label=labels(runs))).groupby(SAME_IMAGES, sort=False, dropna=False):
+    for _, same in measured(runs).groupby(SAME_IMAGES, sort=False, dropna=False):
         best = same.loc[same.groupby("family", sort=False)["elbo"].idxmax()].sort_values("elbo", ascending=False)
         if len(best) < 2:
             continue
@@ -34,6 +34,7 @@ def paired_differences(store: Source, runs: pd.DataFrame) -> tuple[pd.DataFrame,
         per_image = {run_id: values for run_id, values in per_image.items() if len(values) == images}
         winner = best["run_id"].iloc[0]
         if winner in per_image:
+            best = best.assign(label=labels(best, among=runs))
             rows += beside_the_best(best.to_dict("records"), per_image, len(same))
         elif per_image:
             lines.append(f"run {winner}, the best, has no {images:g} examples: none is compared with it")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from rdbench.analysis.frame import measured, setting
 from rdbench.analysis.paper import printed_points
-from rdbench.config.run_config import later_defaults
+from rdbench.config.run_config import LATER_DEFAULTS
 from rdbench.data import DATASETS
 
 TOLERANCE = 1.0
@@ -47,7 +47,7 @@ def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _departures(row: dict[Any, Any]) -> str:
     """How a run departs from the paper's protocol."""
-    settings = later_defaults() | json.loads(row["config"])
+    settings = LATER_DEFAULTS | json.loads(row["config"])
     departures = [
         f"{name} {'all' if settings[name] is None else setting(settings[name])}"
         for name, value in PROTOCOL.items()

@@ -15,7 +15,7 @@ from rdbench.store.status import Status
 def untrained(runs: pd.DataFrame) -> list[str]:
     """A line for each run that is worse than fair coins and was not allowed to be, whatever status an old row has."""
     lines = []
-    for run in runs.to_dict("records"):
+    for run in _perhaps_untrained(runs).to_dict("records"):
         if run["status"] == Status.UNTRAINED:
             lines.append(f"untrained: {_name(run)}: {run['error']}")
         elif run["status"] == Status.OK and dataset_kind(run["dataset"]) == "images":
@@ -27,6 +27,13 @@ def untrained(runs: pd.DataFrame) -> list[str]:
                     f"{fair_coins(side):.1f} of fair coins"
                 )
     return lines
+
+
+def _perhaps_untrained(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that say so, and those that are behind fair coins at all."""
+    side = runs["image_side"] if "image_side" in runs else pd.Series(SIDE, runs.index)
+    coins = side.where(side > 0, SIDE) ** 2 * fair_coins(1)
+    return runs[(runs["status"] == Status.UNTRAINED) | (-runs["elbo"] > coins)]
 
 
 def behind_pixels(runs: pd.DataFrame) -> list[str]:
