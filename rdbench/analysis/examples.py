@@ -80,31 +80,31 @@ def batches(runs: pd.DataFrame) -> Iterator[list[str]]:
 
 
 def summary(examples: pd.DataFrame) -> pd.DataFrame:
-    """The row of each run in a table of examples."""
+    """The row of each run in a table of examples; a row of no run counts for none."""
+    examples = examples[examples["run_id"].notna()]
     bounds = ["elbo", *(f"iwae_{k}" for k in iwae_columns(examples))]
     values = examples[["rate", "distortion", *bounds[1:]]].astype(float)
     values["elbo"] = -(values["rate"] + values["distortion"])
     for low, high in combinations(bounds, 2):
         values[f"{high}_less_{low}"] = values[high] - values[low]
-    numbers, names = pd.factorize(examples["run_id"])
-    run_ids = pd.Series(numbers, examples.index)  # are grouped faster than texts
+    numbers, names = pd.factorize(examples["run_id"])  # which are grouped faster than texts
     weights = examples.get("probability", pd.Series(np.nan, examples.index)).astype(float)
-    exact = weights.groupby(run_ids).count() > 0  # every x there is, with its probability, and so no sample
-    count = run_ids.groupby(run_ids).size()
-    known = values.groupby(run_ids).count()
+    exact = weights.groupby(numbers).count() > 0  # every x there is, with its probability, and so no sample
+    count = values.groupby(numbers).size()
+    known = values.groupby(numbers).count()
     partly = (known > 0) & known.lt(count, axis=0)
     weights = weights.fillna(1.0)
-    total = weights.groupby(run_ids).sum()
+    total = weights.groupby(numbers).sum()
     weighted = values.mul(weights, axis=0) if exact.any() else values
-    mean = weighted.groupby(run_ids).sum(min_count=1).div(total, axis=0).where(~partly, np.inf)
-    error = values.groupby(run_ids).std().div(np.sqrt(count), axis=0)
+    mean = weighted.groupby(numbers).sum(min_count=1).div(total, axis=0).where(~partly, np.inf)
+    error = values.groupby(numbers).std().div(np.sqrt(count), axis=0)
     error[exact] = error[exact] * 0.0
-    index = examples["index"].groupby(run_ids)
+    index = examples["index"].groupby(numbers)
     whole = (index.min() == 0) & (index.max() == count - 1) & (index.nunique() == count)
     found = mean.join(error.add_suffix("_se")).assign(
         count=count,
         indices=whole.astype(float),
-        least_distortion=values["distortion"].groupby(run_ids).min(),
+        least_distortion=values["distortion"].groupby(numbers).min(),
         probability=total.where(exact),
     )
     return found.set_index(pd.Index(names[found.index], name="run_id"))

@@ -16,6 +16,9 @@ WAIT_SECONDS = 0.5
 ASK_SECONDS = 1.0
 """How often a run tells of itself, and hears whether to stop."""
 
+ANSWER_SECONDS, ANSWER_SECONDS_STOPPING = 60.0, 5.0
+"""How long the cluster may not answer; a signal to a whole group of processes ends a cluster on this machine, too."""
+
 RETRIES = 5
 """How often a run goes on elsewhere, from its checkpoint, when the process or the node that had it is lost."""
 
@@ -46,12 +49,17 @@ class Cluster:
         self.place = f"a Ray cluster ({self.cpus:g} CPUs and {self.gpus:g} GPUs for each run)"
 
     def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
-        """The outcomes of all tasks."""
+        """The outcomes of all tasks.
+
+        Raises:
+            UserError: the cluster does not answer any more.
+        """
         ray = self.ray
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
         switchboard = ray.remote(num_cpus=0, scheduling_strategy=here)(_Switchboard).remote()
+        news = _News(ray, switchboard)
         remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)(_perform)
         running: dict[Any, Task] = {}
         begun: set[str] = set()
@@ -62,8 +70,10 @@ class Cluster:
 
         try:
             while more or running:
-                more = more and begin_tasks(queue, watch, lambda: len(running) < self._room(), start)
-                if watch.stop_asked() and not told:
+                stopping = watch.stop_asked()
+                more = more and not stopping
+                more = more and begin_tasks(queue, watch, lambda: len(running) < self._room(news.resources), start)
+                if stopping and not told:
                     told = True
                     switchboard.stop.remote()
                     for reference, task in running.items():
@@ -72,21 +82,27 @@ class Cluster:
                 if not running:
                     time.sleep(WAIT_SECONDS)  # other sweeps have what is left
                 done, _ = ray.wait(list(running), timeout=WAIT_SECONDS) if running else ([], [])
-                for name, kind, *values in ray.get(switchboard.heard.remote()):
+                for name, kind, *values in news.heard():
                     begun.add(name)
                     for task in running.values():
                         if task.name == name:
                             getattr(watch, kind)(task, *values)
                 for reference in done:
                     yield self._outcome(reference, running.pop(reference))
+                if news.silent(ANSWER_SECONDS_STOPPING if told else ANSWER_SECONDS):
+                    break
         finally:
-            for reference in running:
-                ray.cancel(reference, force=True)
-            ray.kill(switchboard)
+            if not news.lost:
+                for reference in running:
+                    ray.cancel(reference, force=True)
+                ray.kill(switchboard)
+        if news.lost and not told:
+            raise UserError("the Ray cluster does not answer any more; what is done is kept: see ray status, try again")
+        for task in running.values():
+            yield Outcome(task, [])
 
-    def _room(self) -> int:
-        """How many runs the cluster has room for, as it is now."""
-        resources = self.ray.cluster_resources()
+    def _room(self, resources: Mapping[str, float]) -> int:
+        """How many runs a cluster with these resources has room for."""
         wanted = {"CPU": self.cpus, "GPU": self.gpus}
         rooms = [int(resources.get(name, 0) / each) for name, each in wanted.items() if each]
         return max(1, min(rooms, default=1))
@@ -123,12 +139,49 @@ class _Switchboard:
         self.messages += messages
         return self.stopping
 
-    def heard(self) -> list[tuple[Any, ...]]:
+    def heard(self) -> tuple[list[tuple[Any, ...]], Mapping[str, float]]:
+        """What was told since, and what the cluster has now."""
+        import ray
+
+        resources = ray.cluster_resources()
         messages, self.messages = self.messages, []
-        return messages
+        return messages, resources
 
     def stop(self) -> None:
         self.stopping = True
+
+
+class _News:
+    """What runs have told the switchboard, and what the cluster has, as far as it answers.
+
+    Only the switchboard asks the cluster: who asks one that is gone waits for ever.
+    """
+
+    def __init__(self, ray: Any, switchboard: Any) -> None:
+        self.ray = ray
+        self.switchboard = switchboard
+        self.resources: Mapping[str, float] = ray.cluster_resources()
+        self.asked = switchboard.heard.remote()
+        self.answered = time.monotonic()
+        self.lost = False
+
+    def heard(self) -> list[tuple[Any, ...]]:
+        """The messages since the last answer, none while there is no further one."""
+        answers, _ = self.ray.wait([self.asked], timeout=0)
+        if not answers:
+            return []
+        try:
+            messages, self.resources = self.ray.get(self.asked)
+        except self.ray.exceptions.RayError:  # the node that has the switchboard is gone
+            self.lost = True
+            return []
+        self.asked, self.answered = self.switchboard.heard.remote(), time.monotonic()
+        return messages
+
+    def silent(self, seconds: float) -> bool:
+        """Whether the cluster is lost, or has not answered for so long."""
+        self.lost = self.lost or time.monotonic() - self.answered > seconds
+        return self.lost
 
 
 class _Host:

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 
 import pandas as pd
 import pytest
@@ -68,3 +71,26 @@ def test_a_stop_also_ends_what_waits_for_resources(sweep, cluster, tmp_path, mon
     with pytest.raises(InterruptedSweepError, match="interrupted; 0 of 4 runs are whole"):
         run_sweep(sweep, tmp_path, executor=executor)
     ray.cancel(taken, force=True)
+
+
+LONG = ["--family=---", "--set", "beta=1", "--set", "width=0.03", "--set", "epochs=3000", "--checkpoint-every", "0.1s"]
+
+
+@pytest.mark.slow
+def test_a_signal_to_the_group_that_ends_the_cluster_too_ends_the_sweep(tmp_path):
+    """As a terminal or a batch system sends it: the cluster that the sweep has started is in the same group."""
+    store = tmp_path / "store"
+    command = [sys.executable, "-m", "rdbench", "sweep", "demo", *LONG, "--store", str(store), "--executor", "ray"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        until = time.monotonic() + 120
+        while not list(store.glob("checkpoints/*")) and time.monotonic() < until:
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGTERM)
+        _, told = process.communicate(timeout=90)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert b"interrupted; 0 of 1 run is whole" in told and b"1 more in part" in told
+    assert list(store.glob("checkpoints/*")) and not list(store.glob("claims/*"))

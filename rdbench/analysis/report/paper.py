@@ -77,7 +77,7 @@ def _compute(row: dict[Any, Any]) -> float:
 
     Width multiplies the channels in and out of a layer, so the operations of an image grow as its square.
     """
-    settings = later_defaults() | json.loads(row["config"])
+    settings = LATER_DEFAULTS | json.loads(row["config"])
     every = DATASETS[row["dataset"]].sizes[0]
     seen = settings["epochs"] * min(every, settings["train_images"] or every)
     return seen * settings["width"] ** 2 / (PROTOCOL["epochs"] * every)
