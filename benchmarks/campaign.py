@@ -35,6 +35,7 @@ GRID = ["dataset={images}", "family=---,+-v", "beta=0.5,1", "width=0.03", "laten
 RUNS = 4
 BESIDE = ("report", "report --check", "runs", "evaluate", "merge", "rm")
 PATIENCE = 300.0
+LONGEST_WITH_JOBS = 15.0
 KILLED = -signal.SIGKILL
 DOCUMENTED = {
     "sweep": {0}, "evaluate": {0, 2}, "merge": {0, 2}, "rm": {0, 2}, "runs": {0, 2}, "report": {0, 2, 3},
@@ -92,8 +93,11 @@ class Campaign:
     def round(self, number: int) -> None:
         """One store: disturbed, then finished, then checked."""
         remote = self.chance.random() < 0.1
+        remote = remote and number > 0
         store = f"s3://bench/{number}?{self.server}" if remote else str(self.work / f"store{number}")
         self.counts["stores on a server that fails" if remote else "stores in a folder"] += 1
+        if not remote and (number == 0 or self.chance.random() < 0.2):
+            self.disturb_several(store)
         for _ in range(self.chance.randint(2, 30 if not remote else 5)):
             if time.monotonic() > self.end:
                 break
@@ -125,9 +129,6 @@ class Campaign:
             codes = set(DOCUMENTED[kind])
             clock = self.chance.choice((0.0, 0.0, 0.0, 3600.0, -3600.0))
             faults = 0.0 if remote or self.chance.random() > 0.15 else self.chance.choice((0.001, 0.01, 0.1))
-            if kind == "sweep" and self.chance.random() < 0.02:
-                arguments += ["--jobs", "2"]
-                self.counts["sweeps in several processes"] += 1
             if faults:
                 codes |= {1, 2}
                 self.counts["processes with faults of the file system"] += 1
@@ -136,6 +137,13 @@ class Campaign:
         self.counts["processes"] += len(children)
         for child, codes in self.chance.sample(children, len(children)):
             self.expect(child, codes | self.strike(child, 6.0 if remote else 1.2))
+
+    def disturb_several(self, store: str) -> None:
+        """Start a sweep with runs in processes of their own, which take seconds to begin, and disturb all of them."""
+        child = Child([*self.command("sweep", store), "--jobs", "2"])
+        self.counts["sweeps in several processes"] += 1
+        self.counts["processes"] += 1
+        self.expect(child, DOCUMENTED["sweep"] | self.strike(child, LONGEST_WITH_JOBS))
 
     def strike(self, child: Child, longest: float) -> set[int]:
         """Do one of several things to a process, or nothing; the further exit codes that it may have for that."""
