@@ -93,9 +93,8 @@ def sweep(
     chosen = load_sweep(name).with_values(values)
     location = str(Path("outputs") / chosen.name) if store is None else store
     part = parse_shard(shard)
-    gone = time.monotonic() - STARTED
-    budget = None if time_budget is None else parse_duration("--time-budget", time_budget) - gone
-    limits = (budget, max_runs, parse_duration("--checkpoint-every", checkpoint_every))
+    budget = None if time_budget is None else parse_duration("--time-budget", time_budget)
+    every = parse_duration("--checkpoint-every", checkpoint_every)
     if dry_run:
         if device == "cuda":
             from rdbench.runs.device import pick_device
@@ -121,7 +120,9 @@ def sweep(
         if jobs == AUTO and isinstance(chosen_executor, Here) and len(planned.pending) > 1:
             say = (lambda line: None) if quiet else typer.echo
             chosen_executor = by_timing(planned.pending, found.storage, data_dir, say)
-    ended = run_sweep(chosen, location, device, data_dir, chosen_executor, Limits(*limits), part, quiet)
+    left = None if budget is None else budget - (time.monotonic() - STARTED)
+    limits = Limits(left, max_runs, every)
+    ended = run_sweep(chosen, location, device, data_dir, chosen_executor, limits, part, quiet)
     if not quiet:
         print_runs(ended.runs, location)
     raise typer.Exit(ExitCode.BROKEN if ended.failed else ExitCode.OK)
