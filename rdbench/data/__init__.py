@@ -1,4 +1,4 @@
-"""The datasets that rdbench knows by name, and the user's own by path."""
+"""Datasets: those that rdbench knows by name, and the user's own by path."""
 
 from functools import cache
 from math import log
@@ -36,17 +36,18 @@ __all__ = [
 
 @cache
 def load(name: str, data_dir: Path | None = None, binarise: Binarise | None = None) -> Dataset:
-    """The dataset of that name, fetched if need be, or the one in that .npz or .npy file.
+    """Load the dataset of that name, fetching it if need be, or the one in that .npz or .npy file.
 
     Raises:
-        UserError: there is none of that name, its files cannot be had, read or trusted, or it is binary already.
+        UserError: no dataset has that name, its files cannot be fetched or read or fail their checksums, or it is
+            binary and ``binarise`` is given.
     """
     if name.endswith(custom.SUFFIXES):
         return custom.load(Path(name), binarise)
     spec = _images(name)
     if binarise is not None:
         raise UserError(f"binarise {binarise.how}: {name} is binary already; it is for grey levels in an .npz or .npy")
-    folder = data_folder(data_dir)  # a folder that was asked for must be there, whether or not it is needed
+    folder = data_folder(data_dir)  # also where no file is needed: a folder that was asked for must exist
     if spec is None:
         return _from_elsewhere(name, folder)
     packed = load_packed(name) if spec.files else None
@@ -56,7 +57,7 @@ def load(name: str, data_dir: Path | None = None, binarise: Binarise | None = No
 
 
 def verify(name: str, data_dir: Path | None = None) -> Dataset:
-    """The named dataset, built anew from its upstream files, every checksum compared.
+    """Build the named dataset anew from its upstream files, and compare every checksum.
 
     Raises:
         UserError: as for ``load``.
@@ -76,7 +77,7 @@ def verify(name: str, data_dir: Path | None = None) -> Dataset:
 
 
 def checksum(name: str, data_dir: Path | None = None, binarise: Binarise | None = None) -> str:
-    """The dataset's SHA-256, where it is known beforehand without opening its files.
+    """The dataset's SHA-256; where it is known beforehand, no file is opened.
 
     Raises:
         UserError: as for ``load``.
@@ -97,10 +98,10 @@ def at_hand(name: str, data_dir: Path | None = None) -> bool:
 def shape(
     name: str, data_dir: Path | None = None, binarise: Binarise | None = None
 ) -> tuple[tuple[int, int, int], int]:
-    """The images in train, valid and test, and their side in pixels; of a named dataset without opening its files.
+    """The numbers of images in train, valid and test, and their side in pixels; opens no file of a named dataset.
 
     Raises:
-        UserError: it is in a file that cannot be read.
+        UserError: the dataset's file cannot be read.
     """
     if name in DATASETS:
         return DATASETS[name].sizes, SIDE
@@ -111,10 +112,10 @@ def shape(
 def make_ready(
     name: str, data_dir: Path | None = None, binarise: Binarise | None = None, labels: str | None = None
 ) -> None:
-    """See that a dataset and its label set can be used: fetch and check it if need be. A table always can.
+    """Fetch and check a dataset if need be, and check that it has the label set; nothing to do for a table.
 
     Raises:
-        UserError: as for ``load``, or it has no such labels.
+        UserError: as for ``load``, or the dataset has no such labels.
     """
     if dataset_kind(name) == "images":
         dataset = load(name, data_dir, binarise)
@@ -123,10 +124,10 @@ def make_ready(
 
 
 def largest_rate(name: str, binarise: Binarise | None = None) -> float:
-    """The nats that a dataset can carry: H where it is known, else side² log 2, for 2^(side²) images there can be.
+    """The largest useful rate in nats: H if it is known, else side² log 2, the log of the number of images.
 
     Raises:
-        UserError: it is in a file that cannot be read.
+        UserError: the dataset's file cannot be read.
     """
     if name not in DATASETS:
         dataset = load(name, None, binarise)
@@ -136,14 +137,14 @@ def largest_rate(name: str, binarise: Binarise | None = None) -> float:
 
 
 def present(name: str, data_dir: Path | None = None) -> bool:
-    """Whether a dataset can be opened without a network; one from elsewhere sees to its own files."""
+    """Whether a dataset can be opened without a network; True for a plug-in's, which sees to its own files."""
     spec = DATASETS.get(name)
     folder = data_folder(data_dir)
     return spec is None or all(find(folder, file) for file in spec.files) or load_packed(name) is not None
 
 
 def _deviations(dataset: Dataset, spec: NamedDataset) -> list[str]:
-    """What a dataset has that its entry does not, in words."""
+    """How a dataset differs from its entry, in words."""
     labels = {name: labels.sha256 for name, labels in dataset.label_sets.items()}
     lines = []
     if dataset.sizes != spec.sizes:
@@ -156,7 +157,7 @@ def _deviations(dataset: Dataset, spec: NamedDataset) -> list[str]:
 
 
 def _from_elsewhere(name: str, folder: Path) -> Dataset:
-    """A dataset that a plug-in or a package brings; it is known by its bits, whatever makes them."""
+    """A dataset that a plug-in brings; a run knows it by the checksum of its bits."""
     dataset = make("dataset", name)(folder)
     if not isinstance(dataset, Dataset):
         raise UserError(f"dataset {name}: its function gave {type(dataset).__name__}; expected rdbench.data.Dataset")
@@ -164,10 +165,10 @@ def _from_elsewhere(name: str, folder: Path) -> Dataset:
 
 
 def _images(name: str) -> NamedDataset | None:
-    """What must come out of a dataset of images; None for one from elsewhere.
+    """The entry of a dataset of images; None for a plug-in's.
 
     Raises:
-        UserError: there is none of that name, or it holds no images.
+        UserError: no dataset has that name, or it holds no images.
     """
     if dataset_kind(name) == "table":
         raise UserError(f"dataset {name}: it holds no images; it goes with: rdbench toy, or rdbench sweep toy")

@@ -1,4 +1,4 @@
-"""Arrays of images that users bring, numpy or torch, as bits."""
+"""Users' arrays of images, of NumPy or torch, as bits."""
 
 from math import isqrt
 from typing import Any
@@ -10,13 +10,13 @@ from rdbench.data.dataset import Bits, pack
 from rdbench.errors import UserError
 
 SIDES = range(8, 65, 4)
-"""The sides in pixels that a square image can have: the models halve it twice."""
+"""The sides in pixels that an image can have: models halve it twice."""
 
 SHAPES = "(N, side, side) or (N, side²) with N ≥ 1 and a side of 8, 12, … or 64 pixels"
 
 
 def side_of(shape: tuple[int, ...]) -> int | None:
-    """The side of the images that an array of that shape holds, or None where it holds none.
+    """The side of the images in an array of that shape; None if the shape is not one of images.
 
     >>> side_of((5, 28, 28)), side_of((5, 784)), side_of((5, 27, 28)), side_of((5, 30, 30))
     (28, 28, None, None)
@@ -26,16 +26,16 @@ def side_of(shape: tuple[int, ...]) -> int | None:
 
 
 def as_images(where: str, images: Any) -> NDArray[Any]:
-    """The (N, side, side) real numbers of an array; ``where`` names it in errors.
+    """An array as (N, side, side) real numbers; ``where`` names it in errors.
 
     Raises:
-        UserError: it is no array, is empty, has another shape, or holds values that are no finite numbers.
+        UserError: it is not an array, is empty, has another shape, or holds values that are not finite numbers.
     """
-    if hasattr(images, "detach"):  # a torch tensor, whose bfloat16 numpy does not know
+    if hasattr(images, "detach"):  # a torch tensor; NumPy has no bfloat16
         images = images.detach().cpu()
         images = (images.float() if images.is_floating_point() else images).numpy()
     if not isinstance(images, np.ndarray):
-        raise UserError(f"{where}: found no array; expected {SHAPES}")
+        raise UserError(f"{where}: found {type(images).__name__}; expected an array of shape {SHAPES}")
     side = side_of(images.shape) if images.ndim else None
     if side is None or not len(images):
         raise UserError(f"{where}: found an array of shape {images.shape}; expected {SHAPES}")
@@ -50,7 +50,7 @@ def as_bits(where: str, images: Any) -> Bits:
     """The packed bits of an array of zeros and ones.
 
     Raises:
-        UserError: as for ``as_images``, or it holds anything but zeros and ones.
+        UserError: as for ``as_images``, or a value is neither 0 nor 1.
     """
     images = as_images(where, images)
     others = np.unique(images[(images != 0) & (images != 1)])

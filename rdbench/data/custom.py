@@ -1,4 +1,4 @@
-"""A dataset of the user's own, from an .npz or .npy file or from arrays."""
+"""The user's own dataset, from an .npz or .npy file or from arrays."""
 
 import zipfile
 from collections.abc import Mapping
@@ -27,14 +27,14 @@ def load(path: Path, binarise: Binarise | None = None) -> Dataset:
     """The images in a file: arrays ``train``, ``valid``, ``test``, or one array, shuffled and split 80/10/10.
 
     Raises:
-        UserError: the file cannot be read, or does not hold images of zeros and ones, or grey ones to ``binarise``.
+        UserError: the file cannot be read, or holds neither zeros and ones nor grey levels to ``binarise``.
     """
     try:
         loaded = np.load(_bounded(path), allow_pickle=False)
         arrays = {key: loaded[key] for key in loaded.files} if path.suffix == ".npz" else {"images": loaded}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected an .npz or .npy of {SHAPES}") from None
-    except Exception as error:  # there is hardly one that NumPy, zip and zlib do not raise on some damaged file
+    except Exception as error:  # NumPy, zip and zlib raise almost anything on damaged files
         raise UserError(
             f"{path}: cannot be read as NumPy data ({reason(error)}); write it with np.savez or np.save"
         ) from None
@@ -42,14 +42,14 @@ def load(path: Path, binarise: Binarise | None = None) -> Dataset:
 
 
 def _bounded(path: Path) -> Path:
-    """The path of a file whose arrays fit into memory: a small .npz may hold any number of equal bytes.
+    """Check that a file's arrays fit into memory once decompressed: a small .npz may hold gigabytes of zeros.
 
     Raises:
         RefusedFileError: its arrays are larger.
     """
     whole = regular(path, LARGEST)
     if path.suffix == ".npz":
-        with zipfile.ZipFile(whole) as archive:  # which gives no more of a member than its directory says
+        with zipfile.ZipFile(whole) as archive:  # reading a member never gives more than its directory states
             require_size(sum(member.file_size for member in archive.infolist()), LARGEST)
     return whole
 
@@ -57,11 +57,11 @@ def _bounded(path: Path) -> Path:
 def from_arrays(
     name: str, arrays: Mapping[str, Any], where: str = "images", binarise: Binarise | None = None
 ) -> Dataset:
-    """The dataset called ``name`` of numpy or torch arrays; ``where`` says in errors where they come from.
+    """A dataset from NumPy or torch arrays; ``where`` says in errors where they come from.
 
-    The arrays are ``train``, ``valid`` and ``test``, with their labels as ``train_labels``, ``valid_labels`` and
-    ``test_labels`` if there are any; or one array under any key, shuffled and split 80/10/10.
-    They hold zeros and ones, or grey levels where ``binarise`` says what becomes of them.
+    The arrays are ``train``, ``valid`` and ``test``, optionally with ``train_labels``, ``valid_labels`` and
+    ``test_labels``; or one array under any key, which is shuffled and split 80/10/10.
+    They hold zeros and ones, or with ``binarise`` grey levels.
 
     >>> images = np.zeros((20, 16, 16))
     >>> dataset = from_arrays("blank", {"images": images})
@@ -69,7 +69,7 @@ def from_arrays(
     ((16, 2, 2), 16)
 
     Raises:
-        UserError: they are no such images of one size.
+        UserError: the arrays are not such images, or not all of one size.
     """
     if set(arrays) - set(LABELS.values()) == set(SPLITS):
         named = {f"{where}[{split}]": arrays[split] for split in SPLITS}
@@ -92,7 +92,7 @@ def _packed(arrays: Mapping[str, Any], binarise: Binarise | None) -> list[Bits]:
 
 
 def _label_sets(where: str, arrays: Mapping[str, Any], bits: Mapping[str, Bits]) -> dict[str, Labels]:
-    """The labels among the arrays, if there are any: integers or text, each distinct value a class."""
+    """The labels among the arrays, if any: integers or text, each distinct value a class."""
     found = [key for key in LABELS.values() if key in arrays]
     if not found:
         return {}
@@ -111,10 +111,10 @@ def _label_sets(where: str, arrays: Mapping[str, Any], bits: Mapping[str, Bits])
 
 
 def split_up(where: str, bits: Bits) -> list[Bits]:
-    """Train, valid and test: all but the first two tenths of a fixed random order, the second tenth, the first.
+    """Train, valid and test from a fixed shuffle: the first tenth is test, the second valid, the rest train.
 
     Raises:
-        UserError: there are fewer than 10.
+        UserError: there are fewer than 10 images.
     """
     tenth = len(bits) // 10
     if not tenth:

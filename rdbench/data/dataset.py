@@ -1,4 +1,4 @@
-"""A dataset: three splits of packed bits, and what is known of the distribution they came from."""
+"""A dataset: three splits of packed bits, with its labels, entropy and log-density where they are known."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -26,13 +26,13 @@ def pack(images: NDArray[Any]) -> Bits:
 
 
 def unpack(packed: Bits) -> Bits:
-    """The (N, side, side) images of zeros and ones behind ``pack``."""
+    """Undo ``pack``: (N, side²/8) bytes as (N, side, side) zeros and ones."""
     side = side_of_packed(packed.shape)
     return np.unpackbits(packed, axis=1).reshape(-1, side, side)
 
 
 def side_of_packed(shape: Sequence[int]) -> int:
-    """The side of images whose packed bits are (N, side²/8); whole bytes, since a side is a multiple of 4.
+    """The side of images whose packed bits have that shape, (N, side²/8); a side is a multiple of 4.
 
     >>> side_of_packed((10, 98))
     28
@@ -45,8 +45,8 @@ class Dataset:
     """Static binary images of side×side pixels.
 
     ``train``, ``valid`` and ``test`` are (N, side²/8) packed bits. Where the distribution is known, ``entropy`` is H in
-    nats per example and ``log_prob`` maps packed bits to (N,) log p*(x) in nats. ``label_sets`` are its labels by name,
-    the first of them what ``labels`` gives; they are no part of ``sha256``, and have a checksum each.
+    nats per example and ``log_prob`` maps packed bits to (N,) log p*(x) in nats. ``label_sets`` are its labels by name;
+    ``labels`` is the first. ``sha256`` does not cover them: each set has its own checksum.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """The checksum of all bits: train, then valid, then test; a side other than 28 goes before them."""
+        """The checksum of all bits: train, then valid, then test, after the side if it is not 28."""
         digest = hashlib.sha256() if self.side == SIDE else hashlib.sha256(f"side {self.side}\n".encode())
         for split in SPLITS:
             digest.update(getattr(self, split).tobytes())
@@ -72,7 +72,7 @@ class Dataset:
 
     @property
     def labels(self) -> Labels | None:
-        """The first of its label sets; None where it has none.
+        """The dataset's first label set; None if it has none.
 
         >>> from rdbench.data import load
         >>> shapes = load("sprites").labels
@@ -82,13 +82,13 @@ class Dataset:
         return next(iter(self.label_sets.values()), None)
 
     def label_set(self, name: str) -> Labels:
-        """Its label set of that name, or its first.
+        """The label set of that name; the first for ``FIRST_LABELS``.
 
         Raises:
-            UserError: it has none, or none of that name.
+            UserError: the dataset has no labels, or none of that name.
         """
         if self.labels is None:
-            raise UserError(f"dataset {self.name} has no labels; choose one that has, or bring train_labels and so on")
+            raise UserError(f"dataset {self.name} has no labels; choose one that has, or add train_labels and so on")
         return self.labels if name == FIRST_LABELS else self.label_sets[one_of("labels", name, list(self.label_sets))]
 
     def images(self, split: str) -> Bits:

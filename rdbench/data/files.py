@@ -1,4 +1,4 @@
-"""Files behind the named datasets: where they lie, and how they are fetched and checked."""
+"""The upstream files of named datasets: where they lie, and how they are fetched and checked."""
 
 import gzip
 import hashlib
@@ -21,12 +21,12 @@ LARGEST = 2**30
 """Bytes; upstream files have at most a tenth of that, decompressed."""
 
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile)
-"""What reading a truncated or damaged file raises, whatever its format."""
+"""The exceptions of reading a truncated or damaged file, whatever its format."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One place a file can be had from: its URL and the checksum that pooch verifies, where one is known."""
+    """A URL that a file can be fetched from, and the checksum that pooch verifies, if it is known."""
 
     url: str
     sha256: str | None
@@ -53,7 +53,7 @@ def cache_folder() -> Path:
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The file of that name in ``folder``, as upstream or gzipped, if it is there."""
+    """The file of that name in ``folder``, plain or gzipped; None if it is not there."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
@@ -76,7 +76,7 @@ def obtain(folder: Path, name: str, sources: list[Source]) -> Path:
     """The file ``name`` in ``folder``, or in the user's cache, or else downloaded from the first source that answers.
 
     Raises:
-        UserError: it is nowhere and no source gives it whole.
+        UserError: the file is not there, and no source gives it whole.
     """
     found = find(folder, name) or find(cache_folder(), name)
     if found is not None:
@@ -114,12 +114,12 @@ def decode_checked(path: Path, decode: Callable[[bytes], Bits], sha256: str) -> 
 
 
 def damaged(path: Path, what: str) -> UserError:
-    """The error for a file that is not what it should be."""
+    """The error for a damaged file."""
     return UserError(f"{path}: {what}; delete it and fetch it again")
 
 
 def _reason(error: Exception) -> str:
-    """The shortest true account of a failed download."""
+    """Why a download failed, in a few words."""
     if isinstance(error, ValueError):
         return "its checksum differs"
     cause = error.__cause__ or error.__context__ or error
@@ -127,7 +127,7 @@ def _reason(error: Exception) -> str:
 
 
 class _DownloadProgress:
-    """The progress object that pooch asks for, drawn by rich; a plain line where there is no terminal."""
+    """The progress bar that pooch asks for, drawn by rich; a plain line if there is no terminal."""
 
     def __init__(self, name: str) -> None:
         console = Console(stderr=True)

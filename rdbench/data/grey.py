@@ -12,16 +12,16 @@ from rdbench.data.dataset import Bits, pack
 from rdbench.errors import UserError
 
 IMAGES_AT_ONCE = 1000
-"""Draws are doubles, of which one for each pixel of a large dataset would be gigabytes."""
+"""Bounds the memory of the draws: a double for each pixel of a large dataset would be gigabytes."""
 
 
 def binarised(arrays: Mapping[str, Any], binarise: Binarise) -> list[Bits]:
-    """The packed bits of arrays of grey levels, all on one scale: 0 to 1, or 0 to 255.
+    """Binarise arrays of grey levels, all on one scale of 0 to 1 or 0 to 255, into packed bits.
 
     The draws of ``bernoulli`` come from one generator, PCG64(seed), array by array and pixel by pixel.
 
     Raises:
-        UserError: an array holds no images, they are no grey levels, or zeros and ones already.
+        UserError: an array does not hold images of grey levels, or holds zeros and ones already.
     """
     images = {where: as_images(where, array) for where, array in arrays.items()}
     full = full_level(images)
@@ -38,7 +38,7 @@ def binarised(arrays: Mapping[str, Any], binarise: Binarise) -> list[Bits]:
 
 
 def full_level(images: Mapping[str, NDArray[Any]]) -> float:
-    """The level of full ink: 255 where there are whole numbers or a level above 1, else 1.
+    """The level of full ink: 255 for whole numbers or where a level is above 1, else 1.
 
     Raises:
         UserError: there are levels below 0 or above 255, two scales, or zeros and ones only.

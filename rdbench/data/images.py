@@ -1,4 +1,4 @@
-"""A split on a device: bits at rest, images in use."""
+"""A split on a device: kept as bits, unpacked to images in use."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from rdbench.data.labels import Indices
 class Images:
     """N packed images that stay on the device: (N, side²/8) bytes.
 
-    ``labels`` are (N,) classes where a decoder is to explain them in place of the images.
+    ``labels`` are (N,) classes if the decoder explains them in place of the images.
     """
 
     packed: Tensor
@@ -21,7 +21,7 @@ class Images:
 
     @classmethod
     def on(cls, device: torch.device, packed: Bits, labels: Indices | None = None) -> "Images":
-        """The split ``packed``, copied to ``device``, and the labels that a decoder is to explain."""
+        """Copy a packed split, and the labels that the decoder explains, to ``device``."""
         classes = None if labels is None else torch.from_numpy(labels.astype("int64")).to(device)
         return cls(torch.from_numpy(packed.copy()).to(device), classes)
 

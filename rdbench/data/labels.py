@@ -21,8 +21,8 @@ Indices = NDArray[np.integer[Any]]
 class Labels:
     """The class of each image: (N,) indices into ``classes`` for each split, in the order of its images.
 
-    ``entropy`` is H(Y) in nats: exact where the distribution of classes is known, else that of their frequencies in the
-    test split.
+    ``entropy`` is H(Y) in nats: exact if the distribution of classes is known, else by their frequencies in the test
+    split.
     """
 
     train: Indices
@@ -50,7 +50,7 @@ class Labels:
 
 
 def counted(train: Indices, valid: Indices, test: Indices, *, classes: Sequence[str]) -> Labels:
-    """Labels whose H(Y) is that of the frequencies in the test split.
+    """Labels with H(Y) by the frequencies in the test split.
 
     >>> three = np.array([0, 1, 1])
     >>> round(counted(three, three, np.array([0, 1]), classes=["no", "yes"]).entropy, 4)

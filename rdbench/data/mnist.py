@@ -49,19 +49,19 @@ LABELS_SHA256 = {
 
 
 def load(folder: Path) -> Dataset:
-    """The three splits from ``folder``, fetched from upstream or else from the mirror where they are not there.
+    """The three splits from ``folder``; missing files are fetched from upstream, or else from the mirror.
 
     Raises:
-        UserError: a file cannot be had, cannot be read, or does not hold these bits.
+        UserError: a file cannot be fetched or read, or does not hold these bits.
     """
     return Dataset("mnist", *(_load_split(folder, split) for split in SPLITS), label_sets={"digit": digits()})
 
 
 def digits() -> Labels:
-    """The digit of each image, which upstream does not publish; README.md here says how they are known.
+    """The digit of each image, which upstream does not publish; README.md here says how they were recovered.
 
     Raises:
-        UserError: the file of labels in this package is not the one that it came with.
+        UserError: the file of labels in this package is damaged.
     """
     path = files("rdbench.data") / LABELS
     try:
@@ -93,7 +93,7 @@ def decode(content: bytes) -> Bits:
         ValueError: the content is neither.
     """
     if content.startswith(b"MATLAB 5.0"):
-        from scipy.io import loadmat  # here, for it loads slowly and is seldom needed
+        from scipy.io import loadmat  # here, since it loads slowly and is seldom needed
 
         return pack(loadmat(io.BytesIO(content))["X"])
     if not content or len(content) % LINE_BYTES:

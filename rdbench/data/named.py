@@ -1,4 +1,4 @@
-"""What must come out of each dataset that rdbench knows by name; ``config/parts.py`` says what builds it."""
+"""Sizes, checksums and files of each dataset that rdbench knows by name; ``config/parts.py`` says what builds it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from rdbench.data import mnist, omniglot, omniglot_small, sprites, toy
 
 @dataclass(frozen=True)
 class NamedDataset:
-    """What must come out of a named dataset, and the upstream files that it is built from.
+    """A named dataset's upstream files, and what building it must give.
 
-    ``sizes`` are images in train, valid and test;
-    ``sha256`` is of all bits, None where it is not known beforehand; ``entropy`` gives H in nats where it is known.
-    ``labels`` are its label sets, each with the checksum that must come out, or None where ``sha256`` is of them too.
+    ``sizes`` are the images in train, valid and test. ``sha256`` is of all bits, None if it is not known beforehand;
+    ``entropy`` gives H in nats if it is known. ``labels`` has the checksum of each label set, None if ``sha256``
+    covers it.
     """
 
     files: tuple[str, ...]

@@ -27,9 +27,9 @@ def load(folder: Path) -> Dataset:
     """23,000 / 1,345 / 8,070 images; validation is the last 1,345 of a fixed shuffle of the training images.
 
     Raises:
-        UserError: the file cannot be had, cannot be read, or is not the published one.
+        UserError: the file cannot be fetched or read, or is not the published one.
     """
-    from scipy.io import loadmat  # here, for it loads slowly and is seldom needed
+    from scipy.io import loadmat  # here, since it loads slowly and is seldom needed
 
     path = obtain(folder, FILE, [Source(URL, None)])
     try:

@@ -27,7 +27,7 @@ def load(folder: Path) -> Dataset:
     """4,840 drawings of 242 characters, split within each character: 3,388 / 484 / 968.
 
     Raises:
-        UserError: a file cannot be had or cannot be read.
+        UserError: a file cannot be fetched or read.
     """
     characters: dict[str, dict[str, bytes]] = defaultdict(dict)
     for name, sha256 in FILES.items():
@@ -48,7 +48,7 @@ def load(folder: Path) -> Dataset:
 
 
 def label_sets(characters: list[str]) -> dict[str, Labels]:
-    """Alphabet and character of each drawing, from the names of the characters such as ``Greek/character01``."""
+    """Alphabet and character of each drawing, from characters' names such as ``Greek/character01``."""
     alphabets = [character.partition("/")[0] for character in characters]
     classes = {"alphabet": sorted(set(alphabets)), "character": characters}
     of_character = {"alphabet": [classes["alphabet"].index(name) for name in alphabets],
@@ -61,7 +61,7 @@ def label_sets(characters: list[str]) -> dict[str, Labels]:
 
 
 def drawings(path: Path) -> list[tuple[PurePosixPath, bytes]]:
-    """The drawings in a zip as (alphabet/character/name, PNG content); Greek and Latin stand in both zips alike."""
+    """The drawings in a zip as (alphabet/character/name, PNG content); both zips hold the same Greek and Latin."""
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".png") and "__MACOSX" not in name]
         return [(PurePosixPath(*PurePosixPath(name).parts[1:]), archive.read(name)) for name in names]
@@ -69,7 +69,7 @@ def drawings(path: Path) -> list[tuple[PurePosixPath, bytes]]:
 
 def read_ink(content: bytes) -> NDArray[np.float64]:
     """A PNG as ink: 1 where it is black, 0 where it is white."""
-    from matplotlib.image import imread  # here, for it is slow to import and seldom needed
+    from matplotlib.image import imread  # here, since it loads slowly and is seldom needed
 
     return 1.0 - imread(io.BytesIO(content), format="png").astype(np.float64)
 

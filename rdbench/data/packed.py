@@ -14,7 +14,7 @@ from rdbench.data.labels import SPLITS, Labels
 
 
 def load_packed(name: str) -> Dataset | None:
-    """The cached packed copy called ``name``; None where there is none, or not a whole one."""
+    """The cached packed copy called ``name``; None if there is none, or it is damaged."""
     try:
         with np.load(_path(name), allow_pickle=False) as arrays:
             sets = {str(labels): _labels(arrays, str(labels)) for labels in arrays["label_sets"]}
@@ -26,9 +26,9 @@ def load_packed(name: str) -> Dataset | None:
 
 
 def save_packed(dataset: Dataset) -> None:
-    """Cache a packed copy: written whole under another name, then renamed; a line on stderr where it cannot be.
+    """Cache a packed copy: written under another name, then renamed.
 
-    The data is at hand all the same, and is read from its files again the next time.
+    A failure is only a warning on stderr: the dataset is then read from its upstream files every time.
     """
     path = _path(dataset.name)
     arrays = {split: getattr(dataset, split) for split in SPLITS}

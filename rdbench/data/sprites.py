@@ -19,7 +19,7 @@ SPLIT_SIZES = (10_000, 1_000, 2_000)
 SEED = 20180
 
 SHAPES: dict[str, Callable[[NDArray[Any], NDArray[Any], float], NDArray[np.bool_]]] = {
-    # from the distances to the two middle lines, and to the edge
+    # each a function of the distances to the two middle lines, and of half the side
     "square": lambda across, down, edge: np.maximum(across, down) <= edge,
     "frame": lambda across, down, edge: np.maximum(across, down) > edge - 2,
     "plus": lambda across, down, edge: np.minimum(across, down) < 1,
@@ -47,7 +47,7 @@ def templates() -> NDArray[np.bool_]:
 def load(folder: Path | None = None) -> Dataset:
     """10,000 / 1,000 / 2,000 images: a template drawn uniformly, each pixel flipped with probability 0.005.
 
-    The label is the shape, of which templates have all four equally often, so H(Y) = log 4.
+    The label is the shape. All four have equally many templates, so H(Y) = log 4.
     """
     generator = np.random.Generator(np.random.PCG64(SEED))
     total = sum(SPLIT_SIZES)
@@ -71,8 +71,8 @@ def log_prob(packed: Bits) -> NDArray[np.float64]:
 def entropy() -> float:
     """H = log N + 784 h(ε) nats, exact to within ``entropy_error`` nats.
 
-    With T the template, H(X) = H(T) + H(X|T) − H(T|X): log N, plus the entropy of 784 flips, less what x leaves open
-    about its template, which is next to nothing.
+    With T the template, H(X) = H(T) + H(X|T) − H(T|X): log N, plus the entropy of 784 flips, less H(T|X), which is
+    nearly 0.
 
     >>> round(entropy(), 9)
     31.611059508

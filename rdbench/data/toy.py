@@ -1,4 +1,4 @@
-"""The toy: a discrete distribution of 30 values with a hidden class, all of whose information is known.
+"""The toy: a known discrete distribution of 30 values with a hidden class.
 
 Section 4 and Appendix E of "Fixing a Broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464).
 """
@@ -14,7 +14,7 @@ VALUES = 30
 CLASS_PROBABILITIES = (0.3, 0.7)
 DEVIATION = 0.2
 CLASS_INFORMATION = 0.5
-"""I(x; z*) in nats, which the distance between the two classes is chosen for."""
+"""I(x; z*) in nats, which fixes the distance between the two classes."""
 
 Table = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ def positions() -> Table:
 def joint() -> Table:
     """p*(z*, x), (2, 30): a class z* ~ Bernoulli(0.7), and h ~ N(±μ, σ) in one of 30 equal bins of [−1, 1].
 
-    What lies beyond ±1 counts to the outermost bins, so that nothing is lost.
+    The outermost bins also take what lies beyond ±1.
     """
     return _joint(separation())
 
@@ -36,7 +36,7 @@ def joint() -> Table:
 @cache
 def separation() -> float:
     """The μ at which I(x; z*) is 0.5 nats."""
-    from scipy.optimize import brentq  # here, for it loads slowly and is seldom needed
+    from scipy.optimize import brentq  # here, since it loads slowly and is seldom needed
 
     return float(brentq(lambda mean: information(_joint(mean)) - CLASS_INFORMATION, 0.0, 1.0, xtol=1e-15))
 
@@ -63,7 +63,7 @@ def information(table: Table) -> float:
 
 @cache
 def sha256() -> str:
-    """The checksum of p*(z*, x) to 12 decimals, which is what two machines agree on."""
+    """The checksum of p*(z*, x) rounded to 12 decimals, on which machines agree."""
     return hashlib.sha256(np.round(joint(), 12).tobytes()).hexdigest()
 
 

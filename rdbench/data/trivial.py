@@ -1,4 +1,4 @@
-"""Models of binary images that need no training, for a trained one to be better than."""
+"""Baselines: models of binary images that need no training."""
 
 import math
 
@@ -18,9 +18,10 @@ def fair_coins(side: int) -> float:
 
 
 def worse_than_coins(neg_elbo: float, error: float, side: int) -> bool:
-    """Whether −ELBO is above that of fair coins by 3 standard errors, or is twice as large whatever its error.
+    """Whether −ELBO is above that of fair coins by 3 standard errors, or is more than twice as large.
 
-    A model in ruins has an error as large as its mean. A single image has none (NaN), and counts as it is.
+    The second clause catches a diverged model, whose error is as large as its mean. An error of NaN, of a single image,
+    counts as 0.
 
     >>> worse_than_coins(550.0, 1.0, 28), worse_than_coins(550.0, 3.0, 28), worse_than_coins(1e22, 1e22, 28)
     (True, False, True)
@@ -33,8 +34,8 @@ def worse_than_coins(neg_elbo: float, error: float, side: int) -> bool:
 def independent_pixels(train: Bits, images: Bits) -> NDArray[np.float64]:
     """−log Π Bernoulli(xᵢ | pᵢ) of packed ``images``, with pᵢ the mean of pixel i in ``train``; (N,) nats.
 
-    Half an image of ink and half an image of paper count beside ``train``, so that no pᵢ is 0 or 1. Of static MNIST's
-    test split the mean is 205.8 nats.
+    Half an image of ink and half an image of paper are added to ``train``, so that no pᵢ is 0 or 1. The mean over the
+    test split of static MNIST is 205.8 nats.
     """
     ink = unpack(train).reshape(len(train), -1).sum(0, dtype=np.float64)
     p = (ink + 0.5) / (len(train) + 1)
