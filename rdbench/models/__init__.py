@@ -26,7 +26,7 @@ __all__ = [
 
 
 def build(family: Family, size: Size, settings: Mapping[str, Any] | None = None) -> VAE:
-    """A model of that family, its weights drawn from torch's global generator; ``settings`` are its parts' own.
+    """Build a model of that family, with weights from torch's global generator; ``settings`` are its parts' own.
 
     Encoders and decoders are made from (size, own settings), marginals from (size, encoder, own settings).
     """
@@ -43,7 +43,7 @@ def build(family: Family, size: Size, settings: Mapping[str, Any] | None = None)
 
 
 def make_model(config: RunConfig, image_side: int = Size.image_side, classes: int = 0) -> VAE:
-    """The model that a run describes, of images of that side or of their labels of so many classes.
+    """Build the model that a run describes, for images of that side; ``classes`` is 0 unless it explains labels.
 
     Its weights are drawn from torch's global generator.
     """

@@ -11,11 +11,11 @@ from rdbench.models.size import Size
 from rdbench.models.trunk import trunk
 
 HIDDEN = 640
-"""Units of each hidden layer of the autoregressive marginal, as the paper's maf has."""
+"""Units of each hidden layer of the autoregressive marginal, as in the paper's maf."""
 
 
 class DiscreteEncoder(nn.Module):
-    """An encoder of discrete variables: ``factors`` makes a distribution of logits of ``logits_shape``."""
+    """An encoder of discrete variables: ``factors`` makes a distribution from logits of ``logits_shape``."""
 
     factors: type[Bits] | type[OneHots]
     logits_shape: tuple[int, ...]
@@ -59,7 +59,7 @@ class CategoricalEncoder(DiscreteEncoder):
 
 
 class UniformMarginal(nn.Module):
-    """m(z) = Πᵢ 1/K, fixed; the rate is n log K less the entropy of the encoder."""
+    """m(z) = Πᵢ 1/K, fixed; R is n log K less the entropy of the encoder."""
 
     zeros: Tensor
 

@@ -13,7 +13,7 @@ from rdbench.models.size import Size
 from rdbench.models.trunk import trunk
 
 SMALLEST_VARIANCE = 1e-6
-"""Far below what any useful rate asks for; keeps log e(z|x) finite where softplus underflows."""
+"""Keeps log e(z|x) finite where softplus underflows; far below any useful variance."""
 
 
 class GaussianEncoder(nn.Module):
@@ -36,8 +36,8 @@ class GaussianEncoder(nn.Module):
 class IAFEncoder(nn.Module):
     """A gaussian encoder followed by 4 mean-only inverse autoregressive steps, which take no input from x.
 
-    The steps outlive each call and remember their last sample, so log e(z|x), and a marginal that shares the flow, need
-    no inverse at a z that was just sampled.
+    The steps cache their last sample. So log e(z|x) of a fresh z needs no inverse, nor does a marginal that shares the
+    flow.
     """
 
     def __init__(self, size: Size) -> None:
@@ -47,7 +47,7 @@ class IAFEncoder(nn.Module):
         self.steps = shifts(self.networks, cache_size=1)
 
     def forget(self) -> None:
-        """Let go of the last sample."""
+        """Release the cached sample."""
         for step in self.steps:
             step.forget()
 

@@ -1,7 +1,7 @@
-"""How a gradient reaches the encoder: each way gives the terms of a batch, whose gradients training follows.
+"""Gradient estimators: each gives the terms of a batch, with the gradient by which the encoder trains.
 
-Evaluation never comes here: it samples the true, hard latent. ``targets`` are what the decoder explains: the images, or
-their labels. Terms are in nats, each (samples, batch).
+Evaluation uses none of them: it samples the true, hard latent. ``targets`` are the images, or their labels where the
+decoder explains those. Terms are in nats, each (samples, batch).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from rdbench.models.vae import VAE
 
 COLDEST = 0.5
-"""The temperature falls to this and no further, as Jang et al. (2017) have it."""
+"""The lowest temperature, as in Jang et al. (2017)."""
 
 FIRST_SHARPNESS, LAST_SHARPNESS = 2.0, 20.0
 
 
 class Pathwise(nn.Module):
-    """z = g(ε, x) by the reparameterisation trick: the gradient passes the sample."""
+    """The reparameterisation trick, z = g(ε, x): the gradient passes through the sample."""
 
     relaxes = False
 
@@ -36,7 +36,7 @@ class Pathwise(nn.Module):
 
 
 class Score(nn.Module):
-    """The likelihood ratio: ∇ E f(z) = E (f(z) − b) ∇ log e(z|x), unbiased, with a baseline b that z has no part in.
+    """The likelihood ratio: ∇ E f(z) = E (f(z) − b) ∇ log e(z|x), unbiased, with a baseline b independent of z.
 
     The baseline is the mean over the other images of the batch. "Simple statistical gradient-following algorithms for
     connectionist reinforcement learning" (Williams, 1992, https://doi.org/10.1007/BF00992696).
@@ -60,7 +60,7 @@ class Score(nn.Module):
         return Terms(negative_entropy, log_decoder, self.scored(marginal.log_prob(z), log_encoder))
 
     def scored(self, value: Tensor, log_encoder: Tensor) -> Tensor:
-        """The value itself, whose gradient has (value − b) ∇ log e besides its own."""
+        """The value unchanged, with (value − b) ∇ log e added to its gradient."""
         signal = (value - self.baseline(value.detach())).detach()
         return value + signal * (log_encoder - log_encoder.detach())
 
@@ -71,7 +71,7 @@ class Score(nn.Module):
 
 
 class LeaveOneOut(Score):
-    """The likelihood ratio with, for each of several draws, the mean over the other draws of the same image.
+    """The likelihood ratio with several draws of z; the baseline is the mean over the other draws of the same image.
 
     "Buy 4 REINFORCE samples, get a baseline for free!" (Kool et al., 2019,
     https://openreview.net/forum?id=r1lgTGL5DE).
@@ -83,10 +83,10 @@ class LeaveOneOut(Score):
 
 
 class Relaxed(nn.Module):
-    """A gradient through a relaxation of z: unlike the likelihood ratio biased, and of less variance.
+    """A gradient through a relaxation of z, with bias but less variance than the likelihood ratio.
 
-    The decoder sees what ``relax`` gives. The rate is in closed form where there is one; else the marginal scores the
-    hard z, through which the relaxation's gradient passes, for a relaxed z has no probability under m.
+    The decoder sees the relaxed z. The rate is in closed form where there is one. Else the marginal scores the hard z,
+    since a relaxed one has no probability under m; the gradient still passes through the relaxation.
     """
 
     clock: Tensor
@@ -107,7 +107,7 @@ class Relaxed(nn.Module):
         return Terms(negative_entropy, log_decoder, log_marginal)
 
     def relax(self, encoder: Factorised, samples: int) -> tuple[Tensor, Tensor]:
-        """(samples, batch, event): what the decoder sees, and hard z with the gradient of the relaxation."""
+        """z for the decoder, and hard z with the gradient of the relaxation, each (samples, batch, event)."""
         raise NotImplementedError
 
     @property
@@ -135,7 +135,7 @@ class StraightThrough(Relaxed):
 
 
 class Gumbel(Relaxed):
-    """softmax((logits + Gumbel noise) / τ), or of bits σ((logit + logistic noise) / τ).
+    """softmax((logits + Gumbel noise) / τ); for bits σ((logit + logistic noise) / τ).
 
     "Categorical reparameterization with Gumbel-softmax" (Jang et al., 2017, https://arxiv.org/abs/1611.01144); "The
     concrete distribution" (Maddison et al., 2017, https://arxiv.org/abs/1611.00712).
@@ -153,7 +153,7 @@ class Gumbel(Relaxed):
 
 
 class StraightThroughGumbel(Gumbel):
-    """Hard z by the largest of Gumbel's relaxation, with its gradient."""
+    """Hard z, the argmax of the Gumbel relaxation, with the gradient of that relaxation."""
 
     def relax(self, encoder: Factorised, samples: int) -> tuple[Tensor, Tensor]:
         _, hard = super().relax(encoder, samples)
@@ -161,7 +161,7 @@ class StraightThroughGumbel(Gumbel):
 
 
 class Smoothed(Relaxed):
-    """A smoothing transformation f(ε, p) of each bit, ε ~ U(0, 1), which becomes the bit as its sharpness grows.
+    """A smoothing transformation f(ε, p) of each bit, ε ~ U(0, 1), which tends to the bit as the sharpness s grows.
 
     "DVAE: discrete variational autoencoders with relaxed Boltzmann priors" (Vahdat et al., 2018,
     https://arxiv.org/abs/1805.07445); "Discrete variational autoencoders" (Rolfe, 2017,
@@ -198,7 +198,7 @@ class Power(Smoothed):
 
 
 class SymmetricPower(Smoothed):
-    """f = (1−p) (ε/(1−p))^s below 1−p, else 1 − p ((1−ε)/p)^s: E f = p + (1 − 2p) / (s + 1)."""
+    """f = (1−p) (ε/(1−p))^s for ε < 1−p, else 1 − p ((1−ε)/p)^s: E f = p + (1 − 2p) / (s + 1)."""
 
     @staticmethod
     def smooth(noise: Tensor, p: Tensor, sharpness: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ class SymmetricPower(Smoothed):
 
 
 class _Through(torch.autograd.Function):
-    """The first tensor, with the gradient of the second; adding their difference would be off by rounding."""
+    """The first tensor, with the gradient of the second; soft + (hard − soft).detach() would be off by rounding."""
 
     @staticmethod
     def forward(ctx: Any, hard: Tensor, soft: Tensor) -> Tensor:
@@ -221,13 +221,13 @@ class _Through(torch.autograd.Function):
 
 
 def through(hard: Tensor, soft: Tensor) -> Tensor:
-    """``hard``, through which a gradient reaches ``soft``."""
+    """``hard``, whose gradient goes to ``soft``."""
     passed: Tensor = _Through.apply(hard, soft)
     return passed
 
 
 def _closed_rate(encoder: Distribution, marginal: Distribution) -> Tensor | None:
-    """KL(e ‖ m) of each image, (batch,), or None where it has no closed form."""
+    """KL(e ‖ m) of each image, (batch,) nats; None if it has no closed form."""
     try:
         rate: Tensor = kl_divergence(encoder, marginal)
     except NotImplementedError:
@@ -246,7 +246,7 @@ RELAXED: dict[str, type[Relaxed]] = {
 
 
 def make_estimator(gradient: str, samples: int = 1, temperature_rate: float = 0.0) -> nn.Module:
-    """The estimator of that name; ``samples`` are the draws of ``rloo``."""
+    """The estimator called ``gradient``; ``samples`` are the draws of ``rloo``."""
     if gradient == "pathwise":
         return Pathwise()
     if gradient == "score":

@@ -1,4 +1,4 @@
-"""How much a model computes."""
+"""Counts of a model's floating-point operations."""
 
 from typing import NamedTuple
 
@@ -12,14 +12,14 @@ CLASSES = 10
 
 
 def counted_classes(config: RunConfig) -> int:
-    """The number of classes that a cost counts: 10 wherever labels are explained, for no file is opened to tell it."""
+    """The classes that an estimate assumes: 10 if the decoder explains labels, since no data file is opened; else 0."""
     return 0 if config.labels is None else CLASSES
 
 
 class Flop(NamedTuple):
     """Floating-point operations of a model's products and convolutions, as torch counts them.
 
-    Some are done once for a batch, others for each image, others for each draw of z of each image.
+    ``batch`` are done once for a batch, ``image`` once for each image, ``draw`` once for each draw of z of an image.
     """
 
     batch: float
@@ -27,28 +27,28 @@ class Flop(NamedTuple):
     draw: float
 
     def forward(self, images: float, draws: int) -> float:
-        """Those of a pass."""
+        """The operations of a forward pass."""
         return self.batch + images * (self.image + draws * self.draw)
 
     def step(self, images: float, draws: int) -> float:
-        """Those of a step of training: the gradient takes twice what the pass itself does."""
+        """The operations of a step of training; the gradient takes twice those of the forward pass."""
         return 3 * self.forward(images, draws)
 
 
 def count_flop(config: RunConfig, image_side: int) -> Flop:
-    """The operations of the model that a run describes; they are linear in images and draws, so three passes tell.
+    """Count the operations of the model that a run describes, by three passes: they are linear in images and draws.
 
-    The passes compute shapes alone, where all of the model's operations can.
+    The passes compute shapes only, unless an operation of the model needs numbers.
     """
     try:
         one, two_images, two_draws = _counts(config, image_side, "meta")
-    except (NotImplementedError, RuntimeError):  # torch's answers where an operation needs numbers
+    except (NotImplementedError, RuntimeError):  # torch raises these where an operation needs numbers
         one, two_images, two_draws = _counts(config, image_side, "cpu")
     return Flop(2 * one - two_images, two_images - two_draws, two_draws - one)
 
 
 def _counts(config: RunConfig, image_side: int, device: str) -> tuple[float, float, float]:
-    """The operations of a pass of one image with one draw, of two images, and of two draws."""
+    """The operations of passes over one image with one draw, two images with one draw, one image with two draws."""
     with torch.random.fork_rng([]), torch.device(device), torch.no_grad():
         classes = counted_classes(config)
         model = make_model(config, image_side, classes)

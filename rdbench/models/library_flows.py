@@ -17,7 +17,7 @@ STEPS = 4
 MOST_DIMENSIONS = 10_000
 HIDDEN = 640
 SPLINE_HIDDEN = 384
-"""A spline has 23 numbers a dimension where an affine step has 2, so its networks are narrower."""
+"""Splines have narrower networks, since they need 23 numbers a dimension where an affine step needs 2."""
 
 
 class _FlowMarginal(nn.Module):
@@ -37,7 +37,7 @@ class RealNVPMarginal(_FlowMarginal):
     "Density estimation using Real NVP" (Dinh et al., 2017, https://arxiv.org/abs/1605.08803).
     """
 
-    graphable = False  # zuko looks up the halves on the device each time, and waits for the answer
+    graphable = False  # zuko looks up the halves on the device in each pass, and waits for the result
 
     def __init__(self, size: Size, encoder: nn.Module) -> None:
         super().__init__(_made(zuko.flows.RealNVP, size, HIDDEN))
@@ -64,9 +64,9 @@ class SplineMarginal(_FlowMarginal):
 
 
 class RealNVPEncoder(nn.Module):
-    """A gaussian encoder followed by 4 affine coupling layers, which take no input from x; either way is one pass."""
+    """A gaussian encoder and 4 affine coupling layers without input from x; sampling and scoring take one pass each."""
 
-    graphable = False  # as its marginal
+    graphable = False  # for the same reason as the marginal
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -78,10 +78,10 @@ class RealNVPEncoder(nn.Module):
 
 
 def _made(flow: Callable[..., zuko.lazy.Flow], size: Size, hidden: int, **settings: Any) -> zuko.lazy.Flow:
-    """A flow of 4 steps over z, on the default device; zuko reads its masks while it makes them, so on the CPU first.
+    """A flow of 4 steps over z, on the default device; built on the CPU, since zuko reads its masks as it makes them.
 
     Raises:
-        UserError: z has more dimensions than such masks should be made for.
+        UserError: z has more than 10,000 dimensions, and the masks would be too large.
     """
     if size.latent_dim > MOST_DIMENSIONS:
         raise UserError(f"latent_dim: found {size.latent_dim}; flows take at most {MOST_DIMENSIONS}; ask for fewer")

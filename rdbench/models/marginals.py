@@ -46,7 +46,7 @@ class VampMarginal(nn.Module):
         super().__init__()
         self.pseudo_inputs = nn.Parameter(torch.randn(size.pseudo_inputs, size.image_side, size.image_side))
         self.weights = nn.Parameter(torch.zeros(size.pseudo_inputs))
-        self._encoder = (encoder,)  # in a tuple, for its parameters are the encoder's and not this module's
+        self._encoder = (encoder,)  # in a tuple, so that its parameters do not count as this module's
 
     def forward(self) -> Distribution:
         (encoder,) = self._encoder

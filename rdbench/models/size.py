@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Size:
-    """``width`` multiplies the paper's numbers of channels and hidden units; z and the images keep theirs.
+    """``width`` multiplies the paper's numbers of channels and hidden units, but not the sizes of z and the images.
 
-    ``image_side`` is in pixels, a multiple of 4. ``classes`` is the number of classes of the labels that a decoder
-    explains, 0 where it explains images.
+    ``image_side`` is in pixels, a multiple of 4. ``classes`` is the number of classes if the decoder explains labels,
+    0 if it explains images.
     """
 
     width: float = 1.0

@@ -1,4 +1,4 @@
-"""What a model says of a batch."""
+"""The log-densities of a model for a batch."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Terms(NamedTuple):
-    """Log-densities at sampled z, each (..., samples, batch), in nats; leading dimensions are models side by side."""
+    """Log-densities at sampled z, each (..., samples, batch) nats; any leading dimension is over models."""
 
     log_encoder: Tensor
     log_decoder: Tensor

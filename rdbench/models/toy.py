@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from rdbench.models.terms import Terms
 
 DEVIATION = 0.1
-"""Of the parameters at the start."""
+"""Standard deviation of the initial parameters."""
 
 
 class DiscreteVAE(nn.Module):
-    """K latents for K values, several models side by side, one a seed.
+    """K latents for K values; one model for each seed, all trained at once.
 
     e(zᵢ|xⱼ) ∝ exp −(wᵢ xⱼ − bᵢ)², normalised over i; d(xⱼ|zᵢ) ∝ exp −(wⱼ zᵢ − bⱼ)², normalised over j; m(z) a softmax;
-    xⱼ and zᵢ are equally spaced positions in [−1, 1]. The parameters belong to the output, which lets the family keep
-    all of x as well as none. Section 4 of "Fixing a broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464).
+    xⱼ and zᵢ are equally spaced positions in [−1, 1]. Each output has parameters of its own, so z can keep all of x or
+    none. Section 4 of "Fixing a broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464).
     """
 
     positions: Tensor
@@ -44,7 +44,7 @@ class DiscreteVAE(nn.Module):
         return Terms(*((joint * term).sum((-2, -1), keepdim=True) for term in terms))
 
     def _conditional(self, parameters: Tensor) -> Tensor:
-        """(seeds, given, output)."""
+        """Log-probabilities of each output given each input, (seeds, given, output)."""
         slope, offset = parameters.unsqueeze(-2)
         return (-(slope * self.positions[:, None] - offset).square()).log_softmax(-1)
 

@@ -1,4 +1,4 @@
-"""The latent-variable model, and what it says of a batch."""
+"""The latent-variable model."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ from rdbench.models.terms import Terms
 class VAE(nn.Module):
     """An encoder, a decoder and a marginal: modules whose ``forward`` returns a distribution.
 
-    An encoder may have an ``estimator``, by which a gradient reaches it in training; else it is the reparameterisation.
+    An encoder may have an ``estimator`` of its gradient; without one training uses the reparameterisation trick.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, marginal: nn.Module) -> None:
@@ -21,27 +21,27 @@ class VAE(nn.Module):
 
     @property
     def estimator(self) -> nn.Module:
-        """How a gradient reaches the encoder."""
+        """The estimator of the encoder's gradient."""
         return self._estimator[0]
 
     def forward(self, images: Tensor, samples: int = 1, targets: Tensor | None = None) -> Terms:
-        """(batch, H, W) images of zeros and ones to the terms of training at ``samples`` draws of z for each.
+        """The terms of training for (batch, H, W) images of zeros and ones, at ``samples`` draws of z for each.
 
-        ``targets`` are what the decoder explains, (batch, …), where that is not the images.
+        ``targets``, (batch, …), are what the decoder explains; by default the images.
         """
         try:
             terms: Terms = self.estimator(self, images, samples, images if targets is None else targets)
             return terms
         finally:
-            self.forget()  # or what a flow remembers would hold memory, also that of a try for which it was too small
+            self.forget()  # else a flow's cached sample holds memory, even after a pass that ran out of it
 
     def forget(self) -> None:
-        """Have the parts let go of the samples that they remember."""
+        """Release the samples that the parts cache."""
         for part in (self.encoder, self.decoder, self.marginal):
             if callable(forget := getattr(part, "forget", None)):
                 forget()
 
     def follow(self, clock: Tensor) -> None:
-        """Let what changes with the steps of training read how many are done, from a tensor that counts them."""
+        """Let the estimator's temperature follow ``clock``, a tensor that counts the steps of training."""
         if hasattr(self.estimator, "clock"):
             self.estimator.clock = clock

@@ -13,7 +13,7 @@ Shape = torch.Size | list[int] | tuple[int, ...]
 class Bits(Distribution):
     """Independent bits with (..., n) logits; an event is (n,) zeros and ones; nats.
 
-    Samples are hard, and no gradient passes them: ``models/estimators.py`` has the ways around.
+    Samples are hard, so no gradient passes through them; ``models/estimators.py`` has estimators.
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
@@ -63,13 +63,13 @@ class OneHots(Distribution):
         return self.logits.exp().flatten(-2)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
-        """(sample_shape, ..., n·K) one-hot vectors, by the largest of the logits with Gumbel noise."""
+        """(sample_shape, ..., n·K) one-hot vectors, the argmax of the logits plus Gumbel noise."""
         with torch.no_grad():
             noise = -torch.empty(*sample_shape, *self.logits.shape, device=self.logits.device).exponential_().log()
             return F.one_hot((self.logits + noise).argmax(-1), self.categories).float().flatten(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Σᵢ log pᵢ of the value that each variable has."""
+        """Σᵢ log pᵢ(zᵢ), (...) nats."""
         return (value.unflatten(-1, (-1, self.categories)) * self.logits).sum((-2, -1))
 
     def log_tables(self) -> Tensor:
@@ -103,8 +103,8 @@ def _kl_one_hots(encoder: OneHots, marginal: OneHots) -> Tensor:
 class AutoregressiveLatents(Distribution):
     """log m(z) = Σᵢ log m(zᵢ | z before i), by a network whose logits of variable i depend on earlier variables only.
 
-    ``network`` maps (..., event) z to the logits of ``factors``, which makes a distribution of logits; ``like`` has the
-    shape of z, in which each variable takes ``each`` places.
+    ``network`` maps (..., event) z to logits, from which ``factors`` makes a distribution. ``like`` has the shape of z,
+    in which each variable takes ``each`` places.
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
@@ -121,7 +121,7 @@ class AutoregressiveLatents(Distribution):
         return self.factors(self.network(value)).log_prob(value)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
-        """z drawn variable by variable, a pass for each."""
+        """z drawn variable by variable, with one pass of the network for each."""
         with torch.no_grad():
             z = torch.zeros(*sample_shape, *self.event_shape, device=self.like.device)
             for start in range(0, z.shape[-1], self.each):

@@ -1,4 +1,4 @@
-"""Mean-only autoregressive flows, in the direction that samples in one pass (IAF) and in the other (MAF)."""
+"""Mean-only autoregressive flows: IAF samples in one pass, MAF scores in one pass."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,11 +8,11 @@ from torch.distributions.transforms import Transform
 
 
 class Shift(Transform):
-    r"""y = x + s(x), where sᵢ depends on earlier xⱼ only, so the volume is kept: log |det ∂y/∂x| = 0.
+    r"""y = x + s(x), where sᵢ depends on earlier xⱼ only, so that log |det ∂y/∂x| = 0.
 
-    Forward is one pass of the network; the inverse is a pass a dimension, unless ``cache_size`` is 1 and y is the very
-    tensor that the last forward pass gave. "Improved variational inference with inverse autoregressive flow" (Kingma et
-    al., 2016, https://arxiv.org/abs/1606.04934).
+    Forward takes one pass of the network. The inverse takes one for each dimension, or none if ``cache_size`` is 1 and
+    y is the very tensor that the last forward pass returned. "Improved variational inference with inverse
+    autoregressive flow" (Kingma et al., 2016, https://arxiv.org/abs/1606.04934).
     """
 
     domain = codomain = constraints.real_vector
@@ -27,12 +27,12 @@ class Shift(Transform):
 
     def _inverse(self, y: Tensor) -> Tensor:
         x = y
-        for _ in range(y.shape[-1]):  # each pass settles one more dimension, whichever their order
+        for _ in range(y.shape[-1]):  # each pass settles one more dimension, in whatever order
             x = y - self.shift(x).to(y.dtype)
         return x
 
     def forget(self) -> None:
-        """Let go of the last sample, and so of all that its gradient needs."""
+        """Release the cached sample, and with it all that its gradient needs."""
         self._cached_x_y = None, None
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
@@ -40,12 +40,12 @@ class Shift(Transform):
 
 
 def inverse_autoregressive(base: Distribution, steps: Sequence[Shift]) -> Distribution:
-    """z = s_K ∘ … ∘ s₁(u), u ~ ``base``: one pass to sample, no inverse to score a fresh sample."""
+    """z = s_K ∘ … ∘ s₁(u), u ~ ``base``: samples in one pass, and scores a fresh sample without an inverse."""
     return TransformedDistribution(base, list(steps), validate_args=False)
 
 
 def masked_autoregressive(base: Distribution, steps: Sequence[Shift]) -> Distribution:
-    """u = s₁ ∘ … ∘ s_K(z) ~ ``base``: log p(z) in one pass, sampled a dimension at a time.
+    """u = s₁ ∘ … ∘ s_K(z) ~ ``base``: scores z in one pass, and samples it one dimension at a time.
 
     "Masked autoregressive flow for density estimation" (Papamakarios et al., 2017, https://arxiv.org/abs/1705.07057).
     """
@@ -53,5 +53,5 @@ def masked_autoregressive(base: Distribution, steps: Sequence[Shift]) -> Distrib
 
 
 def shifts(networks: Iterable[nn.Module], cache_size: int = 0) -> list[Shift]:
-    """One step a network."""
+    """A step for each network."""
     return [Shift(network, cache_size) for network in networks]

@@ -20,7 +20,7 @@ class AutoregressivePixels(Distribution):
     """log p(x) = Σᵢ log Bernoulli(xᵢ | x before i, context), nats per image.
 
     ``network`` maps (N, H, W) images and (N, H, W) contexts to (N, H, W) logits, each of which depends on earlier
-    pixels only; ``context`` is (..., H, W), and what stands before H is the batch.
+    pixels only. ``context`` is (batch, H, W) with any batch shape.
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
@@ -32,19 +32,19 @@ class AutoregressivePixels(Distribution):
         super().__init__(context.shape[:-2], context.shape[-2:], validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """(..., H, W) images to (...) nats; in parallel over pixels."""
+        """log p(x) of (..., H, W) images, (...) nats, in one pass."""
         value, context = torch.broadcast_tensors(value, self.context)
         logits = self.network(_flat(value), _flat(context)).reshape(value.shape)
         return -F.binary_cross_entropy_with_logits(logits.float(), value, reduction="none").sum((-2, -1))
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Images drawn pixel by pixel, in about the time of one pass of the whole network."""
+        """Draw images pixel by pixel, in about the time of one pass of the whole network."""
         with torch.no_grad():
             context = self.context.expand(*sample_shape, *self.context.shape)
             return self.from_uniform(torch.rand_like(context))
 
     def from_uniform(self, uniform: Tensor) -> Tensor:
-        """The images that (..., H, W) uniform draws stand for: ink where a draw is below its probability."""
+        """Images from (..., H, W) uniform draws: ink where a draw is below its pixel's probability."""
         network = IncrementalPixelCNN(self.network, _flat(self.context.expand(uniform.shape)))
         pixels = []
         for draw in _flat(uniform).flatten(1).unbind(1):

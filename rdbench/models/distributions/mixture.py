@@ -5,9 +5,9 @@ from torch.distributions import Categorical, Distribution, MixtureSameFamily, Tr
 
 
 def mixture(logits: Tensor, components: Distribution) -> Distribution:
-    """Σᵢ wᵢ pᵢ with w = softmax(``logits``) of shape (N,), over a batch of N ``components``.
+    """Σᵢ wᵢ pᵢ over a batch of N ``components``, with w = softmax(``logits``), (N,).
 
-    Components that share a flow are mixed before it: the flow of a mixture is the mixture of the flows.
+    Components that share a flow are mixed in its base space, which gives the same mixture and evaluates the flow once.
     """
     if isinstance(components, TransformedDistribution):
         base = mixture(logits, components.base_dist)

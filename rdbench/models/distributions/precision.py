@@ -1,4 +1,4 @@
-"""A distribution whose layers compute in float32, whatever precision is in force around it."""
+"""A distribution whose layers compute in float32, also under autocast."""
 
 from typing import ClassVar
 

@@ -1,6 +1,6 @@
 """Linearly gated layers, h(x) = (W₁x + b₁) · σ(W₂x + b₂), with the padding of TensorFlow.
 
-W₁ and W₂ stand in one tensor, so that a layer is one convolution followed by ``glu``.
+W₁ and W₂ share one tensor, so that a layer is one convolution followed by ``glu``.
 "Language modeling with gated convolutional networks" (Dauphin et al., 2017, https://arxiv.org/abs/1612.08083).
 """
 
@@ -16,10 +16,10 @@ from torch.autograd.function import once_differentiable
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 GATE_GAIN = 1.7
-"""Keeps the variance through a gate: for a, b ~ N(0, g²), a·σ(b) has variance 1 at g ≈ 1.7."""
+"""Keeps the variance through a gate: with a, b ~ N(0, g²), a·σ(b) has variance 1 for g ≈ 1.7."""
 
 VECTORISED_BYTES = 128
-"""What torch's loops on a CPU take at once; of rows of other lengths they do the rest number by number."""
+"""The bytes that torch's CPU loops take at once; they compute the remainder of a row number by number."""
 
 
 class GatedLinear(nn.Module):
@@ -82,7 +82,7 @@ class GatedUpsampling(nn.Module):
 
 
 def gate(maps: Tensor) -> Tensor:
-    """``glu`` over the channels of (N, 2C, H, W) maps, in the layout in memory that they have."""
+    """``glu`` over the channels of (N, 2C, H, W) maps; keeps their layout in memory."""
     if not maps.is_contiguous(memory_format=torch.channels_last):
         return F.glu(maps, 1)
     turned = maps.permute(0, 2, 3, 1)
@@ -92,9 +92,9 @@ def gate(maps: Tensor) -> Tensor:
 
 
 class _NarrowGate(torch.autograd.Function):
-    """``glu`` over the last dimension; its sigmoid sees the gates side by side, and not a few of them at a time.
+    """``glu`` over the last dimension for few channels: it copies the gates to one block, so that σ is vectorised.
 
-    For the gradient it keeps y = v · σ(g) and σ(g), and ∂y/∂g = y (1 − σ(g)): keeping v would keep all of its input.
+    For the gradient it saves y = v · σ(g) and σ(g), since ∂y/∂g = y (1 − σ(g)); saving v would keep all of the input.
     """
 
     @staticmethod
@@ -114,18 +114,19 @@ class _NarrowGate(torch.autograd.Function):
 
 
 def transposed(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, crop: tuple[int, int]) -> Tensor:
-    """The transposed convolution of square ``stride``, less ``crop`` rows and columns: (N, C, H, W) to (N, C′, sH, sW).
+    """A transposed convolution of square ``stride`` s that skips ``crop`` rows and columns: (N, C, H, W) to (N, C′, sH,
+    sW).
 
-    The kernel is no narrower than the stride. On a CPU, where torch's own is slow in bfloat16, it is made of phases.
+    The kernel is no narrower than the stride. On a CPU it is computed in phases, since torch's own is slow in bfloat16.
     """
     made = in_phases if x.device.type == "cpu" else by_padding
     return made(x, weight, bias, stride, crop)
 
 
 def by_padding(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, crop: tuple[int, int]) -> Tensor:
-    """``transposed`` by torch's own, whose padding crops as much at the end as at the beginning.
+    """``transposed`` by torch's own function, which crops as much at the end as at the beginning.
 
-    A kernel padded with zeros makes the two alike. A slice of the maps would turn their gradient from channels last.
+    Zeros around the kernel make up for that. Slicing the maps instead would give a gradient that is not channels last.
     """
     before, after, padding = zip(*map(_even_crop, weight.shape[-2:], (stride, stride), crop), strict=True)
     kernel = F.pad(weight, (before[1], after[1], before[0], after[0]))
@@ -133,7 +134,7 @@ def by_padding(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, crop
 
 
 def _even_crop(size: int, stride: int, crop: int) -> tuple[int, int, int]:
-    """Zeros before and after the taps of a kernel, and what is then to be cropped at each end.
+    """Zeros to put before and after a kernel's taps, and the padding that then crops both ends.
 
     >>> _even_crop(5, 2, 1)
     (1, 0, 2)
@@ -146,8 +147,8 @@ def _even_crop(size: int, stride: int, crop: int) -> tuple[int, int, int]:
 def in_phases(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, crop: tuple[int, int]) -> Tensor:
     """``transposed`` by a plain convolution.
 
-    Pixel s·m + a of it sees the x around m through every s-th tap of the kernel: a plain convolution for each a, all of
-    them in one, whose maps are then shuffled into place.
+    Output pixel s·m + a sees the x around m through every s-th tap of the kernel. So each phase a is a plain
+    convolution; one convolution computes all phases, whose maps are then interleaved.
     """
     reach, taps = zip(
         *(_phases(size, stride, cut) for size, cut in zip(weight.shape[-2:], crop, strict=True)), strict=True
@@ -157,13 +158,13 @@ def in_phases(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, crop:
     kernel = padded[:, :, rows][..., columns].permute(2, 4, 1, 0, 3, 5)  # row, column, outputs, inputs, rows, columns
     every = None if bias is None else bias.repeat(stride**2)
     phases = F.conv2d(x, kernel.flatten(0, 2), every, padding=reach)
-    apart = phases.permute(0, 2, 3, 1).unflatten(-1, (stride, stride, -1))  # of each place its phases, rows first
+    apart = phases.permute(0, 2, 3, 1).unflatten(-1, (stride, stride, -1))  # (N, H, W, row phase, column phase, C′)
     return apart.transpose(2, 3).flatten(1, 2).flatten(2, 3).permute(0, 3, 1, 2)
 
 
 @cache
 def _phases(size: int, stride: int, crop: int) -> tuple[int, list[list[int]]]:
-    """How far x is seen, and for each a the taps on what is seen of it, ``size`` where there is none.
+    """The reach in x, and for each phase a the tap on each x within reach, ``size`` where there is none.
 
     y[s·m + a] = Σ x[m + o] w[a + crop − s·o] over o.
 
@@ -176,7 +177,7 @@ def _phases(size: int, stride: int, crop: int) -> tuple[int, list[list[int]]]:
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """What TensorFlow's "same" pads before and after ``size`` values, the odd one after.
+    """The padding of TensorFlow's "same" before and after ``size`` values, the odd one after.
 
     >>> same_padding(28, kernel=5, stride=1), same_padding(28, kernel=5, stride=2), same_padding(28, kernel=4, stride=1)
     ((2, 2), (1, 2), (1, 2))
@@ -187,7 +188,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def keep_variance(layer: Layer, gain: float = GATE_GAIN) -> Layer:
-    """Draw the weights of a layer that a gate follows so that the signal keeps its variance; biases start at 0."""
+    """Draw the weights of a layer before a gate so that the signal keeps its variance; biases start at 0."""
     taps = layer.weight[0, 0].numel() if layer.weight.ndim == 4 else 1
     inputs = layer.weight.shape[1]
     if isinstance(layer, nn.ConvTranspose2d):  # its weight is (inputs, outputs, …), and a stride thins its taps

@@ -22,8 +22,8 @@ class MaskedLinear(nn.Linear):
 class MADE(nn.Sequential):
     """Masked autoregressive network, (..., dimensions) to (..., dimensions).
 
-    Output i depends on inputs 0 … i−1 only, or with ``backward`` on inputs i+1 … only. With ``each`` above 1 a
-    dimension has so many inputs and outputs, side by side. "MADE: masked autoencoder for distribution estimation"
+    Output i depends on inputs 0 … i−1 only, or with ``backward`` on inputs i+1 … only. Each dimension has ``each``
+    inputs and outputs, side by side. "MADE: masked autoencoder for distribution estimation"
     (Germain et al., 2015, https://arxiv.org/abs/1502.03509); 64 dimensions, three hidden layers of 640 ReLU units:
     903,104 parameters.
     """
@@ -34,7 +34,7 @@ class MADE(nn.Sequential):
         inputs = torch.arange(dimensions).repeat_interleave(each)
         if backward:
             inputs = inputs.flip(0)
-        # the unit of degree d sees the inputs of degree ≤ d; the last input is seen by no output, all others by some
+        # a unit of degree d sees the inputs of degree ≤ d; no output sees the last input, and all others are seen
         units = torch.linspace(0, max(dimensions - 2, 0), hidden).round()
         layers: list[nn.Module] = [MaskedLinear(units[:, None] >= inputs)]
         for _ in range(depth - 1):

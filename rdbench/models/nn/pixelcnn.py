@@ -39,7 +39,7 @@ class CausalConv(nn.Module):
 
 
 class GatedResidual(nn.Module):
-    """x + glu(conv(glu(conv(x) + skip))), where ``skip`` is a 1×1 convolution of features from elsewhere."""
+    """x + glu(conv(glu(conv(x) + skip))), where ``skip`` is a 1×1 convolution of shortcuts or of the other stream."""
 
     def __init__(self, features: int, skipped: int, kernel: tuple[int, int]) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""PixelCNN++ one pixel after another: every feature of both streams, at every resolution, is computed once.
+"""PixelCNN++ one pixel after another: computes every feature of both streams, at every resolution, once.
 
 The down stream never sees the row that is being drawn, so it advances by whole rows. The down-right stream advances by
-pixels, and what the row above adds to its convolutions is likewise found for a whole row at once. A row or a pixel of
-half the resolution is due at the upper left of the ones it stands for. A layer remembers one row, of its own input.
+pixels; what the row above adds to its convolutions is computed for a whole row at once. A row or pixel at half the
+resolution is computed with the upper left one of those it covers. A layer remembers the last row of its input.
 
 Rows are (N, C, 1, W), pixels (N, C).
 """
@@ -18,9 +18,9 @@ from rdbench.models.nn.pixelcnn import CausalConv, GatedResidual, Grow, PixelCNN
 
 
 class IncrementalPixelCNN:
-    """The logits that ``network(images, context)`` has for each pixel, as the pixels before it become known.
+    """The logits of ``network(images, context)`` for each pixel in turn, from the pixels before it.
 
-    ``context`` is (N, H, W). Ask for ``next_logits`` and ``append`` the pixels in turn, H · W times.
+    ``context`` is (N, H, W). Call ``next_logits`` and ``append`` in turn, H · W times.
     """
 
     @torch.no_grad()
@@ -36,7 +36,7 @@ class IncrementalPixelCNN:
 
     @torch.no_grad()
     def next_logits(self) -> Tensor:
-        """(N,) logits of the first pixel that is not yet known."""
+        """(N,) logits of the next pixel."""
         row, column = divmod(self.seen, self.width)
         if column == 0:
             self._begin_row(row)
@@ -47,13 +47,13 @@ class IncrementalPixelCNN:
 
     @torch.no_grad()
     def append(self, pixels: Tensor) -> None:
-        """(N,) zeros and ones: the pixel that ``next_logits`` spoke of."""
+        """Take the (N,) values, zeros and ones, of the pixel that ``next_logits`` was for."""
         row, column = divmod(self.seen, self.width)
         self.signs[:, row + 2, column + 1] = 2 * pixels - 1
         self.seen += 1
 
     def _begin_row(self, row: int) -> None:
-        """The down stream, and the part of the down-right stream that no pixel of this row enters."""
+        """Compute the down stream, and the part of the down-right stream that needs no pixel of this row."""
         context = self.context[:, row : row + 2]
         above = F.pad(torch.stack([self.signs[:, row : row + 2, 1:], context], 1), (1, 1))
         left = torch.stack([self.signs[:, row + 1 : row + 3, :-1], context], 1)
@@ -63,7 +63,7 @@ class IncrementalPixelCNN:
 
 
 class Resolution:
-    """The layers of both streams at H / 2ᵈᵉᵖᵗʰ, and those below."""
+    """The layers of both streams at H / 2ᵈᵉᵖᵗʰ, and at all lower resolutions."""
 
     def __init__(self, network: PixelCNN, depth: int, count: int, width: int) -> None:
         descent, ascent = cast(Sequence[StreamPair], network.descent), cast(Sequence[StreamPair], network.ascent)
@@ -73,7 +73,7 @@ class Resolution:
         self.below = Below(network, depth, count, width) if depth < len(network.shrink) else None
 
     def row(self, row: int, down: Tensor) -> Tensor:
-        """A row of the down stream; it begins that row of the down-right stream."""
+        """Compute a row of the down stream; that begins the same row of the down-right stream."""
         passed = []
         for layer in self.descent:
             down = layer.row(down)
@@ -98,7 +98,7 @@ class Resolution:
 
 
 class Below:
-    """The way to half the resolution and back, taken by every other row, and by every other pixel of it."""
+    """The way to half the resolution and back, which every other row and every other pixel take."""
 
     def __init__(self, network: PixelCNN, depth: int, count: int, width: int) -> None:
         shrink = cast(Shrink, network.shrink[depth])
@@ -107,7 +107,7 @@ class Below:
         self.grow = cast(Grow, network.grow[len(network.grow) - 1 - depth])
         weight = self.grow.right.weight
         self.right = weight.new_zeros(count, weight.shape[0], 2, width)  # the two rows that one row grows into
-        self.down: Tensor  # the same of the down stream
+        self.down: Tensor  # the same for the down stream
 
     def row(self, row: int, down: Tensor) -> Tensor:
         """A row of the down stream, there and back."""
@@ -160,7 +160,7 @@ class RowResidual:
 
 
 class PixelResidual:
-    """A ``GatedResidual`` of the down-right stream, by pixels; what it takes from the down stream comes by rows."""
+    """A ``GatedResidual`` of the down-right stream, by pixels; its input from the down stream comes by rows."""
 
     def __init__(self, layer: GatedResidual, count: int, width: int) -> None:
         self.first, self.second = PixelConv(layer.first, count, width), PixelConv(layer.second, count, width)
@@ -183,7 +183,7 @@ class PixelResidual:
 
 
 class RowConv:
-    """A ``CausalConv`` of the down stream, over the last two rows it was given."""
+    """A ``CausalConv`` of the down stream, over its last two input rows."""
 
     def __init__(self, layer: CausalConv, count: int, width: int) -> None:
         self.conv = layer.conv
@@ -198,7 +198,7 @@ class RowConv:
 
 
 class PixelConv:
-    """A ``CausalConv`` of the down-right stream, over the last two pixels it was given and the two above them."""
+    """A ``CausalConv`` of the down-right stream, over its last two input pixels and the two above them."""
 
     def __init__(self, layer: CausalConv, count: int, width: int) -> None:
         weight, self.bias, self.stride = layer.conv.weight, layer.conv.bias, layer.conv.stride
@@ -209,7 +209,7 @@ class PixelConv:
         self.from_above: Tensor  # of the row that has begun
 
     def begin_row(self) -> None:
-        """Find what the remembered row, now the one above, adds to all of the next."""
+        """Compute what the remembered row, now the one above, adds to all pixels of the new row."""
         above = self.row.transpose(1, 2).unsqueeze(2)
         self.from_above = F.conv2d(above, self.above_weight, self.bias, self.stride)
 
