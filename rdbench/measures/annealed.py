@@ -1,4 +1,4 @@
-"""log p(x) from below and from above by annealed importance sampling, whose steps no encoder guides."""
+"""Bounds of log p(x), from below and above, by annealed importance sampling."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ LEAPFROG = 10
 """Steps of a trajectory; each costs a pass of the decoder and its gradient."""
 
 ACCEPTED = 0.65
-"""The part of the proposals that the pilot's step sizes aim at."""
+"""The fraction of accepted proposals that the pilot's step sizes aim at."""
 
 FIRST_STEP, FASTER, SLOWER = 0.1, 1.1, 0.9
 STEEPNESS = 4.0
@@ -25,10 +25,10 @@ Progress = Callable[[int, int], None]
 
 
 class Annealed:
-    """The path of each of N images to m(z) d(x|z), from m(z): log π_t(z) = log m(z) + t log d(x|z).
+    """The path from m(z) to m(z) d(x|z) of each of N images: log π_t(z) = log m(z) + t log d(x|z).
 
-    A marginal that is a flow of cheap forward passes is walked in its base space, u with z = f(u): there the start is
-    the base, and no inverse is needed. With ``from_encoder`` the path starts at e(z|x) instead:
+    If the marginal is a flow whose forward pass is cheap, chains walk in its base space, u with z = f(u): they start
+    from the base distribution and need no inverse. With ``from_encoder`` the path starts at e(z|x) instead:
     log π_t(z) = (1 − t) log e(z|x) + t log m(z) d(x|z).
     """
 
@@ -42,7 +42,7 @@ class Annealed:
             self.transforms, self.start = list(self.start.transforms), self.start.base_dist
 
     def draw(self, chains: int) -> Tensor:
-        """(chains, N, D) points of the start."""
+        """(chains, N, D) draws from π₀."""
         return self.start.sample((chains,) if self.from_encoder else (chains, len(self.images)))
 
     def densities(self, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,7 +56,7 @@ class Annealed:
         return log_start, self.model.marginal().log_prob(z).double() + log_decoder - log_start
 
     def gradient(self, u: Tensor, t: float) -> tuple[Tensor, Tensor, Tensor]:
-        """log π_t, log π₁ − log π₀, and the gradient of the first."""
+        """log π_t, log π₁ − log π₀, and ∇ log π_t."""
         with torch.enable_grad():
             u = u.detach().requires_grad_()
             log_start, log_ratio = self.densities(u)
@@ -65,7 +65,7 @@ class Annealed:
         return log_density.detach(), log_ratio.detach(), slope
 
     def move(self, u: Tensor, t: float, step: float) -> tuple[Tensor, Tensor, float]:
-        """One Hamiltonian transition that leaves π_t as it is: new points, their log π₁ − log π₀, the part accepted."""
+        """One Hamiltonian transition that preserves π_t: new points, their log π₁ − log π₀, the fraction accepted."""
         before, log_ratio, slope = self.gradient(u, t)
         momentum = torch.randn_like(u)
         proposed, energy = u, before - momentum.square().sum(-1).double() / 2
@@ -76,18 +76,18 @@ class Annealed:
             after, new_log_ratio, slope = self.gradient(proposed, t)
             momentum = momentum + step / 2 * slope
         change = after - momentum.square().sum(-1).double() / 2 - energy
-        accepted = torch.rand_like(change).log() < change  # never where it is no number
+        accepted = torch.rand_like(change).log() < change  # False for NaN
         points = torch.where(accepted[..., None], proposed, u)
         return points, torch.where(accepted, new_log_ratio, log_ratio), float(accepted.double().mean())
 
 
 @dataclass
 class Path:
-    """What a walk of so many temperatures has found: ``log_weights`` (chains, N), and the part of moves ``accepted``.
+    """The results of a walk: ``log_weights``, (chains, N) nats, and ``accepted``, the fraction of moves.
 
-    ``rate`` and ``distortion`` are of π_t at each temperature, a mean over images: on a path from m(z) points of the
-    model's own rate-distortion curve, R = −t D − log Z_t. "Evaluating lossy compression rates of deep generative
-    models" (Huang et al., 2020, https://arxiv.org/abs/2008.06653).
+    ``rate`` and ``distortion`` are those of π_t at each temperature, means over images. On a path from m(z) they
+    are points of the model's own rate-distortion curve, R = −t D − log Z_t. "Evaluating lossy compression rates of deep
+    generative models" (Huang et al., 2020, https://arxiv.org/abs/2008.06653).
     """
 
     log_weights: Tensor
@@ -114,7 +114,7 @@ def temperatures(count: int) -> list[float]:
 
 
 def pilot(path: Annealed, schedule: list[float], chains: int) -> list[float]:
-    """Step sizes for each temperature but the first, found by a walk that adapts and is then thrown away."""
+    """Step sizes for each temperature but the first, by a walk that adapts them and is then discarded."""
     u, step, steps = path.draw(chains), FIRST_STEP, []
     for t in schedule[1:]:
         steps.append(step)
@@ -126,7 +126,7 @@ def pilot(path: Annealed, schedule: list[float], chains: int) -> list[float]:
 def forward(
     path: Annealed, schedule: list[float], steps: list[float], chains: int, progress: Progress = lambda done, of: None
 ) -> Path:
-    """From the start to the posterior: E w = p(x), so the mean of log w is a lower bound of log p(x) in expectation.
+    """Walk from π₀ to the posterior: E w = p(x), so E log w ≤ log p(x).
 
     "Annealed importance sampling" (Neal, 2001, https://arxiv.org/abs/physics/9803008).
     """
@@ -146,9 +146,9 @@ def forward(
 
 
 def backward(path: Annealed, u: Tensor, schedule: list[float], steps: list[float], chains: int) -> Tensor:
-    """From an exact draw of the posterior, (N, D), back to the start: (N,) upper bounds of log p(x) in expectation.
+    """Walk from an exact draw of the posterior, (N, D), back to π₀: (N,) upper bounds of log p(x) in expectation.
 
-    E 1/w = 1/p(x) where x was drawn with its z. "Sandwiching the marginal likelihood using bidirectional Monte Carlo"
+    E 1/w = 1/p(x) if x and z were drawn together. "Sandwiching the marginal likelihood using bidirectional Monte Carlo"
     (Grosse et al., 2015, https://arxiv.org/abs/1511.02543).
     """
     points = u.expand(chains, *u.shape)
@@ -160,7 +160,7 @@ def backward(path: Annealed, u: Tensor, schedule: list[float], steps: list[float
 
 
 def simulated(model: VAE, count: int, from_encoder: bool = False) -> tuple[Annealed, Tensor]:
-    """A path of images that the model draws, and the points that it drew them from: z ~ m(z), x ~ d(x|z)."""
+    """Draw z ~ m(z) and images x ~ d(x|z): the path for those images, and the (count, D) points of the draws."""
     path = Annealed(model, torch.empty(0))
     with torch.no_grad():
         u = z = path.start.sample((count,))
@@ -174,5 +174,5 @@ def simulated(model: VAE, count: int, from_encoder: bool = False) -> tuple[Annea
 
 
 def has_shifts(distribution: Distribution) -> bool:
-    """Whether a distribution is a flow whose density at a z that it did not just draw takes a pass a dimension."""
+    """Whether a distribution is a flow that takes one pass for each dimension to score a z not just drawn."""
     return any(isinstance(step, Shift) for step in getattr(distribution, "transforms", ()))

@@ -16,22 +16,19 @@ from rdbench.models import VAE
 
 IMAGES_AT_ONCE = 100
 DECODED_DRAWS_AT_ONCE = {"cpu": 1, "cuda": 8}
-"""Draws of z for each image that are decoded at once, whatever k is: on a CPU as many as its caches hold, on a GPU as
-many as take the memory that training takes at batch 128."""
+"""Draws of z for each image that are decoded at once, whatever k is. On a CPU they fit its caches; on a GPU they take
+as much memory as training at batch 128."""
 
 RATE_DRAWS_AT_ONCE = 8
 
 Arrays = Mapping[str, NDArray[np.float64]]
 Piece = Callable[[str, Mapping[str, int], Callable[[], Arrays]], Arrays]
-"""Gives the arrays that a piece of an evaluation computes, by its name, each array of a length known beforehand.
-
-It may remember them from an earlier try.
-"""
+"""Computes a piece of an evaluation, given its name and the length of each array; it may reuse an earlier result."""
 
 
 @contextmanager
 def measuring() -> Iterator[None]:
-    """No gradients, and float32 as it is: left to itself, a GPU rounds what it convolves to the 10 bits of TF32."""
+    """Switch off gradients, and TF32, in which a GPU would convolve with 10 bits of precision."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -42,7 +39,7 @@ def measuring() -> Iterator[None]:
 
 
 def at_once(name: str, lengths: Mapping[str, int], compute: Callable[[], Arrays]) -> Arrays:
-    """A piece that remembers nothing."""
+    """Compute a piece, and reuse nothing."""
     return compute()
 
 
@@ -70,7 +67,7 @@ class Measures:
 
 
 def mean_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The mean over examples and its standard error s / N^½; the error of one example is NaN.
+    """The mean over examples and its standard error s / N^½, NaN for a single example.
 
     >>> mean_and_error(np.array([0.0, 0.0, 0.0, 2.0]))
     (0.5, 0.5)
@@ -80,7 +77,7 @@ def mean_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 class StreamingIWAE:
-    """IWAE-k from a stream of log-weights: the mean over groups of k of log 1/k Σ w, in memory that k does not change.
+    """IWAE-k from a stream of log-weights: the mean over groups of k draws of log 1/k Σ w; memory is constant in k.
 
     "Importance weighted autoencoders" (Burda et al., 2015, https://arxiv.org/abs/1509.00519).
     """
@@ -92,7 +89,7 @@ class StreamingIWAE:
         self.total = torch.zeros(images, dtype=torch.float64)
 
     def update(self, log_weights: Tensor) -> None:
-        """Take (samples, images) more log-weights log d(x|z) + log m(z) − log e(z|x), in float64 on the CPU."""
+        """Add (samples, images) log-weights log d(x|z) + log m(z) − log e(z|x), in float64 on the CPU."""
         for log_weight in log_weights:
             self.group = torch.logaddexp(self.group, log_weight)
             self.drawn += 1
@@ -101,7 +98,7 @@ class StreamingIWAE:
                 self.group = torch.full_like(self.group, -math.inf)
 
     def value(self) -> Tensor:
-        """The (images,) estimates from all whole groups so far."""
+        """The (images,) estimates from all complete groups so far, in nats."""
         return self.total / (self.drawn // self.k)
 
 
@@ -114,10 +111,10 @@ def measure(
     progress: Callable[[int, int], None] = lambda done, total: None,
     piece: Piece = at_once,
 ) -> Measures:
-    """Measure every image of a split, in float32 layers and float64 sums, in pieces that do not depend on each other.
+    """R, D and IWAE-k of every image of a split in nats, with float32 layers and float64 sums, in independent pieces.
 
-    The distortion is a mean over max(k, 1) draws of z. The rate is KL(e(z|x) ‖ m(z)) in closed form where torch has
-    one, and else a mean over max(``rate_samples``, k) draws, which need no decoder. ``progress`` is told of images.
+    D is a mean over the largest k draws of z, at least one. R is KL(e(z|x) ‖ m(z)) in closed form where torch has one,
+    else a mean over at least ``rate_samples`` draws. ``progress`` gets the images done and their total.
     """
     chunks = []
     for start in range(0, len(images), IMAGES_AT_ONCE):
@@ -140,7 +137,7 @@ def measure(
 
 
 def joined(parts: Sequence[Arrays]) -> Arrays:
-    """The arrays of several pieces as those of one."""
+    """Concatenate the arrays of several pieces."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -152,13 +149,13 @@ def _measure_in_parts(
     rate_samples: int,
     progress: Callable[[float], None],
 ) -> Arrays:
-    """The arrays of a chunk, or of its halves where a GPU's memory is too small for all of it."""
+    """The arrays of a chunk; computed by halves if a GPU's memory is too small for the whole."""
     try:
         return _measure_chunk(model, images, targets, iwae, rate_samples, progress)
     except torch.OutOfMemoryError:
         if len(images) == 1:
             raise
-    halves = zip(images.tensor_split(2), targets.tensor_split(2), strict=True)  # here, where the first try's is free
+    halves = zip(images.tensor_split(2), targets.tensor_split(2), strict=True)  # here, where the first try is freed
     return joined([_measure_in_parts(model, *half, iwae, rate_samples, progress) for half in halves])
 
 
@@ -191,10 +188,10 @@ def _measure_chunk(
 
 
 def _rate(encoder: Distribution, marginal: Distribution, drawn_rate: Tensor, drawn: int, wanted: int) -> Tensor:
-    """KL(e ‖ m) exactly, or the mean of what was drawn and of as many draws more as are wanted."""
+    """KL(e ‖ m) exactly, or the mean over the draws so far and as many more as make up ``wanted``."""
     try:
         return _sums(kl_divergence(encoder, marginal))
-    except NotImplementedError:  # torch's answer for a pair without a closed form
+    except NotImplementedError:  # torch raises it for a pair without a closed form
         for z in draws_of(encoder, wanted - drawn, RATE_DRAWS_AT_ONCE):
             drawn_rate = drawn_rate + _sums(encoder.log_prob(z) - marginal.log_prob(z)).sum(0)
         return drawn_rate / max(drawn, wanted)
@@ -203,7 +200,7 @@ def _rate(encoder: Distribution, marginal: Distribution, drawn_rate: Tensor, dra
 def draws_of(encoder: Distribution, total: int, at_once: int) -> Iterator[Tensor]:
     """``total`` samples of z in pieces of at most ``at_once``."""
     for start in range(0, total, at_once):
-        draw = encoder.rsample if encoder.has_rsample else encoder.sample  # unlike sample, rsample passes a NaN on
+        draw = encoder.rsample if encoder.has_rsample else encoder.sample  # rsample, unlike sample, passes a NaN on
         yield draw(torch.Size((min(at_once, total - start),)))
 
 

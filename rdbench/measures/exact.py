@@ -1,4 +1,4 @@
-"""A model of the toy as three tables of probabilities, and where each of its nats goes."""
+"""A model of the toy as three tables of probabilities, and its exact R, D and informations."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,9 @@ from rdbench.data.toy import Table
 
 
 class Tables(NamedTuple):
-    """log e(z|x), (x, z); log d(x|z), (z, x); log m(z), (z,). Of the probabilities rows sum to one.
+    """log e(z|x), (x, z); log d(x|z), (z, x); log m(z), (z,). Rows of probabilities sum to one.
 
-    Logarithms, for at a high rate cells are smaller than any float64, and what they weigh is finite all the same.
+    The tables are logarithms, since at a high rate probabilities underflow float64 while R and D stay finite.
     """
 
     log_encoder: Table
@@ -21,7 +21,7 @@ class Tables(NamedTuple):
 
     @classmethod
     def of(cls, encoder: Table, decoder: Table, marginal: Table) -> "Tables":
-        """The tables whose probabilities are given; some may be 0."""
+        """Tables from probabilities, some of which may be 0."""
         with np.errstate(divide="ignore"):
             return cls(np.log(encoder), np.log(decoder), np.log(marginal))
 
@@ -49,7 +49,7 @@ class Tables(NamedTuple):
         return -_weighed(self.encoder, self.log_decoder.T)
 
     def generated(self) -> Table:
-        """Σ_z m(z) d(x|z), (x,): what the model draws."""
+        """p(x) = Σ_z m(z) d(x|z) under the model, (x,)."""
         return self.marginal @ self.decoder
 
     def reconstructed(self) -> Table:
@@ -64,7 +64,7 @@ class Tables(NamedTuple):
 def optimal() -> Tables:
     """A best model at R = 0.5 nats: z is a class drawn from p*(z*|x), in two of the 30 latents.
 
-    R = I(X;Z) = 0.5 and D = H − 0.5. Of the class z keeps 0.378 nats, for it is drawn and not the class itself.
+    R = I(X;Z) = 0.5 and D = H − 0.5. I(Z; z*) = 0.378 nats, since z is a draw of the class and not the class itself.
     """
     joint = toy.joint()
     encoder, decoder = np.zeros((toy.VALUES, toy.VALUES)), np.full((toy.VALUES, toy.VALUES), 1 / toy.VALUES)
@@ -77,11 +77,11 @@ def optimal() -> Tables:
 
 
 def account(tables: Tables) -> dict[str, float]:
-    """Every functional of a model, in nats, summed over all x and z.
+    """R, D, their gaps and the informations of a model, in nats, summed over all x and z.
 
-    ``likelihood_gap`` is KL(p* ‖ Σ m d) and ``encoder_gap`` the mean of KL(e ‖ the model's posterior): they sum to
-    ``elbo_gap`` = R + D − H. ``class_information`` is I(Z; z*). The letters of Appendix C are as in
-    ``rdbench.measures.information``, here with the exact q(x), so that G = I_gen.
+    ``likelihood_gap`` is KL(p* ‖ Σ m d) and ``encoder_gap`` the mean of KL(e ‖ the model's posterior); their sum is
+    ``elbo_gap`` = R + D − H. ``class_information`` is I(Z; z*). E, G, S and U are those of
+    ``rdbench.measures.information``, but with the exact q(x), so that G = I_gen.
     """
     data = toy.density()
     joint = data[:, None] * tables.encoder
@@ -110,6 +110,6 @@ def account(tables: Tables) -> dict[str, float]:
 
 
 def _weighed(weights: Table, *logarithms: Table) -> Table:
-    """Σ_z of weights times the sum of the logarithms, row by row; what has no weight counts nothing, though it be ∞."""
+    """Σ_z of weights times the sum of the logarithms, for each row; a weight of 0 counts 0, even times ∞."""
     with np.errstate(invalid="ignore"):
         return np.where(weights > 0, weights * sum(logarithms), 0).sum(1)

@@ -1,4 +1,4 @@
-"""What z knows of x, and x of z: mutual informations, their bounds, and the dimensions that carry them."""
+"""Mutual information between x and z, its bounds, and the dimensions of z that carry it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ from rdbench.models.distributions.discrete import Factorised, rates
 from rdbench.models.distributions.mixture import mixture
 
 IMAGES_AT_ONCE = {"cpu": 100, "cuda": 500}
-"""Each is scored under every image's encoder, by as many of these at a time: 100 × 100 × latent_dim numbers on a CPU,
-whose caches hold them; on a GPU more, for few large calls."""
+"""Images in a batch. Each batch of z is scored under each batch of encoders: 100 × 100 × latent_dim numbers, which fit
+a CPU's caches; a GPU is faster with few large calls."""
 
 GENERATED_AT_ONCE = 100
 MEAN_DRAWS = 128
@@ -29,10 +29,10 @@ ACTIVE = 0.01
 def mutual_information(
     model: VAE, images: Images | Tensor, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> NDArray[np.float64]:
-    """I(X;Z) on a split of N images, in nats: (N,) numbers whose mean estimates it, none above log N.
+    """I(X;Z) on a split of N images: (N,) nats whose mean estimates it, none above log N.
 
-    log e(zᵢ|xᵢ) − log 1/N Σⱼ e(zᵢ|xⱼ), zᵢ ~ e(z|xᵢ): the split's own aggregated posterior. In expectation the mean is a
-    lower bound. "ELBO surgery" (Hoffman & Johnson, 2016, http://approximateinference.org/2016).
+    log e(zᵢ|xᵢ) − log 1/N Σⱼ e(zᵢ|xⱼ), zᵢ ~ e(z|xᵢ), with the aggregated posterior of the split. In expectation the
+    mean is a lower bound. "ELBO surgery" (Hoffman & Johnson, 2016, http://approximateinference.org/2016).
     """
     encoders = list(_encoded(model, images))
     ratios: list[Tensor] = []
@@ -56,9 +56,9 @@ def _log_sum(encoder: Distribution, z: Tensor) -> Tensor:
 def active_units(model: VAE, images: Images | Tensor) -> int:
     """The number of dimensions of z whose mean given x varies over a split: Var E[z|x] > 0.01.
 
-    "Importance weighted autoencoders" (Burda et al., 2015, https://arxiv.org/abs/1509.00519). Where a flow hides the
-    mean it is one of 128 draws, whose own noise is taken off the variance: what that leaves by chance is 0.001 at 100
-    images. A discrete variable is active where I(X;zᵢ) > 0.01 nats, exact on the split.
+    "Importance weighted autoencoders" (Burda et al., 2015, https://arxiv.org/abs/1509.00519). With a flow the mean is
+    estimated from 128 draws, whose noise is subtracted from the variance; the error left is 0.001 at 100 images. A
+    discrete variable is active if I(X;zᵢ) > 0.01 nats, exact on the split.
     """
     if len(images) < 2:
         return 0
@@ -71,9 +71,9 @@ def active_units(model: VAE, images: Images | Tensor) -> int:
 
 @measuring()
 def information_by_variable(model: VAE, images: Images | Tensor) -> Tensor | None:
-    """I(X;zᵢ) of each discrete variable on a split, (n,) nats; None unless the encoder factorises over discrete ones.
+    """I(X;zᵢ) of each discrete variable on a split, (n,) nats; None unless the encoder factorises over such variables.
 
-    H of the mean over images of e(zᵢ|x), less the mean of H(e(zᵢ|x)): exact for the images of the split.
+    I(X;zᵢ) = H(mean of e(zᵢ|x)) − mean of H(e(zᵢ|x)), means over the images of the split: exact.
     """
     tables = []
     for encoder in _encoded(model, images):
@@ -86,7 +86,7 @@ def information_by_variable(model: VAE, images: Images | Tensor) -> Tensor | Non
 
 
 def _mean(encoder: Distribution) -> tuple[Tensor, Tensor]:
-    """E[z|x] of each image, and the variance of the error made in it."""
+    """E[z|x] of each image, and the variance of that estimate."""
     if _diagonal(encoder):
         return encoder.mean, torch.zeros_like(encoder.mean)
     z = encoder.sample((MEAN_DRAWS,))
@@ -95,7 +95,7 @@ def _mean(encoder: Distribution) -> tuple[Tensor, Tensor]:
 
 @measuring()
 def rate_by_dimension(model: VAE, images: Images | Tensor) -> list[float] | None:
-    """KL(e(zᵢ|x) ‖ m(zᵢ)) of each dimension, a mean over images, nats; None unless both factorise, and alike."""
+    """KL(e(zᵢ|x) ‖ m(zᵢ)) of each dimension, a mean over images, nats; None unless both factorise in the same way."""
     marginal, total = model.marginal(), None
     for encoder in _encoded(model, images):
         if _diagonal(encoder) and _diagonal(marginal):
@@ -127,11 +127,11 @@ def generative_bounds(
     progress: Callable[[int, int], None] = lambda done, total: None,
     piece: Piece = at_once,
 ) -> dict[str, float]:
-    """Bounds on the mutual information of what the model draws, E ≤ I_gen ≤ G in expectation, each with ``_se``; nats.
+    """Bounds of I(X;Z) for z ~ m(z), x ~ d(x|z): E ≤ I_gen ≤ G in expectation, each with ``_se``; nats.
 
-    z ~ m(z), x ~ d(x|z). With S = −E log e(z|x) and U = −E log q(x): E = E log e(z|x) − log m(z) = H(m) − S, and
-    G = E log d(x|z) − log q(x) = U − H(x|z). log q(x) is the model's own IWAE-``k`` of x, in expectation never above
-    its log-likelihood, which keeps G a bound. Appendix C of "Fixing a broken ELBO" (Alemi et al., 2018,
+    With S = −E log e(z|x) and U = −E log q(x): E = E log e(z|x) − log m(z) = H(m) − S, and
+    G = E log d(x|z) − log q(x) = U − H(x|z). log q(x) is the model's own IWAE-``k`` of x. In expectation it is at most
+    the log-likelihood, so G stays an upper bound. Appendix C of "Fixing a broken ELBO" (Alemi et al., 2018,
     https://arxiv.org/abs/1711.00464).
     """
     pieces = []

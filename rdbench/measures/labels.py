@@ -54,9 +54,9 @@ def predict(
 ) -> Prediction:
     """Predict the label of every image of a split by the decoder's mean over draws of z.
 
-    D = −E log d(y|z) is a mean over the largest k of ``draws``; ``predictive`` is log 1/k Σ d(y|zᵢ), zᵢ ~ e(z|x), which
-    in expectation rises from −D at k = 1. ``wrong`` is 1 where the mean of d(·|z) over the largest k is largest
-    elsewhere than at the label.
+    D = −E log d(y|z) is a mean over the largest k of ``draws``. ``predictive`` is log 1/k Σ d(y|zᵢ), zᵢ ~ e(z|x), which
+    in expectation rises with k, from −D at k = 1. ``wrong`` is 1 unless the label maximises the mean of d(·|z) over the
+    largest k.
     """
     labels, pieces = images.labels, []
     if labels is None:

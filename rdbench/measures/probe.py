@@ -1,4 +1,4 @@
-"""What a linear probe reads of the labels from a model's z, whose training saw none."""
+"""A linear probe of the labels on z, for models that were trained without labels."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from rdbench.models import VAE
 
 IMAGES_AT_ONCE = 500
 PENALTY = 1e-4
-"""Half of this times the squares of the weights counts beside the cross-entropy, so that separable classes end."""
+"""Weight decay: half of this times the squared weights, so that the fit converges on separable classes."""
 
 ITERATIONS = 300
 
@@ -26,9 +26,9 @@ class Probed(NamedTuple):
 
 
 def probe(model: VAE, train: Images, test: Images, classes: int) -> Probed:
-    """Fit p(y|z) = softmax(Wz + b) to one z ~ e(z|x) of each training image, and judge it on one of each test image.
+    """Fit p(y|z) = softmax(Wz + b) to one z ~ e(z|x) of each training image, and test it on one of each test image.
 
-    z is drawn and not its mean, so H(Y) less the cross-entropy is at most I(Z;Y) in expectation, and so at most R.
+    z is a draw, not the mean, so that H(Y) less the cross-entropy is at most I(Z;Y) ≤ R in expectation.
     """
     if train.labels is None or test.labels is None:
         raise ValueError("these images have no labels")
@@ -41,7 +41,7 @@ def probe(model: VAE, train: Images, test: Images, classes: int) -> Probed:
 
 
 def fitted(features: Tensor, labels: Tensor, classes: int, others: Tensor) -> Tensor:
-    """log p(y|z), (M, classes), of ``others`` (M, D), by a softmax regression on (N, D) features and (N,) labels."""
+    """Fit a softmax regression to (N, D) features and (N,) labels: log p(y|z) of ``others``, (M, D) to (M, classes)."""
     weights = torch.zeros(features.shape[1], classes, dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([weights, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe")

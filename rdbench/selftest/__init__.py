@@ -1,4 +1,4 @@
-"""Estimators, and the families they are used on, against truths found another way; no data and no network."""
+"""Checks of estimators and families against truths found in another way; they need no data and no network."""
 
 from rdbench.selftest.check import Check
 from rdbench.selftest.contract import check_contract

@@ -1,19 +1,19 @@
-"""What a self-test finds."""
+"""One check of a self-test."""
 
 import math
 from dataclasses import dataclass
 
 ERRORS = 4.0
-"""Standard errors that an estimate may be off: some dozens of checks are made, and a right one should not fail."""
+"""Standard errors that an estimate may be off; 4, so that none of some dozens of checks fails by chance."""
 
 
 @dataclass(frozen=True)
 class Check:
     """An estimate beside the truth, in nats unless the name says otherwise.
 
-    ``error`` is the estimate's standard error and ``tolerance`` what it may be off besides: the bias of a finite k,
-    the coarseness of a grid, the rounding of float32. ``mend`` says what to do where it fails. What is
-    not ``judged`` is told only, such as the bias that an estimator is known to have.
+    ``error`` is the estimate's standard error. ``tolerance`` allows for more: the bias of a finite k, the coarseness of
+    a grid, the rounding of float32. ``mend`` says what to do if the check fails. A check that is not ``judged`` is only
+    printed, such as the known bias of an estimator.
     """
 
     name: str
@@ -26,14 +26,14 @@ class Check:
 
     @property
     def verdict(self) -> str:
-        """``passed``, ``FAILED``, or ``measured`` where nothing is judged."""
+        """``passed`` or ``FAILED``; ``measured`` if the check is not judged."""
         if not self.passed:
             return "FAILED"
         return "passed" if self.judged else "measured"
 
     @property
     def passed(self) -> bool:
-        """Whether the estimate is the truth, as far as it can know; NaN is not. What is not judged must be a number."""
+        """Whether the estimate agrees with the truth, or if not judged, is finite. NaN never passes."""
         if not self.judged:
             return math.isfinite(self.estimate)
         return abs(self.estimate - self.truth) <= ERRORS * self.error + self.tolerance

@@ -1,4 +1,4 @@
-"""The contract of parts: what anybody's encoder, decoder and marginal must keep, clause by clause."""
+"""The contract that every encoder, decoder and marginal must keep, clause by clause."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,10 +15,7 @@ BATCH, SAMPLES = 6, 3
 
 
 def check_contract(family: Family, size: Size) -> Iterator[Check]:
-    """Every clause that the parts of a family must keep, each with how to mend it; the first that breaks is the last.
-
-    Nothing after a broken clause could be judged.
-    """
+    """Check the clauses of the contract in order, and stop after the first that breaks: later ones build on it."""
     torch.manual_seed(0)
     images = (torch.rand(BATCH, size.image_side, size.image_side) < 0.3).float()
     state = _State(family, size, images)
@@ -26,7 +23,7 @@ def check_contract(family: Family, size: Size) -> Iterator[Check]:
         found = ""
         try:
             kept = holds(state)
-        except Exception as error:  # whatever a part of somebody's own raises is told by its clause
+        except Exception as error:  # a plug-in's part may raise anything, which its clause reports
             kept, found = False, f" (raised {named(error)})"
         yield Check(f"contract: {name}{found}", 1.0, float(kept), mend=mend)
         if not kept:
@@ -34,7 +31,7 @@ def check_contract(family: Family, size: Size) -> Iterator[Check]:
 
 
 class _State:
-    """What earlier clauses have made for later ones."""
+    """The results of earlier clauses, for later ones."""
 
     def __init__(self, family: Family, size: Size, images: Tensor) -> None:
         self.family, self.size, self.images = family, size, images
@@ -117,4 +114,4 @@ CLAUSES: tuple[tuple[str, str, Callable[[_State], bool]], ...] = (
     ("a gradient reaches every parameter", "remove parameters that no term uses; draw z by rsample", _has_gradients),
     ("weights survive saving and loading", "keep what is learned in parameters and persistent buffers", _is_saved),
 )  # fmt: skip
-"""Each clause, how to mend a part that breaks it, and whether a model keeps it."""
+"""Each clause, how to mend a part that breaks it, and the function that checks it."""

@@ -1,4 +1,4 @@
-"""One family on tiny images with two latent dimensions, where sums and a grid give the truth."""
+"""Checks of one family on tiny images with two latent dimensions, where sums and a grid give the truth."""
 
 import math
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ SIDE = 4
 SIZE = Size(width=0.06, latent_dim=2, pseudo_inputs=3, image_side=SIDE)
 STEP = 0.1
 REACH = 9.0
-"""The grid over z: everything of a density lies within, and a sum over its points is an integral."""
+"""The grid over z spans ±9, which holds all mass, so finely that a sum over its points is an integral."""
 
 CLASSES = 3
 NUDGE = 0.1
@@ -32,28 +32,27 @@ NUDGE = 0.1
 SAMPLES = 2000
 K = 200
 COPIES = 20
-"""Of an image, for `measure` to give a standard error over."""
+"""Copies of an image, over which ``measure`` has a standard error."""
 
 SPLIT = 30
 SHAKE = 0.3
 """Moves the weights further, so that discrete z depends on the image, and the image on z."""
-
 
 FLOAT32 = 1e-3
 BIAS = 0.02
 
 
 def check_family(family: Family) -> Iterator[Check]:
-    """The family's contract, densities, flows, masks and bounds, as each is checked; the same numbers at every call.
+    """Check a family's contract, densities, flows, masks and bounds, with the same numbers at every call.
 
-    Of a decoder of labels the contract alone, for its sums over classes are exact.
+    A family with a decoder of labels is checked for its contract only.
 
     Raises:
         UserError: the family is the toy's.
     """
     if family == TOY:
         raise UserError(
-            f"family {family.words} has no images to be checked on; rdbench selftest checks it with the rest"
+            f"family {family.words} is the toy's, without images; rdbench selftest without --family checks it"
         )
     kept, of_labels = True, find("decoder", family.decoder).explains == "label"
     for check in check_contract(family, replace(SIZE, classes=CLASSES) if of_labels else SIZE):
@@ -65,7 +64,7 @@ def check_family(family: Family) -> Iterator[Check]:
 
 @torch.no_grad()
 def _check_densities(family: Family) -> Iterator[Check]:
-    """Densities, flows, masks and bounds beside sums and integrals."""
+    """Check densities, flows, masks and bounds against sums and integrals."""
     torch.manual_seed(0)
     model = build(family, SIZE)
     for parameter in model.parameters():
@@ -94,7 +93,7 @@ def _check_densities(family: Family) -> Iterator[Check]:
 
 
 def _every_z(model: VAE) -> tuple[Tensor, float]:
-    """(M, event) z and the volume of each: all values of discrete latents, or a grid over continuous ones."""
+    """(M, event) values of z and the volume of each: all values of discrete z, or a grid over continuous z."""
     if isinstance(model.encoder, DiscreteEncoder):
         return every_z(model.encoder), 1.0
     return torch.cartesian_prod(*[torch.arange(-REACH, REACH, STEP)] * 2), STEP**2
@@ -103,7 +102,7 @@ def _every_z(model: VAE) -> tuple[Tensor, float]:
 def _check_latents(
     name: str, grid: Tensor, volume: float, log_density: Tensor, z: Tensor, log_drawn: Tensor
 ) -> Iterator[Check]:
-    """A density integrates to one, and its samples are its own: moments are the same by the grid and by draws."""
+    """Check that a density integrates to one, and that its samples have the moments of the grid."""
     weight = log_density.double().exp() * volume
     yield Check(f"{name}: ∫ (a number)", 1.0, float(weight.sum()), tolerance=FLOAT32)
     moments = {
@@ -119,7 +118,7 @@ def _check_latents(
 
 
 def _check_inverse(model: VAE, image: Tensor) -> Check:
-    """What a flow remembers of a fresh sample is what its inverse finds."""
+    """Check that the cached inverse of a fresh sample is the one that a flow computes."""
     encoder = model.encoder(image[None])
     fresh = encoder.rsample((10,))
     off = (encoder.log_prob(fresh) - encoder.log_prob(fresh.clone())).abs().max()
@@ -127,7 +126,7 @@ def _check_inverse(model: VAE, image: Tensor) -> Check:
 
 
 def _check_decoder(model: VAE, z: Tensor, every: Tensor) -> Iterator[Check]:
-    """Likelihoods of all images sum to one, which a mask that leaks breaks, and samples are the density's own."""
+    """Check that the likelihoods of all images sum to one, so no mask leaks, and that samples follow them."""
     decoder = model.decoder(z)
     log_likelihood = decoder.log_prob(every).double()
     total = float(log_likelihood.exp().sum())
@@ -141,7 +140,7 @@ def _check_decoder(model: VAE, z: Tensor, every: Tensor) -> Iterator[Check]:
 def _check_bounds(
     model: VAE, image: Tensor, grid: Tensor, volume: float, log_encoder: Tensor, log_marginal: Tensor, name: str
 ) -> Iterator[Check]:
-    """R, D and log p(x) by the grid, beside what ``measure`` says from many copies of one image."""
+    """Check R, D and log p(x) of ``measure``, on many copies of one image, against those of the grid."""
     weight = log_encoder.double().exp() * volume
     log_decoder = model.decoder(grid).log_prob(image).double()
     rate = float((weight * (log_encoder - log_marginal).double()).sum())
@@ -156,7 +155,7 @@ def _check_bounds(
 
 
 def _check_information(model: VAE, images: Tensor, every_z: Tensor) -> Check:
-    """I(X;Z) of a split by the sum over all z, beside what is estimated from many copies of each of its images."""
+    """Check the estimate of I(X;Z), on many copies of each image of a split, against the sum over all z."""
     log_encoder = model.encoder(images).log_prob(every_z[:, None]).double()
     log_mean = log_encoder.logsumexp(1, keepdim=True) - math.log(len(images))
     truth = float((log_encoder.exp() * (log_encoder - log_mean)).sum() / len(images))

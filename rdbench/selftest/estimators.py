@@ -1,4 +1,4 @@
-"""The estimators on three solved cases: a linear-Gaussian model, the discrete toy, and sprites."""
+"""Checks of the estimators on solved cases: linear-Gaussian models, the discrete toy, and sprites."""
 
 import math
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ ROUNDING = 1e-4
 
 
 def check_estimators() -> Iterator[Check]:
-    """Every check of every case, as it is made; the same numbers at every call."""
+    """Check the estimators on every case, with the same numbers at every call."""
     torch.manual_seed(0)
     yield from _check_linear_gaussian()
     yield from _check_collapse()
@@ -32,7 +32,7 @@ def check_estimators() -> Iterator[Check]:
 
 
 class _Fixed(nn.Module):
-    """A marginal that is given."""
+    """A marginal with a given distribution."""
 
     def __init__(self, distribution: Distribution) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def _check_linear_gaussian() -> Iterator[Check]:
 
 
 def _check_collapse() -> Iterator[Check]:
-    """Encoders that say next to nothing: the estimate stays within its error of the truth, though that is near 0."""
+    """Encoders that ignore almost all of x: the estimate resolves an I(X;Z) near 0."""
     for gain in (0.0, 1e-3, 0.02):
         model = VAE(_Linear(torch.tensor(gain), torch.ones(2)), nn.Identity(), nn.Identity())
         estimate = mean_and_error(mutual_information(model, torch.randn(IMAGES, 2)))
@@ -92,7 +92,7 @@ def _check_collapse() -> Iterator[Check]:
 
 
 class _Discrete(Categorical):
-    """A categorical distribution for estimators, which ask for ``rsample`` but need no gradient."""
+    """A categorical distribution with an ``rsample``, which estimators call but need no gradient of."""
 
     def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         return self.sample(torch.Size(sample_shape))
@@ -111,7 +111,7 @@ class _Rows(nn.Module):
 
 @torch.no_grad()
 def _check_toy() -> Iterator[Check]:
-    """A toy model of random parameters, its sums against the same estimators that images have."""
+    """A toy model with random parameters: the estimators for images against its exact sums."""
     discrete = DiscreteVAE(torch.from_numpy(toy.density()), [0])
     for parameter in discrete.parameters():
         parameter.mul_(5)
@@ -135,13 +135,13 @@ def _check_toy() -> Iterator[Check]:
 
 
 def _check_sprites() -> Iterator[Check]:
-    """Log-likelihoods of fresh draws average to minus the entropy."""
+    """The mean of −log p*(x) over fresh draws is the entropy."""
     surprise = -sprites.log_prob(sprites.load().test)
     yield Check("sprites: −log p*(x)", sprites.entropy(), *mean_and_error(surprise), tolerance=sprites.entropy_error())
 
 
 def _paired(case: str, found: Measures, truths: dict[str, np.ndarray]) -> Iterator[Check]:
-    """Means over images beside the true means over the same images, with the error of the difference."""
+    """Compare means over images with the true means over the same images, by the error of the difference."""
     for name, truth in truths.items():
         difference = getattr(found, name) - truth
         _, error = mean_and_error(difference)

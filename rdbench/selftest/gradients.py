@@ -1,4 +1,4 @@
-"""How far each estimator of the gradient is from the exact one, by a sum over all discrete z."""
+"""The bias of each gradient estimator, against the exact gradient by a sum over all discrete z."""
 
 from collections.abc import Iterator
 
@@ -13,13 +13,13 @@ from rdbench.selftest.check import Check
 
 BATCH, BATCHES = 1000, 10
 STARTED, COOLED = 0.0, 1e9
-"""Steps of training: at the first the temperature is 1 and the sharpness 2, at the second ½ and 20."""
+"""Steps of training: at STARTED the temperature is 1 and the sharpness 2, at COOLED they are ½ and 20."""
 
 RATE = 1e-4
 
 
 class _FreeLogits(nn.Module):
-    """An encoder whose logits are given, each row of a batch its own."""
+    """An encoder with given logits, one row for each image of the batch."""
 
     def __init__(self, encoder: DiscreteEncoder, logits: Tensor, gradient: str) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class _FreeLogits(nn.Module):
 def check_gradients(encoder_name: str, model: VAE, image: Tensor, every_z: Tensor) -> Iterator[Check]:
     """The bias of each estimator that the encoder offers: ‖E ĝ − g‖ / ‖g‖, with g = ∇(R + D) in the logits.
 
-    The likelihood ratio must have none. A relaxation has one, which is told and not judged.
+    The likelihood ratio must have none; that of a relaxation is only printed.
     """
     encoder = model.encoder
     if not isinstance(encoder, DiscreteEncoder):
@@ -65,7 +65,7 @@ def _exact(encoder: DiscreteEncoder, model: VAE, logits: Tensor, image: Tensor, 
 def _bias(
     encoder: DiscreteEncoder, model: VAE, logits: Tensor, image: Tensor, exact: Tensor, gradient: str, steps: float
 ) -> tuple[float, float]:
-    """The size of the bias and what chance makes of it, both over that of the exact gradient."""
+    """The norm of the bias and its standard error, each over the norm of the exact gradient."""
     found = []
     for _ in range(BATCHES):
         each = logits.expand(BATCH, *logits.shape).clone().requires_grad_()
