@@ -89,6 +89,22 @@ def test_the_likelihood_ratio_is_unbiased(factors, gradient):
     assert ((mean - exact_gradient(factors)).abs() < 5 * error + 1e-4).all()
 
 
+@pytest.mark.parametrize("gradient", ["score", "rloo", "straight-through", "straight-through-gumbel"])
+def test_decoder_and_marginal_learn_from_hard_z_by_their_exact_gradients(gradient):
+    model, z = tiny(Bits, gradient), every_z(Bits)
+    learned = [model.decoder.weight, model.marginal.logits]
+    log_e = model.encoder(IMAGE).log_prob(z)
+    loss = (log_e.exp() * (log_e - model.marginal().log_prob(z) - model.decoder(z).log_prob(IMAGE))).sum()
+    exact = torch.autograd.grad(loss, learned)
+    found = []
+    for _ in range(20):
+        terms = model(IMAGE.expand(1000, 4, 4))
+        found.append(torch.autograd.grad((terms.rate + terms.distortion).mean(), learned))
+    for each, truth in zip(zip(*found, strict=True), exact, strict=True):
+        estimates = torch.stack(each)
+        assert ((estimates.mean(0) - truth).abs() < 6 * estimates.std(0) / 20**0.5 + 1e-4).all()
+
+
 @pytest.mark.parametrize("gradient", sorted(RELAXED))
 def test_a_relaxation_points_the_way_of_the_gradient(gradient):
     """It is biased, which the self-test prints; it must not point elsewhere."""
