@@ -10,11 +10,14 @@ from contextlib import suppress
 import pandas as pd
 import pytest
 
-from rdbench.errors import InterruptedSweepError
+from rdbench.config.parts import find, unregister
+from rdbench.config.plugins import load_plugins
+from rdbench.errors import InterruptedSweepError, UserError
 from rdbench.execute.display import Display
 from rdbench.execute.queue import Limits
 from rdbench.execute.runner import make_executor, run_sweep
 from rdbench.execute.task import Resources
+from rdbench.store.store import Store
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: rdbench[ray]")
 
@@ -54,6 +57,39 @@ def test_a_node_is_lost_and_its_run_goes_on_elsewhere(sweep, read_tables, cluste
     ours, theirs = read_tables(tmp_path / "store"), read_tables(tmp_path / "undisturbed")
     for table in ours:
         pd.testing.assert_frame_equal(ours[table], theirs[table], check_exact=True)
+
+
+PLUGIN = """
+from rdbench import Part
+from rdbench.models.encoders import GaussianEncoder
+
+class Mine(GaussianEncoder):
+    pass
+
+PARTS = [Part("encoder", "mine", "Mine", "the paper's")]
+"""
+
+
+@pytest.mark.slow
+def test_a_part_from_a_file_is_loaded_and_compared_by_the_workers(sweep, read_tables, cluster, tmp_path):
+    """Its runs have the numbers that they have in this process; once the file is edited, none is trained."""
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN)
+    load_plugins([file])
+    try:
+        own = sweep.with_values({"family": "mine-deconv-gaussian"})
+        executor = make_executor("ray", Resources("cpu", address=cluster.address))
+        assert not run_sweep(own, tmp_path / "store", executor=executor).failed
+        assert not run_sweep(own, tmp_path / "here").failed
+        ours, theirs = read_tables(tmp_path / "store"), read_tables(tmp_path / "here")
+        for table in ours:
+            pd.testing.assert_frame_equal(ours[table], theirs[table], check_exact=True)
+        file.write_text(PLUGIN + "# edited\n")
+        with pytest.raises(UserError, match=r"the source in .*mine.py is|is already a part of"):
+            run_sweep(own.with_values({"seed": 1}), tmp_path / "store", executor=executor)
+        assert len(Store(tmp_path / "store").read("runs").frame) == len(ours["runs"])
+    finally:
+        unregister(find("encoder", "mine"))
 
 
 @pytest.mark.slow
