@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rdbench.errors import plain
@@ -16,6 +17,9 @@ from rdbench.store.schema import REQUIRED, RUN_ID, VERSION, VERSION_KEY, typed, 
 
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
 """The errors that reading a file can raise if it is not a valid table."""
+
+MANY_RUNS = 100
+"""Of more than so many runs a file is read whole, which is faster than to look for each."""
 
 COMPACTED = "compacted-"
 """The beginning of the names of compacted files, which hold many runs; any other file is named by its one run."""
@@ -170,4 +174,7 @@ def _rows(
     wanted = columns and [column for column in columns if column in present]
     if run_ids is None:
         return typed(table, parquet.read(wanted))
+    if len(run_ids) > MANY_RUNS:
+        rows = typed(table, parquet.read(wanted))
+        return rows.filter(pc.is_in(rows["run_id"], pa.array([*run_ids], pa.string())))
     return typed(table, pq.read_table(file, columns=wanted, filters=[("run_id", "in", set(run_ids))]))
