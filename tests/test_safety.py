@@ -35,7 +35,7 @@ from rdbench.data.images import Images
 from rdbench.data.packed import load_packed
 from rdbench.errors import UserError
 from rdbench.execute.display import Display
-from rdbench.execute.finished_elsewhere import News
+from rdbench.execute.finished_elsewhere import FinishedElsewhere
 from rdbench.measures.exact import optimal
 from rdbench.models import make_model
 from rdbench.runs.checkpoint import Checkpoint
@@ -769,11 +769,11 @@ def test_a_history_without_two_epochs_is_left_out(store, rdbench_command, tmp_pa
 
 
 def test_a_compacted_file_that_is_none_tells_a_sweep_nothing(store):
-    news = News(store)
+    elsewhere = FinishedElsewhere(store)
     store.storage.write("runs/compacted-x.parquet", b"no Parquet")
     put(store, {"run_id": "../../evil", "status": "ok"}, "compacted-y")
     put(store, row(), "compacted-z")
-    assert news.finished([row()["run_id"], "../../evil"]) == {row()["run_id"]}
+    assert elsewhere.finished([row()["run_id"], "../../evil"]) == {row()["run_id"]}
 
 
 def test_tables_of_the_toy_that_are_none_are_not_drawn(store, rdbench_command, tmp_path):

@@ -104,7 +104,7 @@ def sweep(
         return
     from rdbench.execute.cores import by_timing
     from rdbench.execute.cost import is_large
-    from rdbench.execute.local import Here
+    from rdbench.execute.local import ThisProcess
     from rdbench.execute.queue import Limits
     from rdbench.execute.runner import make_executor, run_sweep
     from rdbench.execute.task import Resources
@@ -117,7 +117,7 @@ def sweep(
             if not quiet:
                 tell_cost(planned, found, device, data_dir)
             ask_to_begin(planned, yes)
-        if jobs == AUTO and isinstance(chosen_executor, Here) and len(planned.pending) > 1:
+        if jobs == AUTO and isinstance(chosen_executor, ThisProcess) and len(planned.pending) > 1:
             say = (lambda line: None) if quiet else typer.echo
             chosen_executor = by_timing(planned.pending, found.storage, data_dir, say)
     left = None if budget is None else budget - (time.monotonic() - STARTED)

@@ -1,1 +1,1 @@
-"""Many runs: which are left to do, where they run, how they stop."""
+"""Many runs: plan them, execute them, stop and resume them."""

@@ -1,4 +1,4 @@
-"""What a sweep will cost: operations, time and disk, before it begins."""
+"""The cost of a sweep before it begins: operations, time and disk."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,37 +26,37 @@ OF_TRAINING = ("dataset", "binarise", "binarise_seed", "objective", "anneal_epoc
                "free_nats", "train_samples", "epochs", "batch_size", "learning_rate", "warmup", "schedule", "average",
                "seed", "iwae", "rate_samples", "train_images", "evaluation_images", "generated_images",
                "train_information")  # fmt: skip
-"""The keys of a run that bear neither on the size of its model nor on how fast it computes."""
+"""The keys of a run that change neither the size nor the speed of its model."""
 
 TIMING_SECONDS = 10.0
 
 TOY_SECONDS_AN_EPOCH = 0.036
-"""Of a start of the toy: ten starts of 60 epochs of each of three objectives took 65 seconds on two cores."""
+"""The seconds of one toy run: ten seeds of each of three objectives took 65 seconds on two cores, 60 epochs each."""
 
 BYTES_A_NUMBER = 4
 BYTES_OF_A_ROW = 30_000
 
 LARGE = 1e5
-"""As many images through a model of full width take two cores from minutes to an hour."""
+"""Sweeps above this many image passes are large: on two cores a model of full width takes minutes to an hour for it."""
 
 
 class Work(NamedTuple):
-    """What a run computes, in FLOP: in training, validation included, and in evaluation."""
+    """The FLOP of a run: training (with validation), and evaluation."""
 
     training: float
     evaluation: float
 
 
 class Speed(NamedTuple):
-    """The seconds that an operation of training takes, and one of evaluation."""
+    """The seconds for each FLOP of training, and of evaluation."""
 
     training: float
     evaluation: float
 
 
 class Cost(NamedTuple):
-    """What runs will cost: FLOP, seconds on this machine one run after the other, bytes in the store; and how many
-    models were timed to know it.
+    """The cost of runs: FLOP, seconds on this machine one run after the other, bytes in the store; and the number of
+    models that were timed for this.
     """
 
     flop: float
@@ -66,7 +66,7 @@ class Cost(NamedTuple):
 
 
 def model_of(run: RunConfig) -> RunConfig:
-    """A run with the same model and defaults for all else: runs of one model have the same."""
+    """The run with every key that does not change its model set to its default, so that runs of one model are equal."""
     defaults = {name: RunConfig.model_fields[name].default for name in OF_TRAINING}
     return run.model_copy(update=defaults | {"beta": 1.0})
 
@@ -83,9 +83,10 @@ def _parameters(model: RunConfig, side: int) -> int:
 
 
 def work(run: RunConfig, sizes: tuple[int, int, int], side: int) -> Work:
-    """The operations of a run on a dataset with so many images in train, valid and test, of that side.
+    """The FLOP of a run, given the numbers of images in train, valid and test, and their side.
 
-    Left out is what takes no products or convolutions, and what is little: a rate's further draws, mutual information.
+    It counts matrix products and convolutions only, and leaves out small parts: further draws for the rate, and mutual
+    information.
     """
     train, valid, test = images_of(run, sizes)
     flop, batch = _flop(model_of(run), side), min(run.batch_size, train)
@@ -99,14 +100,14 @@ def work(run: RunConfig, sizes: tuple[int, int, int], side: int) -> Work:
 
 
 def images_of(run: RunConfig, sizes: tuple[int, int, int]) -> tuple[int, int, int]:
-    """How many images a run trains on, validates with and is measured on."""
+    """The numbers of images that a run trains on, validates on and is tested on."""
     wanted = (run.train_images, run.evaluation_images, run.evaluation_images)
     train, valid, test = (size if most is None else min(size, most) for size, most in zip(sizes, wanted, strict=True))
     return train, valid, test
 
 
 def is_large(runs: Iterable[RunConfig], data_dir: Path | None) -> bool:
-    """Whether runs may take long, told at once and roughly: by the images that pass through a model of full width."""
+    """Whether runs may take long, by a rough count of image passes through a model of full width."""
     passes = 0.0
     for run in runs:
         if not run.exact:
@@ -116,7 +117,7 @@ def is_large(runs: Iterable[RunConfig], data_dir: Path | None) -> bool:
 
 
 def loads(runs: Mapping[str, RunConfig], data_dir: Path | None) -> dict[str, Load]:
-    """What each run has to do, in FLOP; in epochs, if its terms are exact sums."""
+    """The work of each run in FLOP, or in epochs if its terms are exact sums."""
     found = {}
     for run_id, run in runs.items():
         own = Work(run.epochs, 0.0) if run.exact else work(run, *data.shape(run.dataset, data_dir, run.binarisation))
@@ -125,9 +126,9 @@ def loads(runs: Mapping[str, RunConfig], data_dir: Path | None) -> dict[str, Loa
 
 
 def total_cost(runs: Iterable[RunConfig], rows: pd.DataFrame, device: torch.device, data_dir: Path | None) -> Cost:
-    """What runs cost, at the speed of finished runs of the same models in ``rows``, or as a short timing has it.
+    """The cost of runs, at the speed of finished runs of the same models in ``rows``, else by a short timing.
 
-    Models for which the time of the timing does not last are taken to compute as fast as those that were timed.
+    If the timing takes too long, the remaining models are assumed to be as fast as those that were timed.
 
     Raises:
         UserError: a dataset is in a file that cannot be read.
@@ -163,7 +164,7 @@ def _timed(model: RunConfig, side: int, device: torch.device) -> Speed:
 
 
 def _speeds(rows: pd.DataFrame, device: torch.device) -> Iterator[tuple[RunConfig, Speed]]:
-    """The speed of each model of which rows tell what a run of it took on this kind of device."""
+    """The speed of each model that has a finished run on this kind of device in ``rows``."""
     if rows.empty:
         return
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

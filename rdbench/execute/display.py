@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs: a live display on a terminal, plain lines elsewhere."""
+"""The progress of a sweep: a live display on a terminal, plain lines elsewhere."""
 
 import math
 import time
@@ -15,16 +15,16 @@ from rdbench.execute.estimate import Estimate
 from rdbench.store.status import Status
 
 LINE_SECONDS = 20.0
-"""How often a plain line is printed where there is no terminal."""
+"""The seconds between plain lines if there is no terminal."""
 
 BAR = 12
 
 
 class Display:
-    """The progress of ``runs`` runs, each called by its ``words``; use as a context.
+    """Shows the progress of ``runs`` runs; ``words`` has the label of each. Use it in ``with``.
 
-    A line of the live display has times first, then a bar, then what it is about, then as many numbers as fit.
-    ``quiet`` shows only what goes wrong.
+    A line of the live display has the times, a bar, the label, and as many numbers as fit. ``quiet`` shows only runs
+    that did not end well.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Display:
         self.live = Live(self, console=console, transient=True) if console.is_terminal and not quiet else None
 
     def begin(self, name: str) -> None:
-        """A run begins, or several that go together, called by the first."""
+        """Show that a run begins, or several runs of one task, named by the first."""
         self.last_lines[name] = time.monotonic()
         self.tasks[name] = _Stage("", 0, 0, "")
 
     def show(self, name: str, stage: str, done: int, total: int, numbers: str) -> None:
-        """``done`` of ``total`` steps of a stage are done."""
+        """Show that ``done`` of ``total`` steps of a stage are done."""
         if name not in self.tasks:
             return
         self.tasks[name] = self.tasks[name].later(stage, done, total, numbers)
@@ -62,17 +62,17 @@ class Display:
             self.line(f"  {self.words[name]}  {stage} {done}/{total}  {numbers}")
 
     def say(self, name: str, text: str) -> None:
-        """A line about a run."""
+        """Print a line about a run."""
         self.line(f"  {self.words[name]}: {text}")
 
     def leave(self, name: str, why: str) -> None:
-        """A run is no longer done here."""
+        """Show that this process no longer does a run, and why."""
         self.say(name, why)
         self.tasks.pop(name, None)
         self.estimate.end(name, None)
 
     def end(self, name: str, row: Mapping[str, Any]) -> None:
-        """A run ended with this row."""
+        """Show that a run ended with this row."""
         result = f"{row['status']}: {row['error']}"
         seconds = None
         if row["status"] == Status.OK:
@@ -83,7 +83,7 @@ class Display:
         self.finish(name, result, row["status"] == Status.OK)
 
     def finish(self, name: str, result: str, well: bool = True) -> None:
-        """A run ended, and ``well`` or not; what came of it, in words."""
+        """Show that a run ended with a result in words, ``well`` or not."""
         self.done += 1
         self.tasks.pop(name, None)
         left = self.estimate.seconds() if self.live is None and self.done < self.runs else None
@@ -92,7 +92,7 @@ class Display:
             self.line(f"[{self.done}/{self.runs}] {self.words[name]}: {result}{about}")
 
     def line(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line."""
         self.console.print(plain(text), highlight=False, markup=False, soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -118,7 +118,7 @@ class Display:
 
 
 class _Stage:
-    """How far a run is in a stage, and since when: ``first`` was done when it was first heard of."""
+    """The progress of a run in a stage; ``first`` steps were done when the stage was first shown."""
 
     def __init__(self, name: str, done: int, total: int, numbers: str) -> None:
         self.name = name
@@ -128,7 +128,7 @@ class _Stage:
         self.started = time.monotonic()
 
     def later(self, name: str, done: int, total: int, numbers: str) -> "_Stage":
-        """The same stage further on, or the next."""
+        """The progress after an update: of the same stage, or of a new one."""
         if name != self.name:
             return _Stage(name, done, total, numbers)
         self.done, self.total, self.numbers = done, total, numbers
@@ -144,13 +144,13 @@ class _Stage:
 
     @property
     def left(self) -> float | None:
-        """The seconds left at the speed so far."""
+        """The seconds left at the speed so far; None if it is unknown."""
         gone = self.done - self.first
         return self.elapsed * (self.total - self.done) / gone if gone else None
 
 
 def clock(seconds: float | None) -> str:
-    """A time in the letters of a clock, days before it where there are some.
+    """A time as hours, minutes and seconds, with days if there are any.
 
     >>> [clock(seconds) for seconds in (5, 3725, 200000, None)]
     ['0:05', '1:02:05', '2d 07:33', '-:--']
@@ -165,7 +165,7 @@ def clock(seconds: float | None) -> str:
 
 
 def _line(elapsed: float, left: float | None, part: float, about: str, numbers: str, options: ConsoleOptions) -> Text:
-    """A line of the display, no wider than the terminal: numbers that do not fit whole are left out, last first."""
+    """A line of the display, no wider than the terminal; it leaves out numbers that do not fit, the last ones first."""
     full, rest = "#." if options.ascii_only else "━─"
     filled = int(part * BAR)
     line = f"{clock(elapsed):>8} {clock(left):>9} left  {full * filled}{rest * (BAR - filled)} {part:4.0%}  {about}"

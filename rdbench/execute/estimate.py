@@ -1,4 +1,4 @@
-"""How long a sweep still takes, from what its runs have cost so far."""
+"""The time that is left of a sweep, estimated from its runs so far."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 LEAST_PART = 0.02
-"""The part of a training that must have passed before its speed says something."""
+"""The fraction of training that must be done before its speed is used."""
 
 
 class Load(NamedTuple):
-    """What a run has to do: its family, and the work of its training and of its evaluation, in any one unit."""
+    """The work of a run: its family, and the work of training and of evaluation, in the same unit."""
 
     family: str
     training: float
@@ -19,7 +19,7 @@ class Load(NamedTuple):
 
 @dataclass
 class _Running:
-    """How far a run is: the part of its training, and when which part of it was first heard of."""
+    """The progress of a run: the fraction of training done, and the time and fraction when it was first reported."""
 
     began: float
     first: float
@@ -28,16 +28,16 @@ class _Running:
 
 
 class Estimate:
-    """The seconds that are left of a sweep; a family of which no run has been seen is as fast as the others."""
+    """Estimates the seconds left of a sweep; a family without any run so far counts as fast as the others."""
 
     def __init__(self, loads: Mapping[str, Load], clock: Callable[[], float] = time.monotonic) -> None:
         self.left = dict(loads)
         self.clock = clock
         self.running: dict[str, _Running] = {}
-        self.spent: dict[str, tuple[float, float]] = {}  # of each family the seconds and the work of ended runs
+        self.spent: dict[str, tuple[float, float]] = {}  # by family: seconds and work of its ended runs
 
     def progress(self, name: str, stage: str, part: float) -> None:
-        """A run has done this part of a stage."""
+        """Note that a run has done the fraction ``part`` of a stage."""
         if name not in self.left:
             return
         if name not in self.running:
@@ -47,7 +47,7 @@ class Estimate:
         run.part = 1.0 if run.evaluating else part
 
     def end(self, name: str, seconds: float | None) -> None:
-        """A run ended; ``seconds`` of training and evaluation, where they are known."""
+        """Note that a run ended, after ``seconds`` of training and evaluation if they are known."""
         self.running.pop(name, None)
         load = self.left.pop(name, None)
         if load is not None and seconds is not None:
@@ -55,7 +55,7 @@ class Estimate:
             self.spent[load.family] = (before[0] + seconds, before[1] + load.training + load.evaluation)
 
     def seconds(self) -> float | None:
-        """The seconds left, with as many runs at once as there are now; None before anything is known."""
+        """The seconds left if as many runs go on at once as now; None before anything is known."""
         seen = self._seen()
         if not seen:
             return None
@@ -73,7 +73,7 @@ class Estimate:
         return (1 - run.part) * load.training + load.evaluation
 
     def _seen(self) -> dict[str, tuple[float, float]]:
-        """Of each family the seconds and the work of its ended runs, else of what its running ones have trained."""
+        """The seconds and work by family, from its ended runs, else from the training so far of its running ones."""
         seen = dict(self.spent)
         for name, run in self.running.items():
             load = self.left[name]

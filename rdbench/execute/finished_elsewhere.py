@@ -1,4 +1,4 @@
-"""Which runs other processes have done meanwhile."""
+"""Find the runs that other processes have finished meanwhile."""
 
 from collections.abc import Collection
 
@@ -6,8 +6,8 @@ from rdbench.store.parquet import COMPACTED
 from rdbench.store.store import Store
 
 
-class News:
-    """Which runs have got a row, or a newer one, since it was made; that is to be before the runs are planned."""
+class FinishedElsewhere:
+    """Watches a store for rows that are new since this object was made; make it before the runs are planned."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -16,11 +16,11 @@ class News:
         self.compacted: set[str] = set()
 
     def finished(self, run_ids: Collection[str]) -> set[str]:
-        """Those of ``run_ids`` that have."""
+        """Those of ``run_ids`` that have a new row."""
         now = self.store.storage.modified("runs")
         for name in now:
             if COMPACTED in name and name not in self.before:
-                rows = self.store.current_in(name)  # old ones too, that another process merged
+                rows = self.store.current_in(name)  # also old rows, if another process compacted
                 self.compacted |= {run_id for run_id, row in rows.items() if row != self.known.get(run_id)}
                 self.before[name] = now[name]
         names = {run_id: f"runs/{run_id}.parquet" for run_id in run_ids}

@@ -1,4 +1,4 @@
-"""Runs in this process, one after the other."""
+"""Execute runs in this process, one after the other."""
 
 import time
 import traceback
@@ -12,11 +12,11 @@ from rdbench.runs.host import StoppedError
 WAIT_SECONDS = 0.5
 
 
-class Here:
-    """One task at a time."""
+class ThisProcess:
+    """The executor that does one task at a time in this process."""
 
     def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
-        """The outcomes of all tasks."""
+        """Do all tasks; yield their outcomes."""
         while not watch.stop_asked():
             try:
                 task = queue.take()
@@ -32,7 +32,7 @@ class Here:
                 yield Outcome(task, [])
             except UserError:
                 raise
-            except Exception as error:  # as it would be in a process of its own
+            except Exception as error:  # as in a process of its own, the run fails and the sweep goes on
                 traceback.print_exc()
                 yield Outcome(task, failed(task, named(error)))
 
@@ -51,5 +51,5 @@ class _Host:
 
     def stop_asked(self) -> bool:
         if self.watch.lost(self.task):
-            raise StoppedError  # and its state is not kept: there may be that of the other process by now
+            raise StoppedError  # without saving: the other process may have saved its own state
         return self.watch.stop_asked() or self.deadline.near()

@@ -1,4 +1,4 @@
-"""Standard output that may fail: a full disk behind a log, a pipe that nobody reads any more."""
+"""Standard output that may fail: a log on a full disk, or a pipe that nobody reads any more."""
 
 import os
 import sys
@@ -10,17 +10,17 @@ from rdbench.errors import UserError
 
 
 class Output:
-    """A text stream that goes silent when it fails; a failure of another kind than is ``forgiven`` is told first."""
+    """A text stream that goes silent when it fails; it first raises, once, an error that is not ``forgiven``."""
 
     def __init__(self, stream: TextIO, forgiven: type[OSError]) -> None:
         self.stream = stream
         self.forgiven = forgiven
 
     def write(self, text: str) -> int:
-        """Write as far as that can be done.
+        """Write text, unless the stream has failed.
 
         Raises:
-            UserError: it cannot, and that is not forgiven.
+            UserError: the stream fails with an error that is not forgiven.
         """
         try:
             return self.stream.write(text)
@@ -29,14 +29,14 @@ class Output:
         return len(text)
 
     def flush(self) -> None:
-        """Write what waits to be written; raises as ``write`` does."""
+        """Flush the stream; raises as ``write`` does."""
         try:
             self.stream.flush()
         except OSError as error:
             self._fail(error)
 
     def _fail(self, error: OSError) -> None:
-        with suppress(OSError), open(os.devnull, "wb") as nowhere:  # for what waits, too, or Python ends with 120
+        with suppress(OSError), open(os.devnull, "wb") as nowhere:  # for buffered text too, else Python exits with 120
             os.dup2(nowhere.fileno(), self.stream.fileno())
         if not isinstance(error, self.forgiven):
             raise UserError(f"cannot write the output: {error.strerror}") from None
@@ -47,15 +47,15 @@ class Output:
 
 @contextmanager
 def output(forgiven: type[OSError]) -> Iterator[None]:
-    """Let standard output go silent at failures of a kind, and standard error at any."""
+    """Let standard output go silent at errors of the type ``forgiven``, and standard error at any."""
     out, errors = Output(sys.stdout, forgiven), Output(sys.stderr, OSError)
     with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, errors)):
         try:
             yield
         finally:
-            out.flush()  # a full disk may show only now
+            out.flush()  # a full disk may raise only here
 
 
 def unstoppable() -> Any:
-    """A context, or a decorator of a function, that goes on without output: runs are worth more than lines."""
+    """A context or decorator in which a failing output does not stop the runs."""
     return output(OSError)

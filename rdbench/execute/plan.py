@@ -1,4 +1,4 @@
-"""From a sweep to the runs still to do."""
+"""Plan a sweep: find the runs that are still to do."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rdbench.errors import UserError
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep by id, in order: all of them, and those among them that are not finished."""
+    """The runs of a sweep by id, in order: all runs, and the pending ones, which have no answer yet."""
 
     runs: dict[str, RunConfig]
     pending: dict[str, RunConfig]
@@ -29,17 +29,17 @@ class Shard(NamedTuple):
 WHOLE = Shard(1, 1)
 
 PROVISIONAL = "0" * 64
-"""In place of the checksum of a dataset that is not here."""
+"""Stands for the checksum of a dataset that is not on this machine."""
 
 
 def parse_shard(text: str) -> Shard:
-    """A shard as one types it.
+    """Parse a shard such as 3/16.
 
     >>> parse_shard("3/16")
     Shard(part=3, of=16)
 
     Raises:
-        UserError: it is not of that form, or there is no such part.
+        UserError: it has another form, or there is no such part.
     """
     part, slash, of = text.partition("/")
     whole = slash and part.isdecimal() and of.isdecimal() and len(of) < 10
@@ -49,7 +49,7 @@ def parse_shard(text: str) -> Shard:
 
 
 def _parts_of(of: str) -> str:
-    """Which shards there are, with the number that was given where it is one."""
+    """The valid shards in words, for the given number of parts if it is a number."""
     if of.isdecimal() and 0 < len(of) < 10 and int(of) > 1:
         return f"a part from 1/{int(of)} to {int(of)}/{int(of)}"
     return "a part and how many there are, such as 3/16"
@@ -62,12 +62,12 @@ def plan(
     shard: Shard = WHOLE,
     fetch: bool = True,
 ) -> Plan:
-    """What is still to do of a shard, which has every ``of``-th run in the order of the sweep.
+    """Plan a shard, which has every ``of``-th run in the order of the sweep.
 
-    Unless it may ``fetch``, the runs on a dataset whose checksum is not known without its files have provisional ids.
+    Without ``fetch`` a dataset's checksum may be unknown; its runs then have provisional ids.
 
     Raises:
-        UserError: a dataset cannot be had.
+        UserError: a dataset cannot be fetched or read.
     """
     runs = list(runs)
     _check_targets(runs)

@@ -1,4 +1,4 @@
-"""Runs in processes of their own, several at once on one machine."""
+"""Execute runs in processes of their own, several at once on one machine."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from rdbench.errors import UserError, named
-from rdbench.execute.local import Here
+from rdbench.execute.local import ThisProcess
 from rdbench.execute.stopping import SIGNALS, Deadline
 from rdbench.execute.task import Executor, Outcome, Queue, Resources, Task, Watch, begin_tasks, failed, perform
 from rdbench.runs.device import pick_device
@@ -26,18 +26,18 @@ WAIT_SECONDS = 0.2
 
 
 def on_this_machine(resources: Resources) -> Executor:
-    """This process for a single job on a CPU, else processes.
+    """The executor for this machine: this process for a single job on a CPU, else processes.
 
-    On a GPU even a single job has a process of its own: some errors of CUDA last as long as their process.
+    On a GPU even a single job has a process of its own, since some CUDA errors last as long as their process.
     """
     alone = resources.jobs == 1 and pick_device(resources.device).type == "cpu"
-    return Here() if alone else Processes(resources.jobs)
+    return ThisProcess() if alone else Processes(resources.jobs)
 
 
 class Processes:
-    """``jobs`` tasks at a time, each in a process; one that crashes leaves a failed run and is replaced.
+    """The executor that does ``jobs`` tasks at a time, each in a process; if one crashes, its run fails.
 
-    Each has ``threads`` threads, its part of all where that is None.
+    Each process has ``threads`` threads, or an equal share of all if that is None.
     """
 
     def __init__(self, jobs: int, threads: int | None = None) -> None:
@@ -49,7 +49,7 @@ class Processes:
         return self.jobs
 
     def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
-        """The outcomes of all tasks."""
+        """Do all tasks; yield their outcomes."""
         workers: list[_Worker] = []
         told, more = False, True
 
@@ -86,14 +86,14 @@ class Processes:
 
 
 class _Worker:
-    """A process and the pipe to it."""
+    """A process that does tasks, and the pipe to it."""
 
     def __init__(self, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, threads), daemon=True)
-        resource_tracker.ensure_running()  # which would not leave them blocked
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # and so in the child, until it ignores them
+        resource_tracker.ensure_running()  # starting it later would unblock the signals
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # in the child too, until it ignores them
         try:
             self.process.start()
         finally:
@@ -112,23 +112,23 @@ class _Worker:
         self._send("stop")
 
     def stop_if_lost(self, watch: Watch) -> None:
-        """Have a task given up that another process has taken over."""
+        """Tell the process to give up its task if another process has taken the task's run over."""
         if self.task and not self.gives_up and watch.lost(self.task):
             self.gives_up = True
             self._send("give up")
 
     def _send(self, message: Any) -> None:
-        with suppress(OSError):  # it is no more, as will be heard
+        with suppress(OSError):  # the process has ended, which ``heard`` will notice
             self.connection.send(message)
 
     def heard(self, watch: Watch) -> Outcome | None:
-        """Take one message; the outcome if it is one, or if the process is no more."""
+        """Receive one message; return the outcome if it is one, or if the process has ended."""
         task = self.task
         if task is None:
             raise RuntimeError("a process without a task has nothing to say")
         try:
             kind, *values = self.connection.recv()
-        except (EOFError, OSError):  # plain where it ends in the middle of a message
+        except (EOFError, OSError):  # OSError if it ended within a message
             self.process.join()
             self.lives, self.task = False, None
             return Outcome(task, failed(task, _death(self.process.exitcode)))
@@ -148,7 +148,7 @@ class _Worker:
         return Outcome(task, values[0] if kind == "records" else [])
 
     def end(self) -> None:
-        """See that the process is no more."""
+        """End the process."""
         self.connection.close()
         self.process.kill()
         self.process.join()
@@ -177,14 +177,14 @@ class _Host:
 
     def stop_asked(self) -> bool:
         gap, self.asked = time.monotonic() - self.asked, time.monotonic()
-        patience = claim_seconds() / HEARTBEATS if gap > claim_seconds() else 0  # was stopped, and may hear of a loss
+        patience = claim_seconds() / HEARTBEATS if gap > claim_seconds() else 0  # suspended: may hear of a lost run
         try:
             if self.connection.poll(patience):
                 if self.connection.recv() == "give up":
                     raise StoppedError
                 self.told = True
         except (EOFError, OSError):
-            os._exit(1)  # nobody is left to take what this run would give
+            os._exit(1)  # the parent process has ended, so nobody would receive the result
         return self.told or self.deadline.near()
 
     def _send(self, *message: Any) -> None:
@@ -205,7 +205,7 @@ def _work(connection: Connection, threads: int) -> None:
             task = connection.recv()
         except (EOFError, OSError):
             return
-        if isinstance(task, str):  # it came when there was nothing to stop any more
+        if isinstance(task, str):  # a request to stop that came after the task had ended
             continue
         message: tuple[Any, ...]
         try:
@@ -215,7 +215,7 @@ def _work(connection: Connection, threads: int) -> None:
         except UserError as error:
             message = ("user error", str(error))
         except Exception as error:
-            usable = not isinstance(error, torch.AcceleratorError)  # which every later call would raise again
+            usable = not isinstance(error, torch.AcceleratorError)  # every later CUDA call would raise it again
             message = ("failed", named(error), traceback.format_exc(), usable)
         try:
             connection.send(message)

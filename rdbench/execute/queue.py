@@ -1,4 +1,4 @@
-"""The runs of a sweep that are still to do, handed out one by one and shared with other sweeps on the same store."""
+"""The queue of a sweep's pending runs, shared with other sweeps on the same store."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from pathlib import Path
 from rdbench.config.plugins import plugin_files
 from rdbench.config.run_config import RunConfig
 from rdbench.errors import counted
-from rdbench.execute.finished_elsewhere import News
+from rdbench.execute.finished_elsewhere import FinishedElsewhere
 from rdbench.execute.stopping import Deadline
 from rdbench.execute.task import Task
 from rdbench.runs.keeping import CHECKPOINT_SECONDS
@@ -19,7 +19,7 @@ from rdbench.store.store import Store
 
 @dataclass(frozen=True)
 class Limits:
-    """When a sweep ends before all its runs are done, None being never; and how often it keeps what a run has done."""
+    """When a sweep stops early (None is never), and how often it saves the states of its runs."""
 
     seconds: float | None = None
     runs: int | None = None
@@ -27,9 +27,9 @@ class Limits:
 
 
 class Work:
-    """A queue of tasks; a run is claimed when it is taken, and released once its record is kept.
+    """A queue of tasks; a run is claimed when it is taken, and released once its record is written.
 
-    A run that another process has claimed is asked for again until it is there, or free.
+    A run that another process has claimed is tried again until it is finished or free.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Work:
         device: str,
         data_dir: Path | None,
         limits: Limits,
-        news: News,
+        elsewhere: FinishedElsewhere,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.pending = deque(_together(pending))
@@ -56,15 +56,15 @@ class Work:
         self.deadline = Deadline(limits.seconds)
         self.shortest_start = 0.0
         self.begun = 0
-        self.news = news
+        self.elsewhere = elsewhere
         self.done_elsewhere: set[str] = set()
         self.stopped = False
 
     def take(self) -> Task | None:
-        """The next task that no other process does; None while all that are left are with others.
+        """The next task that no other process does; None while other processes do all runs that are left.
 
         Raises:
-            StopIteration: all are done, or no more is to be begun.
+            StopIteration: all runs are done, or a limit forbids to begin another.
         """
         full = self.limits.runs is not None and self.begun >= self.limits.runs
         if not self.pending or full or self.stopped or not self.deadline.has(self.shortest_start):
@@ -72,7 +72,7 @@ class Work:
         for _ in range(len(self.pending)):
             runs = self.pending.popleft()
             if self.claims.take(runs):
-                self.done_elsewhere |= self.news.finished(runs)
+                self.done_elsewhere |= self.elsewhere.finished(runs)
                 if self.done_elsewhere >= set(runs):
                     self.claims.release(runs)
                     continue
@@ -97,17 +97,17 @@ class Work:
         return None
 
     def put_back(self, task: Task) -> None:
-        """Take back a task whose runs another process has taken over; it is waited for like those of others."""
+        """Take back a task whose runs another process has taken over, and wait for these runs."""
         self.begun -= len(task.runs)
         self.pending.append(task.runs)
 
     def started(self, seconds: float) -> None:
-        """A task took so long to begin its work, as the next one will."""
+        """Note how long a task took to start, which the next one will take too."""
         self.shortest_start = min(self.shortest_start or seconds, seconds)
 
 
 def _together(pending: Mapping[str, RunConfig]) -> list[dict[str, RunConfig]]:
-    """Runs that are done together: toy runs that differ in nothing but their seed."""
+    """The pending runs in groups that are done together: toy runs that differ only in their seed."""
 
     def likeness(item: tuple[str, RunConfig]) -> object:
         run_id, run = item

@@ -1,4 +1,4 @@
-"""Runs as tasks of a Ray cluster, on one machine or many that share a store."""
+"""Execute runs as tasks of a Ray cluster, on machines that share a store."""
 
 import logging
 import time
@@ -14,19 +14,19 @@ from rdbench.runs.host import StoppedError
 
 WAIT_SECONDS = 0.5
 ASK_SECONDS = 1.0
-"""How often a run tells of itself, and hears whether to stop."""
+"""The seconds between a run's reports of its progress, in whose replies it hears whether to stop."""
 
 ANSWER_SECONDS, ANSWER_SECONDS_STOPPING = 60.0, 5.0
 """How long the cluster may not answer; a signal to a whole group of processes ends a cluster on this machine, too."""
 
 RETRIES = 5
-"""How often a run goes on elsewhere, from its checkpoint, when the process or the node that had it is lost."""
+"""How many times Ray starts a run again, from its saved state, after its process or node was lost."""
 
 
 class Cluster:
-    """Every run is a task that reserves ``cpus`` and ``gpus``; records come back here, where alone rows are written.
+    """The executor whose runs are Ray tasks that reserve ``cpus`` and ``gpus``; only this process writes rows.
 
-    Ray hides from a task the GPUs that it has not reserved.
+    Ray hides the GPUs from a task that has not reserved them.
 
     Raises:
         UserError: Ray is not installed, or there is no cluster at the address.
@@ -49,7 +49,7 @@ class Cluster:
         self.place = f"a Ray cluster ({self.cpus:g} CPUs and {self.gpus:g} GPUs for each run)"
 
     def map(self, queue: Queue, watch: Watch) -> Iterator[Outcome]:
-        """The outcomes of all tasks.
+        """Do all tasks; yield their outcomes.
 
         Raises:
             UserError: the cluster does not answer any more.
@@ -77,10 +77,10 @@ class Cluster:
                     told = True
                     switchboard.stop.remote()
                     for reference, task in running.items():
-                        if task.name not in begun:  # it waits for resources, and would hear nothing
+                        if task.name not in begun:  # it waits for resources, so it cannot hear that it is to stop
                             ray.cancel(reference)
                 if not running:
-                    time.sleep(WAIT_SECONDS)  # other sweeps have what is left
+                    time.sleep(WAIT_SECONDS)  # other sweeps do the runs that are left
                 done, _ = ray.wait(list(running), timeout=WAIT_SECONDS) if running else ([], [])
                 for name, kind, *values in news.heard():
                     begun.add(name)
@@ -102,7 +102,7 @@ class Cluster:
             yield Outcome(task, [])
 
     def _room(self, resources: Mapping[str, float]) -> int:
-        """How many runs a cluster with these resources has room for."""
+        """The number of runs that a cluster with these resources has room for."""
         wanted = {"CPU": self.cpus, "GPU": self.gpus}
         rooms = [int(resources.get(name, 0) / each) for name, each in wanted.items() if each]
         return max(1, min(rooms, default=1))
@@ -120,7 +120,7 @@ class Cluster:
 
 
 def gpus_for(device: str, resources: Mapping[str, float]) -> float:
-    """How many GPUs a run on ``device`` reserves, given all that a cluster has.
+    """The number of GPUs that a run on ``device`` reserves, given the resources of a cluster.
 
     >>> [gpus_for(device, {"CPU": 8, "GPU": 1}) for device in ("cpu", "cuda", "auto")], gpus_for("auto", {"CPU": 8})
     ([0.0, 1.0, 1.0], 0.0)
@@ -129,7 +129,7 @@ def gpus_for(device: str, resources: Mapping[str, float]) -> float:
 
 
 class _Switchboard:
-    """Where runs tell of themselves, and hear whether to stop; it lives where the sweep was started."""
+    """An actor on the sweep's machine, to which runs report and from which they hear whether to stop."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[Any, ...]] = []
@@ -206,7 +206,7 @@ class _Host:
         return self.stopping or self.deadline.near()
 
     def tell(self) -> None:
-        """Pass on what there is to tell, and hear whether to stop."""
+        """Send the messages that wait, and receive whether to stop."""
         import ray
 
         self.stopping = ray.get(self.switchboard.tell.remote(list(self.messages.values())))

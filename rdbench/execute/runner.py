@@ -1,4 +1,4 @@
-"""Sweeps: which runs are left to do, and doing them."""
+"""Do the runs of a sweep that its store does not hold yet."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -17,8 +17,8 @@ from rdbench.errors import ExitCode, InterruptedSweepError, UserError, counted
 from rdbench.execute.cost import is_large, loads
 from rdbench.execute.display import Display
 from rdbench.execute.estimate import Estimate
-from rdbench.execute.finished_elsewhere import News
-from rdbench.execute.local import Here
+from rdbench.execute.finished_elsewhere import FinishedElsewhere
+from rdbench.execute.local import ThisProcess
 from rdbench.execute.output import unstoppable
 from rdbench.execute.plan import WHOLE, Plan, Shard, plan
 from rdbench.execute.queue import Limits, Work
@@ -48,7 +48,7 @@ def make_executor(name: str = "local", resources: Resources = Resources()) -> Ex
     """The executor of that name in the registry.
 
     Raises:
-        UserError: there is none of that name, or it cannot be had here.
+        UserError: there is none of that name, or it cannot be used here.
     """
     executor: Executor = make("executor", name)(resources)
     return executor
@@ -64,16 +64,16 @@ def run_sweep(
     shard: Shard = WHOLE,
     quiet: bool = False,
 ) -> Ended:
-    """Do the runs of a sweep that the store does not hold; give all of its runs. ``quiet`` shows only what goes wrong.
+    """Do the runs of a sweep that the store does not hold; return the rows of all. ``quiet`` shows only bad endings.
 
     Raises:
-        UserError: something asked for cannot be; raised before any training.
-        InterruptedSweepError: it was stopped, or ended at a limit.
+        UserError: the sweep or a setting is invalid; raised before any training.
+        InterruptedSweepError: the sweep was stopped, or ended at a limit.
     """
     store = Store(location)
-    news = News(store)
-    planned = plan(sweep.runs(), finished(news.known), data_dir, shard)
-    return do_runs(planned, sweep.name, sweep.varying, store, news, device, data_dir, executor, limits, quiet)
+    elsewhere = FinishedElsewhere(store)
+    planned = plan(sweep.runs(), finished(elsewhere.known), data_dir, shard)
+    return do_runs(planned, sweep.name, sweep.varying, store, elsewhere, device, data_dir, executor, limits, quiet)
 
 
 def do_again(
@@ -84,31 +84,31 @@ def do_again(
     executor: Executor | None = None,
     quiet: bool = False,
 ) -> Ended:
-    """Do runs again that a store holds, or a sweep has noted, and what they had begun from the start; as ``run_sweep``.
+    """Do runs of a store or of its plans again, without their saved states; as ``run_sweep``.
 
     Raises:
-        UserError: a run is not described here, or the data is not what it was described with.
+        UserError: neither the store nor a plan describes a run, or the data has changed.
     """
-    news = News(store)
+    elsewhere = FinishedElsewhere(store)
     sweep, again = _described(store, run_ids)
     for run_id, run in again.items():
         check_sources(run)
         if run.run_id(data.checksum(run.dataset, data_dir, run.binarisation)) != run_id:
-            raise UserError(f"run {run_id} was described with other data than what {run.dataset} is here")
+            raise UserError(f"run {run_id} was planned with other data than {run.dataset} has here")
     with Claims(store.storage) as claims:
         if not claims.take(again):
             raise UserError(f"another process is doing one of these runs; see: rdbench runs {quote(str(store))}")
         for run_id in again:
             Checkpoint(store.storage, run_id).discard()
     varying = [key for key in RunConfig.model_fields if len({getattr(run, key) for run in again.values()}) > 1]
-    return do_runs(Plan(again, again), sweep, varying, store, news, device, data_dir, executor, quiet=quiet)
+    return do_runs(Plan(again, again), sweep, varying, store, elsewhere, device, data_dir, executor, quiet=quiet)
 
 
 def _described(store: Store, run_ids: Collection[str]) -> tuple[str, dict[str, RunConfig]]:
-    """The sweep of the first of these runs, and what each of them is.
+    """The sweep of the first of these runs, and the description of each.
 
     Raises:
-        UserError: one of them has no row, and no note of a sweep has its settings.
+        UserError: a run has no row, and no plan has its settings.
     """
     sweeps, runs = [], {}
     rows = {row["run_id"]: row for row in store.rows_or_none().to_dict("records")}
@@ -119,7 +119,7 @@ def _described(store: Store, run_ids: Collection[str]) -> tuple[str, dict[str, R
             continue
         note = noted(store.storage, run_id)
         if note is None or run_id not in note.settings:
-            do = f"do it with: {note.command}" if note else "start the sweep that it is of again"
+            do = f"do it with: {note.command}" if note else "start its sweep again"
             raise UserError(f"the settings of run {run_id} are not noted in {store}; {do}")
         sweeps.append(note.sweep)
         runs[run_id] = make_run(dict(note.settings[run_id]))
@@ -132,14 +132,14 @@ def do_runs(
     sweep: str,
     varying: Sequence[str],
     store: Store,
-    news: News,
+    elsewhere: FinishedElsewhere,
     device: str = "auto",
     data_dir: Path | None = None,
     executor: Executor | None = None,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
     quiet: bool = False,
 ) -> Ended:
-    """Do what is pending of a plan that was made since ``news`` was; as ``run_sweep``."""
+    """Do the pending runs of a plan that was made after ``elsewhere``; as ``run_sweep``."""
     console = Console()
     place = getattr(executor, "place", None) or pick_device(device).type
     sources = dict.fromkeys((run.dataset, run.binarisation, run.labels) for run in planned.pending.values())
@@ -155,9 +155,9 @@ def do_runs(
         if not quiet:
             display.line(f"sweep {sweep}: {counted(len(planned.runs), 'run')}{note}, on {place}, into {store}")
         with Claims(store.storage) as claims:
-            work = Work(planned.pending, sweep, store, claims, device, data_dir, limits, news, display.line)
+            work = Work(planned.pending, sweep, store, claims, device, data_dir, limits, elsewhere, display.line)
             try:
-                _work_through(work, executor or Here(), store, display, _Watch(display, signals, work))
+                _work_through(work, executor or ThisProcess(), store, display, _Watch(display, signals, work))
             except KeyboardInterrupt:
                 raise _interrupted("interrupted", display, work, planned, store, signals) from None
         if signals.received or display.done + len(work.done_elsewhere) < len(planned.pending):
@@ -172,14 +172,14 @@ def do_runs(
 def _display(
     pending: Mapping[str, RunConfig], words: Mapping[str, str], console: Console, data_dir: Path | None, quiet: bool
 ) -> Display:
-    """A display, with an estimate of the time left where somebody looks on or the sweep is a long one."""
+    """A display, with an estimate of the time left if there is a terminal or the sweep is large."""
     wanted = not quiet and (console.is_terminal or is_large(pending.values(), data_dir))
     return Display(len(pending), words, console, Estimate(loads(pending, data_dir) if wanted else {}), quiet)
 
 
 def _work_through(work: Work, executor: Executor, store: Store, display: Display, watch: "_Watch") -> None:
     lost = True
-    while lost:  # what was lost to another process is waited for, even where nothing else is left
+    while lost:  # wait for runs that were lost to another process, even if no other is left
         lost = False
         for outcome in executor.map(work, watch):
             if work.claims.hold(outcome.task.runs):
@@ -188,21 +188,21 @@ def _work_through(work: Work, executor: Executor, store: Store, display: Display
             else:
                 lost = True
                 work.put_back(outcome.task)
-                display.leave(outcome.task.name, "this process stood still, and another took the run over")
+                display.leave(outcome.task.name, "this process was suspended, and another took the run over")
             work.claims.release(outcome.task.runs)
     clear_states(store, work.claims)
 
 
 def _keep(outcome: Outcome, work: Work, store: Store, display: Display) -> None:
-    """Write the records of runs that are this process's; what another has answered meanwhile stays as it is."""
+    """Write the records of runs that this process holds, unless another process has written an answer meanwhile."""
     for record in outcome.records:
-        if not store.write(record, work.news.known.get(record.run_id)):
+        if not store.write(record, work.elsewhere.known.get(record.run_id)):
             work.done_elsewhere.add(record.run_id)
-            display.leave(record.run_id, "another process has answered it meanwhile, and its answer counts")
+            display.leave(record.run_id, "another process has finished it meanwhile, and its answer counts")
             continue
-        if record.row["status"] != Status.FAILED:  # one that failed goes on from its state, if only memory ran out
+        if record.row["status"] != Status.FAILED:  # a failed run may go on from its state
             Checkpoint(store.storage, record.run_id).discard()
-        display.end(record.run_id, record.row)  # a run counts as done once it is kept
+        display.end(record.run_id, record.row)  # a run counts as done once its row is written
 
 
 def _interrupted(
@@ -219,7 +219,7 @@ def _interrupted(
 
 
 class _Watch:
-    """Shows how tasks go, and passes on that they are to stop."""
+    """Shows the progress of tasks, and tells them to stop."""
 
     def __init__(self, display: Display, signals: Signals, work: Work) -> None:
         self.display = display
@@ -248,5 +248,5 @@ class _Watch:
             return False
         if not self.told:
             self.told = self.work.stopped = True
-            self.display.line("stopping, what is done is being kept; once more to quit at once")
+            self.display.line("stopping; what is done is being saved; press again to quit at once")
         return True

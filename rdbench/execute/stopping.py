@@ -1,4 +1,4 @@
-"""Stopping a sweep: at a signal, or before its time is over."""
+"""Stop a sweep at a signal, or before its time is over."""
 
 import re
 import signal
@@ -13,13 +13,13 @@ DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d
 
 
 def parse_duration(option: str, text: str) -> float:
-    """The seconds of a duration as one types it after ``option``.
+    """The seconds of a duration given to ``option``, such as 9m.
 
     >>> [parse_duration("--time-budget", text) for text in ("9m", "1h30m", "45")]
     [540.0, 5400.0, 45.0]
 
     Raises:
-        UserError: it is none.
+        UserError: it is no duration.
     """
     found = DURATION.fullmatch(text.strip())
     parts = [float(part or 0) for part in found.groups()] if found else []
@@ -30,9 +30,9 @@ def parse_duration(option: str, text: str) -> float:
 
 
 class Deadline:
-    """The end of the time that there is; None seconds have no end.
+    """The end of a time budget; None seconds have no end.
 
-    Asked between pieces of work, it is near once another two such pieces might not fit.
+    ``near`` is asked between pieces of work, and is true once two more pieces as long as the longest might not fit.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -43,7 +43,7 @@ class Deadline:
 
     @classmethod
     def at(cls, clock: float | None) -> "Deadline":
-        """The end at so many seconds since 1970."""
+        """The deadline at a time in seconds since 1970."""
         return cls(None if clock is None else clock - time.time())
 
     @property
@@ -60,7 +60,7 @@ class Deadline:
         return not self.has(0.0)
 
     def has(self, seconds: float) -> bool:
-        """Whether so many seconds are left, and what it takes to stop."""
+        """Whether this many seconds are left, besides the time that stopping takes."""
         return self.left is None or self.left > seconds + self.smallest_reserve + 2 * self.longest
 
     @property
@@ -70,9 +70,9 @@ class Deadline:
 
 
 class Signals:
-    """Counts SIGINT and SIGTERM while in context: the first is noted in ``received``, the second interrupts at once.
+    """Handles SIGINT and SIGTERM within ``with``: the first is noted in ``received``, the second interrupts at once.
 
-    Signals that were ignored before stay so, as ``nohup`` wants it.
+    Signals that were ignored before stay ignored, as ``nohup`` needs.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What executors pass on: runs to do, and what came of them."""
+"""Tasks, their outcomes, and the protocols between executors and sweeps."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ from rdbench.store.status import Status
 
 @dataclass(frozen=True)
 class Task:
-    """Runs that are done together, by id: one, or starts of the toy; and what is to be known for them.
+    """Runs that are done together, by id (one, or several toy runs), and all that a process needs to do them.
 
-    ``plugins`` are files of parts, which the process that does the task loads too. ``ends`` is when all must be over,
-    in seconds since 1970, since another process cannot know more; None is never.
+    ``plugins`` are files of parts, which the process that does the task loads too. ``ends`` is the deadline in seconds
+    since 1970, which other processes understand; None is never.
     """
 
     runs: dict[str, RunConfig]
@@ -48,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task: its records, or none where it was stopped."""
+    """The outcome of a task: its records, or none if it was stopped."""
 
     task: Task
     records: list[Record]
@@ -56,9 +56,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Resources:
-    """What executors are made from: ``jobs`` runs at once here, or what a run reserves on the cluster at ``address``.
+    """Settings of executors: ``jobs`` at once on this machine, or what a run reserves on the cluster at ``address``.
 
-    Where ``gpus_per_run`` is None a run reserves as many as ``device`` needs.
+    If ``gpus_per_run`` is None, a run reserves the GPUs that ``device`` needs.
     """
 
     device: str = "auto"
@@ -69,48 +69,48 @@ class Resources:
 
 
 class Executor(Protocol):
-    """Something that does tasks.
+    """Does tasks.
 
-    ``map`` asks ``queue`` for a task whenever it has room for one, tells ``watch`` how far each is, and yields outcomes
-    as they come. One that has a ``place`` does them there, and not on a device of this machine.
+    ``map`` asks ``queue`` for a task whenever it has room for one, reports progress to ``watch``, and yields outcomes
+    as they come. If it has a ``place``, it does them there instead of on a device of this machine.
     """
 
     def map(self, queue: "Queue", watch: "Watch") -> Iterator[Outcome]:
-        """The outcomes of all tasks."""
+        """Do all tasks; yield their outcomes."""
 
 
 class Queue(Protocol):
-    """Where tasks come from."""
+    """Gives out tasks."""
 
     def take(self) -> Task | None:
         """The next task; None if there is none just now.
 
         Raises:
-            StopIteration: there will be none any more.
+            StopIteration: there will be no more.
         """
 
 
 class Watch(Protocol):
-    """Who wants to know how tasks go."""
+    """Receives the progress of tasks, and says whether to stop."""
 
     def begin(self, task: Task) -> None:
-        """A task begins."""
+        """Note that a task begins."""
 
     def progress(self, task: Task, stage: str, done: int, total: int, numbers: str) -> None:
-        """``done`` of ``total`` of a stage of a task are done."""
+        """Note that ``done`` of ``total`` parts of a stage of a task are done."""
 
     def say(self, task: Task, line: str) -> None:
-        """A line about a task."""
+        """Show a line about a task."""
 
     def stop_asked(self) -> bool:
-        """Whether all are to stop."""
+        """Whether all tasks should stop."""
 
     def lost(self, task: Task) -> bool:
-        """Whether a run of this task is another process's now: it is to stop, and to keep nothing."""
+        """Whether another process has taken over a run of this task, which must then stop without saving."""
 
 
 def begin_tasks(queue: Queue, watch: Watch, has_room: Callable[[], bool], start: Callable[[Task], None]) -> bool:
-    """Start tasks while there is room and there are some; whether there can be more."""
+    """Start tasks while there is room and the queue has some; return whether there can be more."""
     while has_room():
         try:
             task = queue.take()
@@ -127,8 +127,8 @@ def perform(task: Task, host: Host) -> list[Record]:
     """Do a task.
 
     Raises:
-        UserError: a part from elsewhere is not here, or its source is another.
-        StoppedError: the host asked for it; what is done is kept, except for the toy, which takes seconds.
+        UserError: a plug-in's part is not installed here, or its source differs.
+        StoppedError: the host asked the task to stop; its state is saved, except for toy runs, which take seconds.
     """
     load_plugins(task.plugins)
     runs = list(task.runs.values())
@@ -148,7 +148,7 @@ def perform(task: Task, host: Host) -> list[Record]:
 
 
 def failed(task: Task, reason: str) -> list[Record]:
-    """Records that say why runs came to nothing."""
+    """Records of failed runs, with the reason."""
     records = []
     for run_id, run in task.runs.items():
         sha256 = data.checksum(run.dataset, task.data_dir, run.binarisation)

@@ -7,14 +7,14 @@ import torch
 from rdbench.runs.memory import InParts
 
 WARM_UP = 3
-"""Steps done before a graph is recorded: the first of them allocate what all later ones share."""
+"""Steps done before a graph is recorded; the first of them allocate memory that all later ones use."""
 
 
 class Captured:
-    """Does steps of training: the first few one kernel after another, all others by one CUDA graph.
+    """Does steps of training: the first few without a CUDA graph, all others by replaying one.
 
-    A graph works on the very tensors that it has recorded. Call ``begin_anew`` when one of them was replaced. A step
-    that is not ``graphable``, or for whose graph memory is too small, is done without a graph.
+    A graph works on the very tensors that it recorded. Call ``begin_anew`` after one of them was replaced. A step that
+    is not ``graphable``, or whose graph does not fit in memory, is done without a graph.
     """
 
     def __init__(self, eager: InParts) -> None:
@@ -43,7 +43,7 @@ class Captured:
             self.eager(say)
 
     def _warm_up(self, say: Callable[[str], None]) -> None:
-        """A step on a stream of its own, as the recording will be."""
+        """Do a step on a stream of its own, as recording needs."""
         stream, main = torch.cuda.Stream(), torch.cuda.current_stream()
         stream.wait_stream(main)
         with torch.cuda.stream(stream):
@@ -52,7 +52,7 @@ class Captured:
         self.warmed += 1
 
     def _record(self, say: Callable[[str], None]) -> None:
-        """Record the next step, which does none of it."""
+        """Record the next step without doing it."""
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):

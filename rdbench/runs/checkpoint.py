@@ -1,4 +1,4 @@
-"""The unfinished state of a run, kept so that it goes on after any interruption."""
+"""The saved state of an unfinished run, from which it goes on after any interruption."""
 
 from shlex import quote
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from rdbench.store.files import CHECKPOINTS, Storage, cannot_write
 
 
 class Kept(NamedTuple):
-    """The states of a run, the newest first; and a line for each file that is damaged, or whole and not of this run."""
+    """The states of a run, newest first; a message for each damaged file, and for each whole file of another run."""
 
     states: list[State]
     damaged: list[str]
@@ -17,7 +17,7 @@ class Kept(NamedTuple):
 
 
 class Checkpoint:
-    """Two files that are written in turn: the one before is there until the next is whole."""
+    """Two files that are written in turn, so that one whole state is always there."""
 
     def __init__(self, storage: Storage, run_id: str) -> None:
         self.storage = storage
@@ -26,7 +26,7 @@ class Checkpoint:
         self.serial = 0
 
     def save(self, state: State) -> None:
-        """Keep a state in the place of the last but one.
+        """Save a state over the older of the two.
 
         Raises:
             UserError: the store cannot be written.
@@ -39,10 +39,10 @@ class Checkpoint:
         self.serial += 1
 
     def states(self) -> Kept:
-        """What was kept.
+        """The states that are saved.
 
         Raises:
-            UnusableStateError: a file is there and cannot be read now.
+            UnusableStateError: a file is there but cannot be read now.
         """
         found: list[tuple[int, State]] = []
         damaged: list[str] = []
@@ -64,10 +64,10 @@ class Checkpoint:
         return Kept([state for _, state in found], damaged, foreign)
 
     def _serial(self, state: State) -> int:
-        """The number of a state of this run.
+        """The serial number of a state of this run.
 
         Raises:
-            UnreadableStateError: it is of another, or has no number.
+            UnreadableStateError: it belongs to another run, or has no serial number.
         """
         if state.facts.get("run_id") != self.run_id:
             raise UnreadableStateError(f"it is of run {state.facts.get('run_id')}")
@@ -77,7 +77,7 @@ class Checkpoint:
         return serial
 
     def unusable(self, why: str) -> UnusableStateError:
-        """The error for a state that a run cannot go on from."""
+        """The error for a state from which a run cannot go on."""
         return UnusableStateError(
             plain(
                 f"{why}; what the run had done is kept, and the next sweep tries to go on from it; "
@@ -86,7 +86,7 @@ class Checkpoint:
         )
 
     def discard(self) -> None:
-        """Delete what was kept.
+        """Delete the saved states.
 
         Raises:
             UserError: the store cannot be written.

@@ -1,4 +1,4 @@
-"""How long a process has worked: while it is stopped, by SIGSTOP or with its machine, no time passes."""
+"""A clock of working time, which stands still while the process or the machine is suspended."""
 
 import os
 import threading
@@ -6,24 +6,24 @@ import time
 
 TICK_SECONDS = 0.5
 LONGEST_TICK_SECONDS = 5.0
-"""More than a thread waits for its turn: of a longer gap between ticks only so much counts."""
+"""The most seconds that count between two ticks; a longer gap means that the process was suspended."""
 
 
 class WorkingClock:
-    """Adds up the time between ticks of a thread of its own, which does not run while its process is stopped."""
+    """Adds up the time between the ticks of a thread, which does not run while its process is suspended."""
 
     def __init__(self) -> None:
         self.begin()
 
     def begin(self) -> None:
-        """Begin anew, as in a child, which has neither its parent's thread nor, perhaps, a free lock."""
+        """Start again: a forked child has no copy of its parent's thread, and its lock may be held for ever."""
         self.lock = threading.Lock()
         self.total = 0.0
         self.last = time.perf_counter()
         self.thread: threading.Thread | None = None
 
     def seconds(self) -> float:
-        """Seconds of work since some moment in the past."""
+        """Seconds of work since an arbitrary moment."""
         with self.lock:
             if self.thread is None:
                 self.thread = threading.Thread(target=self._tick, daemon=True)

@@ -1,4 +1,4 @@
-"""Where a run computes: the device, its fastest precision, its memory, how far the host runs ahead of it."""
+"""The device that a run computes on: its precision, its memory, and how far the host may run ahead of it."""
 
 import resource
 import sys
@@ -29,14 +29,14 @@ def device_name(device: torch.device) -> str:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes held so far: on the GPU since the run began, on a CPU by the process since it began."""
+    """The peak memory in bytes: on a GPU since the run began, on a CPU since the process began."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def fast_precision(device: torch.device) -> str:
-    """The precision of layers in training that is fastest: bfloat16 where the hardware multiplies it, else float32."""
+    """The fastest precision of layers in training: bfloat16 if the hardware multiplies it, else float32."""
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     supported = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -44,7 +44,7 @@ def fast_precision(device: torch.device) -> str:
 
 
 class Pace:
-    """Keeps the host at most ``AHEAD`` steps ahead of a GPU, so that a stop, or a look at a clock, is never far off."""
+    """Keeps the host at most ``AHEAD`` steps ahead of a GPU, so that it stops soon and measures time well."""
 
     AHEAD = 16
 
@@ -53,7 +53,7 @@ class Pace:
         self.ends: deque[torch.cuda.Event] = deque()
 
     def __call__(self) -> None:
-        """A step was queued: wait for the end of the one that was queued so many steps before."""
+        """Call after queuing a step: wait for the step that was queued ``AHEAD`` steps before."""
         if not self.on_gpu:
             return
         self.ends.append(torch.cuda.Event(blocking=True))

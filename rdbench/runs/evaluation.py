@@ -1,4 +1,4 @@
-"""The evaluation of a trained run: the columns of its row, and its numbers image by image."""
+"""The evaluation of a trained run: the columns of its row, and its measures of each image."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,9 +24,9 @@ FINAL = ("rate", "distortion", "train_rate", "train_distortion")
 def evaluate(
     model: VAE, images: Splits, dataset: Dataset, config: RunConfig, keeper: Keeper
 ) -> tuple[dict[str, Any], Measures]:
-    """The columns that an evaluation gives, and the measures of the test split.
+    """The columns that an evaluation adds to a run's row, and the measures of the test split.
 
-    IWAE-k, its gaps and the generative bounds are about images, so a decoder of labels has none of them.
+    IWAE-k, its gaps and the generative bounds are about images; a decoder of labels has none of them.
     """
     keeper.pieces.begin()
 
@@ -56,9 +56,9 @@ def evaluate(
 
 
 def _gaps(test: Measures, dataset: Dataset, config: RunConfig) -> dict[str, float]:
-    """What lies between the bounds, from per-image differences, whose errors are far smaller than those of the means.
+    """Differences of bounds, in nats per example, with errors of the paired differences image by image.
 
-    ``encoder_gap`` is IWAE-k less ELBO at the largest k; where p* is known, ``<bound>_gap`` is log p*(x) less a bound.
+    ``encoder_gap`` is IWAE-k − ELBO at the largest k. Where p* is known, ``<bound>_gap`` is log p*(x) − bound.
     """
     gaps = {"encoder_gap": test.iwae[config.iwae[-1]] - test.elbo}
     if dataset.log_prob is not None:
@@ -77,7 +77,7 @@ def information(
     progress: Callable[[int, int], None] = lambda done, total: None,
     piece: Piece = at_once,
 ) -> dict[str, Any]:
-    """What z knows of a split whose rate, image by image, is given."""
+    """The information that z has about a split; ``rate`` is the rate of each image in nats."""
     lengths = {"nats": len(images)}
     nats = piece("mutual", lengths, lambda: {"nats": mutual_information(model, images, progress)})["nats"]
     units = piece("active", {"units": 1}, lambda: {"units": np.array([active_units(model, images)], np.float64)})

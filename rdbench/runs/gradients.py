@@ -1,4 +1,4 @@
-"""Gradients of which each tensor's has norm 1."""
+"""Gradients normalised tensor by tensor."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,15 +11,15 @@ SMALLEST_NORM = 1e-20
 class UnitGradients:
     """Divides the gradient of each parameter tensor by its own norm, in place.
 
-    A GPU takes one kernel for each tensor that is divided by a single number. ``spread`` writes the norms into a buffer
-    with one number for each number of the gradients; then a few kernels divide all of them.
+    To divide each tensor by a scalar takes a GPU one kernel per tensor. With ``spread`` the norms are copied into a
+    buffer of the size of all gradients, which a few kernels then divide.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], spread: bool) -> None:
         self.parameters = list(parameters)
         self.spread = spread
         self.sizes: list[int] = []
-        self.owners: Tensor  # of each number of the gradients: the tensor that it belongs to
+        self.owners: Tensor  # for each element of the buffer, the index of its parameter tensor
         self.buffer: Tensor
         self.divisors: list[Tensor] = []  # views of the buffer, each with the shape and the layout of a gradient
 

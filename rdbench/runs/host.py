@@ -1,4 +1,4 @@
-"""What a run asks of where it runs."""
+"""The host of a run: it shows the run's progress and may stop it."""
 
 import logging
 from typing import Protocol
@@ -9,34 +9,34 @@ log = logging.getLogger("rdbench")
 
 
 class StoppedError(Exception):
-    """A run was asked to stop; what it had done is kept."""
+    """A run was asked to stop; its state is saved."""
 
 
 class Host(Protocol):
-    """Where a run runs: it shows how far the run is, passes on what the run has to say, and may ask it to stop."""
+    """Shows a run's progress, passes on its messages, and may ask it to stop."""
 
     def progress(self, stage: str, done: int, total: int, numbers: str) -> None:
-        """``done`` of ``total`` of a stage are done; ``numbers`` are those so far, in words."""
+        """Show that ``done`` of ``total`` parts of a stage are done; ``numbers`` is a text with the measures so far."""
 
     def say(self, line: str) -> None:
-        """A line that a user should see."""
+        """Show a message to the user."""
 
     def stop_asked(self) -> bool:
-        """Whether the run is to keep what it has done and stop.
+        """Whether the run should save its state and stop.
 
         Raises:
-            StoppedError: it is to stop and to keep nothing: another process has taken it over.
+            StoppedError: another process has taken the run over, so it must stop without saving.
         """
 
 
 class QuietHost:
-    """Shows nothing, logs what is said, never asks to stop."""
+    """Shows nothing, logs messages, never asks to stop."""
 
     def progress(self, stage: str, done: int, total: int, numbers: str) -> None:
-        """Nothing to be seen."""
+        """Do nothing."""
 
     def say(self, line: str) -> None:
-        """Logged as a warning."""
+        """Log a warning."""
         log.warning(line)
 
     def stop_asked(self) -> bool:

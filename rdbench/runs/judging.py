@@ -1,4 +1,4 @@
-"""Finished runs judged a second time: by a probe of their labels, and by annealed importance sampling."""
+"""Further measures of finished runs: a probe of labels, and annealed importance sampling."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -34,10 +34,10 @@ Row = Mapping[str, Any]
 Say = Callable[[str], None]
 
 COMPARED_DRAWS = 5000
-"""The k of the IWAE that annealed importance sampling is compared with, image by image."""
+"""The k of the IWAE-k with which annealed importance sampling is compared, image by image."""
 
 MOST_VALUES = 4096
-"""Of a discrete z that is summed."""
+"""The most values of a discrete z that is summed exactly."""
 
 ANNEALED_AT_ONCE = 25
 """Images; after each such piece an interrupted annealing can go on."""
@@ -45,7 +45,7 @@ ANNEALED_AT_ONCE = 25
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished run with its model and data, on a device."""
+    """A finished run with its model and data on a device."""
 
     run: RunConfig
     model: VAE
@@ -54,10 +54,10 @@ class Trained:
 
 
 class Judge(Protocol):
-    """Something that is measured of finished runs."""
+    """A measure that can be added to finished runs."""
 
     def is_done(self, row: Row) -> bool:
-        """Whether a row has its columns already."""
+        """Whether a row already has this judge's columns."""
 
     def judge(self, trained: Trained, progress: Progress, say: Say, piece: Piece) -> dict[str, Any]:
         """The columns of a run; what a ``piece`` has computed need not be computed again after an interruption.
@@ -89,11 +89,12 @@ class LabelProbe:
 
 @dataclass(frozen=True)
 class Annealing:
-    """Annealed importance sampling at so many temperatures, with so many chains for each of so many images.
+    """Annealed importance sampling with T ``temperatures`` and several chains for each image, in nats per example.
 
-    ``ais_T`` is a lower bound of log p(x) on test images, ``ais_T_upper`` an upper one on as many images that the model
-    draws, and ``ais_T_gap`` that less the lower one on the same images. ``ais_T_less_iwae`` is ``ais_T`` less IWAE-5000
-    on the same test images. ``ais_rates`` and ``ais_distortions`` are the model's own curve, a point a temperature,
+    ``ais_T`` is a lower bound of log p(x) on test images. ``ais_T_upper`` is an upper bound on as many images that the
+    model draws, and ``ais_T_gap`` is that less the lower bound on the same images. ``ais_T_less_iwae`` is ``ais_T``
+    − IWAE-5000 on the same test images. ``ais_rates`` and ``ais_distortions`` are the model's own curve, with a point
+    for each temperature,
     where the path starts at m(z). Discrete z of few values is summed instead, so that both bounds are log p(x).
     """
 
@@ -198,7 +199,7 @@ class Annealing:
                 "distortions": np.array(found.distortion)}  # fmt: skip
 
     def _cost(self, path: Annealed, images: int) -> str:
-        """What it will take, by the time of one gradient."""
+        """The expected cost in words, from the time of one gradient."""
         u = path.draw(self.chains)
         began = time.perf_counter()
         path.gradient(u, 1.0)
@@ -215,7 +216,7 @@ def judge_run(
     """Judge a finished run, and add the columns to its row.
 
     Raises:
-        UserError: the data is not what the run was trained on, the run has no weights, or it cannot be judged so.
+        UserError: the run was trained on other data, has no weights, or cannot be measured by this judge.
     """
     run = read_config(row["config"])
     dataset = data.load(run.dataset, data_dir, run.binarisation)

@@ -1,4 +1,4 @@
-"""When the state of a run is kept."""
+"""When the state of a run is saved."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ from rdbench.runs.state import State
 from rdbench.runs.training import Training
 
 CHECKPOINT_SECONDS = 60.0
-"""How often the state of a run is kept; what came after is done again when it is interrupted."""
+"""The seconds between two saved states of a run; an interrupted run loses at most the work since the last one."""
 
 
 class Keeper:
-    """Keeps the state of a run every so many seconds, and once more when it is to stop."""
+    """Saves the state of a run every ``seconds``, and once more before it stops."""
 
     def __init__(
         self, training: Training, pieces: Pieces, host: Host, checkpoint: Checkpoint | None, seconds: float
@@ -31,10 +31,10 @@ class Keeper:
         self.kept = time.monotonic()
 
     def between(self) -> None:
-        """Called where the state is whole: after a step, or after a piece of the evaluation.
+        """Save or stop if it is time to; called after a step, or after a piece of the evaluation.
 
         Raises:
-            StoppedError: the host asked for it.
+            StoppedError: the host asked the run to stop.
         """
         stopping = self.host.stop_asked()
         if self.checkpoint and (stopping or time.monotonic() - self.kept > self.seconds):
@@ -44,7 +44,7 @@ class Keeper:
             raise StoppedError
 
     def piece(self, stage: str) -> Piece:
-        """The pieces of a stage of the evaluation, each remembered when it is done."""
+        """A function that computes the pieces of a stage of the evaluation and remembers each."""
 
         def remembered(name: str, lengths: Mapping[str, int], compute: Callable[[], Arrays]) -> Arrays:
             arrays, new = self.pieces.get(f"{stage}/{name}", compute)
@@ -57,7 +57,7 @@ class Keeper:
         return remembered
 
     def progress(self, stage: str) -> Callable[[int, int], None]:
-        """Shows how far a stage is; within a piece, a stop gives that piece up."""
+        """A function that shows the progress of a stage, and stops within a piece, whose work is then lost."""
 
         def show(done: int, total: int) -> None:
             self.host.progress(stage, done, total, "")
@@ -68,11 +68,11 @@ class Keeper:
 
     def _state(self) -> State:
         training, pieces = self.training.state(), self.pieces.state()
-        here = {"device": self.training.device.type, "threads": torch.get_num_threads()}  # each rounds in its own way
+        here = {"device": self.training.device.type, "threads": torch.get_num_threads()}  # they change rounding
         return State({**training.tensors, **pieces.tensors}, {**training.facts, **pieces.facts, **here})
 
 
 def _fits(arrays: Arrays, lengths: Mapping[str, int]) -> bool:
-    """Whether arrays are those of a piece: others would be broadcast, or end in an error far from here."""
+    """Whether remembered arrays have the lengths of a piece; others would be broadcast, or fail far from here."""
     expected = {name: ((length,), np.dtype(np.float64)) for name, length in lengths.items()}
     return {name: (array.shape, array.dtype) for name, array in arrays.items()} == expected

@@ -1,4 +1,4 @@
-"""A step of training where a GPU's memory is too small for its batch."""
+"""A step of training whose batch does not fit in a GPU's memory."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,9 @@ from rdbench.runs.step import TrainingStep
 
 
 class InParts:
-    """Does a step; each time that memory runs out, from then on in parts of half as many images.
+    """Does a step; each time memory runs out, halves the parts in which the batch passes from then on.
 
-    The activations of a part are computed again for its gradient. The step is that of the whole batch.
+    The activations of a part are computed again for its gradient. The step remains that of the whole batch.
     """
 
     def __init__(self, step: TrainingStep) -> None:
@@ -30,7 +30,7 @@ class InParts:
             except torch.OutOfMemoryError:
                 if step.micro_batch == 1:
                     raise
-            step.undo()  # here, where nothing holds what the failed try computed
+            step.undo()  # here, where no variable holds tensors of the failed step
             step.micro_batch = -(-step.micro_batch // 2)
             say(
                 f"out of GPU memory: going on in parts of {step.micro_batch} images, for the same batch of {step.batch}"

@@ -1,4 +1,4 @@
-"""What training minimises: functions of terms and of how many steps are done."""
+"""The objectives of training: functions of the terms of a batch and the number of steps done."""
 
 import math
 from typing import Self
@@ -11,20 +11,20 @@ from rdbench.config.run_config import RunConfig
 from rdbench.models import Terms
 
 LARGEST_INTEGRAL = 12.0
-"""The sum stays within ±12: a target that cannot be reached must not drive β out of float32."""
+"""The bound on |i|, the integral term: a target rate out of reach must not drive β out of float32."""
 
 
 class Objective(nn.Module):
     """A loss in nats per example, and the β that weighs the rate in its gradient.
 
     Terms of shape (..., samples, batch) give a loss of shape (...): models trained side by side have one each.
-    ``step`` is a 0-dim tensor, the number of steps done. ``beta`` is that of the latest loss. A module, so that what it
-    adapts moves and is saved like weights; its buffers change in place, so that a CUDA graph can record it.
+    ``step`` is a 0-dim tensor, the number of steps done. ``beta`` is the β of the latest loss. It is a module so that
+    its adapted values are moved and saved like weights; they change in place so that a CUDA graph can record it.
     """
 
     beta: Tensor
     samples = 1
-    """How many z the loss needs for each image."""
+    """How many draws of z the loss needs for each image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,14 +36,14 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def beside(self, models: int) -> "Objective":
-        """This objective for so many models side by side, each with a β of its own."""
+        """This objective for several models trained side by side, each with a β of its own."""
         for name, value in list(self.named_buffers()):
             self.register_buffer(name, value.repeat(models))
         return self
 
 
 class BetaVAE(Objective):
-    """D + βR, with β going linearly from ``start`` to ``final`` over the first ``anneal_steps`` steps.
+    """D + βR, where β goes linearly from ``start`` to ``final`` over the first ``anneal_steps`` steps.
 
     "Fixing a broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464).
     """
@@ -64,9 +64,9 @@ class BetaVAE(Objective):
 
 
 class TargetRate(Objective):
-    """Minimise D subject to R = R*, by a multiplier β that adapts to how far the rate is off.
+    """Minimise D subject to R = R*, by a multiplier β that adapts to the difference R − R*.
 
-    The loss is D + βR with β = e^(i + 4p), where p = (R − R*) / max(R*, 1), no more than 1 in size, and i sums 0.05 p
+    The loss is D + βR with β = e^(i + 4p), where p = (R − R*) / max(R*, 1), clipped to ±1, and i is the sum of 0.05 p
     over the steps: dual ascent on log β, with the damping of the modified differential method of multipliers. "Taming
     VAEs" (Rezende & Viola, 2018, https://arxiv.org/abs/1810.00597); "Constrained differential optimization" (Platt &
     Barr, 1987, https://proceedings.neurips.cc/paper/1987). R* rises linearly from 0 over the first ``anneal_steps``
@@ -97,9 +97,9 @@ class TargetRate(Objective):
 
 
 class TargetRatePenalty(Objective):
-    """D + |R − R*|, the paper's own way to a rate; R* rises linearly from 0 over the first ``anneal_steps`` steps.
+    """D + |R − R*|, the paper's objective; R* rises linearly from 0 over the first ``anneal_steps`` steps.
 
-    Above R* this is the ELBO, which is flat along D + R = H: a model that reaches the frontier may stop anywhere there.
+    Above R* this is −ELBO − R*, which is constant along D + R = H: a model on that line may stop at any rate above R*.
     """
 
     def __init__(self, target_rate: float, anneal_steps: int = 0) -> None:
@@ -119,7 +119,7 @@ class TargetRatePenalty(Objective):
 
 
 class FreeBits(Objective):
-    """D + max(λ, R): the first λ nats of a batch's mean rate are free.
+    """D + max(λ, R): the first λ = ``free_nats`` nats of a batch's mean rate are free.
 
     "Improving variational inference with inverse autoregressive flow" (Kingma et al., 2016,
     https://arxiv.org/abs/1606.04934), with all of z as one group: rates by dimension are not defined for every family.
@@ -165,7 +165,7 @@ def make_objective(run: RunConfig, steps_per_epoch: int) -> Objective:
 
 
 def annealed(start: float, final: float, step: Tensor, steps: int) -> Tensor:
-    """From ``start`` to ``final`` in a straight line over the first ``steps`` steps; float64, in the shape of ``step``.
+    """A line from ``start`` to ``final`` over the first ``steps`` steps, then ``final``; float64, shaped as ``step``.
 
     >>> steps = torch.tensor([0, 5, 10, 1000])
     >>> annealed(0.0, 2.0, steps, 10).tolist(), annealed(5.0, 1.0, steps, 10).tolist()

@@ -1,4 +1,4 @@
-"""An evaluation in pieces, so that an interrupted one goes on after the last of them."""
+"""An evaluation in pieces, so that an interrupted one goes on after its last finished piece."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from rdbench.runs.state import State, random_state, set_random_state
 
 
 class Pieces:
-    """The pieces that are done, by name, and the state of torch's generators after the last of them."""
+    """The finished pieces by name, and the state of torch's generators after the last one."""
 
     def __init__(self, device: torch.device, seed: int) -> None:
         self.device = device
@@ -22,7 +22,7 @@ class Pieces:
         self.random: dict[str, torch.Tensor] = {}
 
     def begin(self) -> None:
-        """The evaluation begins, or goes on."""
+        """Begin the evaluation, or go on with it."""
         self.started = working_seconds()
         if self.done:
             set_random_state(self.random, self.device)
@@ -40,7 +40,7 @@ class Pieces:
         return self.done[name], True
 
     def state(self) -> State:
-        """All that is done."""
+        """The finished pieces as a state."""
         tensors = {
             f"piece.{name}.{key}": torch.from_numpy(array)
             for name, arrays in self.done.items()
@@ -50,7 +50,7 @@ class Pieces:
         return State(tensors, {"eval_seconds": self.seconds})
 
     def restore(self, state: State) -> None:
-        """Take over what ``state`` gave.
+        """Restore what ``state`` gave.
 
         Raises:
             KeyError, RuntimeError, TypeError, ValueError: it is no such state.
@@ -64,5 +64,5 @@ class Pieces:
         self.seconds = float(state.facts["eval_seconds"])
         if self.done:
             now = random_state(self.device)
-            set_random_state(self.random, self.device)  # refuses what is none
+            set_random_state(self.random, self.device)  # raises if it is no generator's state
             set_random_state(now, self.device)

@@ -1,4 +1,4 @@
-"""What a number is the answer to, which code made it, and when."""
+"""The provenance of a number: the description of its run, the code that made it, and when."""
 
 import shlex
 import subprocess
@@ -22,7 +22,7 @@ def describe(
 ) -> dict[str, Any]:
     """The columns of a run that are known before it begins; ``sha256`` and ``entropy`` are its dataset's.
 
-    ``device`` is None where the process does not know on which one another computed.
+    ``device`` is None if another process computed and its device is unknown.
     """
     return {
         "run_id": config.run_id(sha256),
@@ -39,7 +39,7 @@ def describe(
 
 
 def provenance() -> dict[str, str | None]:
-    """The time now, the command, the versions of rdbench and torch, the commit where rdbench runs from a checkout."""
+    """The time, the command, the versions of rdbench and torch, and the commit if rdbench runs from a checkout."""
     return {
         "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "command": command(),
@@ -50,13 +50,13 @@ def provenance() -> dict[str, str | None]:
 
 
 def command() -> str:
-    """What the user typed, less the keys in URLs."""
+    """The command that the user typed, without secrets in URLs."""
     return shlex.join(["rdbench", *map(without_secrets, sys.argv[1:])])
 
 
 @cache
 def git_commit() -> str | None:
-    """The commit of the checkout that rdbench runs from, with ``+`` where files differ from it; None elsewhere."""
+    """The commit that rdbench runs from, with ``+`` if files differ from it; None outside a checkout."""
     checkout = Path(rdbench.__file__).parent.parent
     if not (checkout / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""How far a relaxation of z is from the true latent, while it trains."""
+"""The difference that the relaxation of z makes to the distortion, during training."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from rdbench.models import VAE
 
 
 class Relaxation(NamedTuple):
-    """The temperature, and the distortion of the relaxed z less that of the hard one, nats; NaN where z is not."""
+    """The temperature, and D of the relaxed z − D of the hard z in nats; NaN if training does not relax z."""
 
     temperature: float = math.nan
     gap: float = math.nan
@@ -17,9 +17,9 @@ class Relaxation(NamedTuple):
 
 @measuring()
 def relaxation(model: VAE, split: Images, first: int) -> Relaxation:
-    """How the training of ``model`` relaxes z now, by one draw for each of the ``first`` images.
+    """The relaxation of ``model`` now, from one draw of z for each of the ``first`` images.
 
-    A negative gap says that training sees a better distortion than the true latent has.
+    If the gap is negative, training sees a lower distortion than the true latent has.
     """
     if not getattr(model.estimator, "relaxes", False):
         return Relaxation()

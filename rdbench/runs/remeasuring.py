@@ -1,4 +1,4 @@
-"""Finished runs, measured again from their checkpoints."""
+"""Measure finished runs again, from their checkpoints."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -33,23 +33,22 @@ def reevaluate(
     data_dir: Path | None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, float]:
-    """Measure a run on a split with other k, add what is new as columns of its row, and of its test images.
+    """Measure a run on a split with other k; add the new columns to its row, and to those of its test images.
 
-    Columns of the validation and training splits begin with ``valid_`` and ``train_``. What the row says already stays;
-    but R, D and the ELBO of these are replaced together where one, or its error, is lacking or they do not add up.
+    Columns of the validation and training splits begin with ``valid_`` and ``train_``. Numbers that the row has already
+    stay. The exception is R, D and the ELBO of those two splits: all three are replaced if one of them or its error is
+    missing, or if they do not add up.
 
     Raises:
-        UserError: the data is not what the run was trained on, or the run has no weights.
+        UserError: the run was trained on other data, or has no weights.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
     run = read_config(row["config"])
     if run.exact:
-        raise UserError(
-            f"run {row['run_id']} is of the toy, whose numbers are exact; there is nothing to measure again"
-        )
+        raise UserError(f"run {row['run_id']} is a toy run, whose numbers are exact; there is nothing to measure again")
     if run.labels is not None:
-        raise UserError(f"run {row['run_id']} explains labels; IWAE-k is of images")
+        raise UserError(f"run {row['run_id']} explains labels; IWAE-k is defined for images only")
     dataset = data.load(run.dataset, data_dir, run.binarisation)
     if dataset.sha256 != row["dataset_sha256"]:
         raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")
@@ -73,13 +72,13 @@ def reevaluate(
 
 
 def _is_whole(row: Mapping[str, Any], prefix: str) -> bool:
-    """Whether a row has R, D and the ELBO of a split with their errors, all of one measurement."""
+    """Whether a row has R, D and the ELBO of a split with their errors, and R + D = −ELBO."""
     if not all(known(row.get(f"{prefix}{name}{error}")) for name in MEASURES for error in ("", "_se")):
         return False
     return math.isclose(-row[f"{prefix}elbo"], row[f"{prefix}rate"] + row[f"{prefix}distortion"], rel_tol=1e-9)
 
 
 def is_measured(row: Mapping[str, Any], iwae: Sequence[int], split: str) -> bool:
-    """Whether a row has all of these already."""
+    """Whether a row has these measures of the split already."""
     prefix = "" if split == "test" else f"{split}_"
     return all(known(row.get(f"{prefix}iwae_{k}")) for k in iwae)

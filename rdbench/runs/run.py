@@ -1,4 +1,4 @@
-"""One run, from description to record."""
+"""Train and evaluate one run, from its description to its record."""
 
 import math
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from rdbench.store.status import Status
 MOST_THREADS = 4096
 
 LONGEST_REASON = 300
-"""Letters that are shown of why a state does not fit."""
+"""The most letters shown of the reason why a state does not fit."""
 
 
 def execute(
@@ -44,13 +44,13 @@ def execute(
 ) -> Record:
     """Train and evaluate one run of the sweep called ``sweep``; on a CPU the same description gives the same numbers.
 
-    With a ``checkpoint`` it goes on from what is kept there, bit for bit, on as many threads as it began on, and keeps
-    its own state there, every so many seconds. A run whose loss stops being finite, or that needs more memory than the
-    GPU has, becomes a record that says so.
+    With a ``checkpoint`` the run goes on from the state saved there, bit for bit, with the same number of threads, and
+    saves its state every ``checkpoint_seconds``. If the loss stops being finite, or the GPU's memory is too small, the
+    record's status and error say so.
 
     Raises:
-        StoppedError: the host asked for it; the state is kept.
-        UnusableStateError: what was kept cannot be gone on from here and now; it stays.
+        StoppedError: the host asked the run to stop; its state is saved.
+        UnusableStateError: the run cannot go on from the saved state, which is left as it is.
     """
     host = host or QuietHost()
     if device.type == "cuda":
@@ -103,10 +103,10 @@ def _begin(
     host: Host,
     checkpoint: Checkpoint | None,
 ) -> tuple[Training, Pieces]:
-    """The training and evaluation of a run, as far as they are: from what was kept last, else anew.
+    """The training and the pieces of the evaluation, restored from the last saved state, or new if there is none.
 
     Raises:
-        UnusableStateError: what was kept is whole, and cannot be gone on from here and now.
+        UnusableStateError: the saved state is whole, but the run cannot go on from it here.
     """
     torch.manual_seed(config.seed)
     model = make_model(config, images.train.side, classes)
@@ -128,21 +128,21 @@ def _begin(
 
 
 def _restore(training: Training, pieces: Pieces, state: State, checkpoint: Checkpoint) -> None:
-    """Go on from a state; what is wrong with it is no reason to delete it.
+    """Restore a state; one that does not fit is not deleted.
 
     Raises:
-        UnusableStateError: it was kept on another kind of device, does not fit, or memory is too small.
+        UnusableStateError: it was saved on another kind of device, does not fit, or memory is too small.
     """
     kind = state.facts.get("device", "cuda" if "random_cuda" in state.tensors else "cpu")
     if kind != (here := training.device.type):
-        raise checkpoint.unusable(f"the state was kept on {kind}, and this is {here}: use --device {kind}")
+        raise checkpoint.unusable(f"the state was saved on {kind}, and this is {here}: use --device {kind}")
     try:
         training.restore(state)
         pieces.restore(state)
         _use_threads(state.facts.get("threads", torch.get_num_threads()))  # older states do not say
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as error:
         words = " ".join(str(error).split())[:LONGEST_REASON]
-        raise checkpoint.unusable(f"the state cannot be gone on from ({words})") from None
+        raise checkpoint.unusable(f"the state does not fit this run ({words})") from None
 
 
 def _use_threads(threads: Any) -> None:
@@ -157,7 +157,7 @@ def _use_threads(threads: Any) -> None:
 
 
 def _judged(row: Mapping[str, Any], config: RunConfig, dataset: Dataset) -> dict[str, Any]:
-    """The status of a run that was measured."""
+    """The status and error of a measured run, by whether its −ELBO beats fair coins."""
     if config.labels is not None:
         return _judged_by_labels(row, config)
     neg_elbo, error = -row["elbo"], row["elbo_se"]
@@ -171,7 +171,7 @@ def _judged(row: Mapping[str, Any], config: RunConfig, dataset: Dataset) -> dict
 
 
 def _judged_by_labels(row: Mapping[str, Any], config: RunConfig) -> dict[str, Any]:
-    """The status of a run whose decoder explains labels: guessing among them has D = log of how many there are."""
+    """The status of a run whose decoder explains labels: guessing among n labels has D = log n."""
     guess, error = math.log(row["classes"]), row["distortion_se"]
     if config.allow_untrained or row["distortion"] <= guess + min(3 * error, guess):
         return {"status": Status.OK}
@@ -194,7 +194,7 @@ def _training(step: Step, dataset: Dataset) -> tuple[str, int, int, str]:
 
 
 def _columns(run_id: str, history: list[Epoch]) -> dict[str, list[Any]]:
-    """The epochs as columns."""
+    """The columns of ``history``."""
     names = Epoch.__dataclass_fields__
     rows = [asdict(epoch) for epoch in history]
     return {"run_id": [run_id] * len(rows)} | {name: [row[name] for row in rows] for name in names}

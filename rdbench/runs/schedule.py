@@ -11,14 +11,14 @@ FALLS: Mapping[Schedule, Callable[[float, float], float]] = {
     "linear": lambda left, after: 1 - after,
     "cosine": lambda left, after: (1 + math.cos(math.pi * after)) / 2,
 }
-"""The factor of the peak, by the part of training that is left, and the part since the warm-up that is done."""
+"""The factor of the peak, given the fraction of training left and the fraction done since the warm-up."""
 
 
 def learning_rate(peak: float, step: int, steps: int, warmup: float = 0.0, schedule: Schedule = "paper") -> float:
-    """The learning rate of a step, counted from 0: it rises over the ``warmup`` part of training, then follows a curve.
+    """The learning rate of a step, from 0 on: it rises over the first ``warmup`` of training, then follows a curve.
 
-    With w = ``warmup`` · ``steps`` and u = (step − w) / (steps − w), the part since the warm-up that is done, the peak
-    is multiplied by the least of (step + 1) / w and
+    With w = ``warmup`` · ``steps`` and u = (step − w) / (steps − w), the fraction done since the warm-up, the peak is
+    multiplied by the smaller of (step + 1) / w and
 
     - ``paper``: min(1, 2 (1 − step / steps)), constant for half of training, then linear to 0;
     - ``constant``: 1;

@@ -1,4 +1,4 @@
-"""What an interrupted run goes on from: tensors by name, and facts that JSON can hold."""
+"""The state from which an interrupted run goes on: tensors by name, and facts that JSON can hold."""
 
 import hashlib
 import json
@@ -15,41 +15,41 @@ from rdbench.errors import reason
 
 
 class UnreadableStateError(Exception):
-    """A file is not a state of ours."""
+    """A file is not a state that rdbench wrote."""
 
 
 class DamagedStateError(UnreadableStateError):
-    """A file is no whole file of tensors, or its checksum is another than its content has."""
+    """A file is incomplete, or its checksum does not match its content."""
 
 
 class UnusableStateError(Exception):
-    """A state that is kept, and that a run cannot go on from here and now; says why, and what to do."""
+    """A run cannot go on from its saved state here; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Tensors and facts; names with a dot belong to the part before it."""
+    """Tensors and facts by name; a name ``part.rest`` belongs to that part."""
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def part(self, name: str) -> dict[str, Tensor]:
-        """The tensors of a part, by the rest of their names."""
+        """The tensors of a part, named without it."""
         return {key[len(name) + 1 :]: value for key, value in self.tensors.items() if key.startswith(f"{name}.")}
 
     def to_bytes(self) -> bytes:
-        """A safetensors file, its facts and the digest of all of it in the header."""
+        """The state as a safetensors file, whose header has the facts and a digest of everything."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.tensors.items()}
         facts = json.dumps(dict(self.facts))
         return save(tensors, {"facts": facts, "sha256": _digest(tensors, facts)})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "State":
-        """The state in such a file.
+        """Read the state from the bytes of a safetensors file.
 
         Raises:
-            DamagedStateError: it is not whole.
-            UnreadableStateError: it is whole, and none of ours.
+            DamagedStateError: the file is not whole.
+            UnreadableStateError: the file is whole, but no state.
         """
         try:
             tensors = load(content)

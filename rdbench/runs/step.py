@@ -13,11 +13,11 @@ from rdbench.runs.totals import Totals
 
 
 class TrainingStep:
-    """A step of Adam on gradients of which each tensor's has norm 1, from the choice of a batch to the new weights.
+    """A step of Adam on normalised gradients (norm 1 for each tensor), from the choice of a batch to the new weights.
 
-    Whatever changes from step to step is a tensor on the device: ``clock``, the number of steps done; ``order``, the
-    epoch's shuffle of the images; ``rates``, the learning rates of the epoch's steps. A step reads no number of the
-    device and replaces no tensor that outlives it; it changes them in place. A step whose loss or gradients are not
+    Everything that changes from step to step is a tensor on the device: ``clock``, the number of steps done; ``order``,
+    the epoch's shuffle of the images; ``rates``, the learning rates of the epoch's steps. A step reads no number from
+    the device, and changes lasting tensors in place. A step whose loss or gradients are not
     finite changes neither weights nor their ``average``. "Block-normalized gradient method: an empirical study for
     training deep neural network" (Yu et al., 2017, https://arxiv.org/abs/1707.04822).
     """
@@ -57,11 +57,11 @@ class TrainingStep:
         self.kept = {name: value.clone() for name, value in objective.state_dict().items()}
 
     def __call__(self) -> None:
-        """Do the step; `backward` alone needs much memory."""
+        """Do the step."""
         self.update(*self.backward())
 
     def backward(self) -> tuple[Terms, Tensor]:
-        """Find the gradients of a batch; its terms, and its loss."""
+        """Compute the gradients of a batch; return its terms and its loss. Most of a step's memory is used here."""
         for name, value in self._adapted().items():
             self.kept[name].copy_(value)
         self.optimizer.zero_grad()
@@ -73,7 +73,7 @@ class TrainingStep:
         return terms, loss.detach()
 
     def update(self, terms: Terms, loss: Tensor) -> None:
-        """Change the weights by the gradients found, where all is finite, and count the step."""
+        """Update the weights if the loss and all gradients are finite, and count the step."""
         norms = self.unit_gradients()
         finite = loss.isfinite() & norms.isfinite().all()
         for name, value in self._adapted().items():
@@ -87,27 +87,27 @@ class TrainingStep:
         self.clock += 1
 
     def undo(self) -> None:
-        """Put back what a `backward` that failed has changed."""
+        """Undo the changes of a ``backward`` that failed."""
         self.optimizer.zero_grad()
         for name, value in self._adapted().items():
             value.copy_(self.kept[name])
 
     @property
     def graphable(self) -> bool:
-        """Whether a CUDA graph can record it: not in parts, nor with a module that has ``graphable = False``."""
+        """Whether a CUDA graph can record the step: it is not in parts, and no module has ``graphable = False``."""
         modules = (*self.model.modules(), *self.objective.modules())
         return self.micro_batch == self.batch and all(getattr(module, "graphable", True) for module in modules)
 
     def use_own_rate(self) -> None:
-        """Have Adam read ``rate`` itself: loading a state gives it a copy."""
+        """Make Adam read the tensor ``rate`` again, since loading a state gave it a copy."""
         self.optimizer.param_groups[0]["lr"] = self.rate
 
     def _index(self) -> Tensor:
-        """How many steps of this epoch are done; a 0-dim index would be read by the host, so use index_select."""
+        """The number of steps done in this epoch, (1,), for ``index_select``: the host would read a 0-dim index."""
         return self.clock % len(self.rates)
 
     def _batch(self) -> Tensor:
-        """Which images the step is on."""
+        """The indices of the images in the batch."""
         return self.order.index_select(0, self._index() * self.batch + self.places)
 
     def _terms(self, images: Tensor, targets: Tensor | None) -> Terms:
@@ -124,5 +124,5 @@ class TrainingStep:
         return Terms(*(torch.cat(values, -1) for values in zip(*parts, strict=True)))
 
     def _adapted(self) -> dict[str, Tensor]:
-        """What the objective adapts."""
+        """The values that the objective adapts."""
         return self.objective.state_dict(keep_vars=True)

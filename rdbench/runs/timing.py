@@ -1,4 +1,4 @@
-"""How fast a model trains and is evaluated on this machine, by a few images."""
+"""The speed of training and evaluating a model on this machine, timed on a few images."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ TIMED_BATCH = 16
 def time_model(config: RunConfig, image_side: int, device: torch.device) -> tuple[float, float]:
     """The seconds of a step of training on 16 images, and of measuring 16 images by one draw of z.
 
-    The first of each is not counted, for it is slow. The model is a new one, of the size that ``config`` describes.
+    The first step and the first measurement are slow and do not count. The model is a new one, as ``config`` describes.
     """
     training = _invented(config, image_side, device, TIMED_BATCH)
     training.run()

@@ -1,4 +1,4 @@
-"""What an epoch adds up to, and whether the loss is still finite and below that of no model."""
+"""Sums over an epoch, and checks that the loss is finite and below that of fair coins."""
 
 import math
 from collections.abc import Mapping
@@ -9,11 +9,10 @@ from torch import Tensor
 from rdbench.models import Terms
 
 MOST_SKIPPED = 10
-"""Steps without a finite loss and finite gradients that are left out before a run counts as diverged."""
-
+"""The number of skipped steps, whose loss or gradients are not finite, at which a run counts as diverged."""
 
 LEARNED = 0.9
-"""The part of the loss of fair coins below which something has been learned: the first steps waver around all of it."""
+"""The model has learned something once its loss is below this fraction of fair coins' (it wavers around 1 at first)."""
 
 
 class DivergedError(ArithmeticError):
@@ -21,9 +20,9 @@ class DivergedError(ArithmeticError):
 
 
 class Totals:
-    """Sums over an epoch, and counts of skipped steps and of jumps, all kept on the device and changed in place.
+    """Sums over an epoch, and counts of skipped steps and of jumps, all on the device and changed in place.
 
-    A jump is a step whose R + D is above ``coins``, that of fair coins, after it was below ``LEARNED`` of it.
+    A jump is a step whose R + D is above ``coins``, that of fair coins in nats, after it was below ``LEARNED`` of that.
     """
 
     def __init__(self, device: torch.device, coins: float) -> None:
@@ -35,13 +34,13 @@ class Totals:
         self.learned = torch.zeros((), dtype=torch.bool, device=device)
         self.jumps = torch.zeros((), device=device)
         self.skipped = torch.zeros((), device=device)
-        self.last_skipped = torch.zeros((), device=device)  # a step, counted from 1; floats are exact up to 2**24
-        self.last_good = torch.full((3,), math.nan, device=device)  # a step, its rate and its distortion
+        self.last_skipped = torch.zeros((), device=device)  # number of a step, from 1; floats are exact up to 2**24
+        self.last_good = torch.full((3,), math.nan, device=device)  # number, rate and distortion of a step
 
     def add(self, terms: Terms, beta: Tensor, finite: Tensor, step: Tensor) -> Tensor:
-        """Take the step after the first ``step`` into account; 1 where it must change no weight, else 0.
+        """Add the step that follows ``step`` steps; return 1 if it must be skipped, so that no weight changes, else 0.
 
-        Once there were too many such steps, all are: the weights stay as they were then, whenever that is noticed.
+        After ``MOST_SKIPPED`` skipped steps all further ones are skipped, so the weights stay until ``check`` raises.
         """
         few = self.skipped < MOST_SKIPPED
         taken = finite & few
@@ -62,16 +61,16 @@ class Totals:
         self.learned.copy_(torch.where(taken, learned, self.learned))
 
     def _add_beta(self, beta: Tensor) -> None:
-        """Welford's update, which gives a constant β a spread of exactly 0."""
+        """Welford's update; the deviation of a constant β is exactly 0."""
         before = beta - self.mean_beta
         self.mean_beta += before / self.count.clamp(min=1)
         self.beta_deviations += before * (beta - self.mean_beta)
 
     def check(self) -> None:
-        """Raise where too many steps were not finite.
+        """Check that few steps were skipped.
 
         Raises:
-            DivergedError: they were.
+            DivergedError: ``MOST_SKIPPED`` steps were skipped.
         """
         if int(self.skipped) < MOST_SKIPPED:
             return
@@ -83,36 +82,36 @@ class Totals:
         )
 
     def means(self) -> tuple[float, float]:
-        """Rate and distortion over the finite steps of the epoch so far, NaN where there are none."""
+        """The mean rate and distortion over the finite steps of the epoch so far, in nats; NaN if there are none."""
         self.check()
         rate, distortion = (self.sums / self.count).tolist()
         return rate, distortion
 
     def beta(self) -> tuple[float, float]:
-        """The mean of β over the finite steps of the epoch so far, and its standard deviation over them."""
+        """The mean and the standard deviation of β over the finite steps of the epoch so far."""
         variance = self.beta_deviations / self.count.clamp(min=1)
         return float(self.mean_beta), math.sqrt(float(variance))
 
     def begin_epoch(self) -> None:
-        """Start the sums again."""
+        """Set the sums of an epoch to 0."""
         for value in (self.sums, self.count, self.mean_beta, self.beta_deviations, self.jumps):
             value.zero_()
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it by name."""
+        """All tensors by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over what ``tensors`` gave."""
+        """Restore what ``tensors`` gave."""
         for name, value in self.tensors().items():
             value.copy_(tensors[name].reshape(value.shape))
 
 
 def require_finite(when: str, *values: float) -> None:
-    """Raise where a rate or a distortion is not finite.
+    """Check that rates and distortions are finite.
 
     Raises:
-        DivergedError: one is not.
+        DivergedError: one is not finite.
     """
     if not all(map(math.isfinite, values)):
         raise DivergedError(f"found {', '.join(f'{value:g}' for value in values)} nats {when}")

@@ -1,4 +1,4 @@
-"""Toy runs, from descriptions to records."""
+"""Train and evaluate toy runs, from their descriptions to their records."""
 
 import math
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ STEPS_PER_EPOCH = 100
 
 
 def execute(runs: Sequence[RunConfig], sweep: str, host: Host | None = None) -> list[Record]:
-    """Train and account for runs of the sweep called ``sweep`` that differ in their seed only, all at once.
+    """Train and evaluate, all at once, runs of the sweep called ``sweep`` that differ only in their seed.
 
     Raises:
-        StoppedError: the host asked for it; so short a training keeps nothing of what is not whole.
+        StoppedError: the host asked the runs to stop; no state is saved, since training is so short.
     """
     first = runs[0]
     started = working_seconds()
@@ -50,7 +50,7 @@ def execute(runs: Sequence[RunConfig], sweep: str, host: Host | None = None) -> 
 
 @dataclass(frozen=True)
 class _Epoch:
-    """The state of all models after an epoch, each value (seeds,); mean and deviation of β are over its steps."""
+    """The measures of all models after an epoch, each (seeds,); mean and deviation of β are over its steps."""
 
     beta: np.ndarray
     beta_mean: np.ndarray
@@ -61,7 +61,7 @@ class _Epoch:
 
 
 def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
-    """Train in place by Adam, at the learning rate that the run describes."""
+    """Train in place by Adam, at the run's learning rate."""
     objective = make_objective(run, STEPS_PER_EPOCH).double().beside(model.marginal.shape[0])
     optimizer = torch.optim.Adam(model.parameters(), lr=run.learning_rate, fused=True)
     steps = run.epochs * STEPS_PER_EPOCH
@@ -86,7 +86,7 @@ def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
 
 
 def _measured(tables: Tables) -> dict[str, Any]:
-    """The account of a model; what is summed exactly has no standard error."""
+    """The measures of a model, exact sums without standard errors."""
     numbers = account(tables)
     status = Status.OK if math.isfinite(numbers["elbo"]) else Status.DIVERGED
     error = None if status == Status.OK else "rate or distortion is not finite"
@@ -107,14 +107,14 @@ def _history(run_id: str, epochs: Sequence[_Epoch], index: int, seconds: float) 
         "learning_rate": [epoch.learning_rate for epoch in epochs],
         "train_rate": rates,
         "train_distortion": distortions,
-        "valid_rate": rates,  # there is one distribution, known whole
+        "valid_rate": rates,  # exact sums, so there is one split only
         "valid_distortion": distortions,
         "seconds": [seconds] * count,
     }
 
 
 def _per_value(run_id: str, tables: Tables) -> dict[str, Column]:
-    """Rate and distortion of each x, with its probability: the means that they make are weighted."""
+    """The rate and distortion of each x, with its probability p(x): means over x are weighted by it."""
     return {
         "run_id": [run_id] * toy.VALUES,
         "index": np.arange(toy.VALUES),

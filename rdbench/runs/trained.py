@@ -1,4 +1,4 @@
-"""Trained models of a store, and images from them."""
+"""Load trained models from a store, and draw images from them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,16 +32,16 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
     """The trained model of a run, in evaluation mode, on the CPU.
 
     Raises:
-        UserError: its checkpoint is absent or does not fit, or a part from elsewhere is not here or not the same.
+        UserError: its checkpoint is missing or does not fit, or a plug-in's part is not installed or has changed.
     """
     config, weights = read_config(row["config"]), store.load_weights(row["run_id"])
     check_sources(config)
     classes = int(row["classes"]) if known(row.get("classes")) else 0
-    image_side = Size.image_side  # of rows from before there were other sides, which do not say it
+    image_side = Size.image_side  # for old rows, which do not say it
     if known(row.get("image_side")):
         image_side = int(row["image_side"])
     try:
-        with torch.device("meta"):  # without memory, for a description may ask for any amount of it
+        with torch.device("meta"):  # takes no memory, of which a stranger's row may ask any amount
             described = make_model(config, image_side, classes).state_dict()
             expected = {name: (value.shape, _dtype(value)) for name, value in described.items()}
     except (RuntimeError, TypeError, KeyError, OverflowError) as error:
@@ -55,13 +55,13 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
 
 
 def _dtype(value: Tensor) -> np.dtype[Any]:
-    """The dtype in NumPy of a tensor that may have no values."""
+    """The NumPy dtype of a tensor, which may be on the meta device."""
     return torch.empty(0, dtype=value.dtype, device="cpu").numpy().dtype
 
 
 @torch.no_grad()
 def draw_samples(store: Store, row: Mapping[Any, Any], data_dir: Path | None = None) -> list[NDArray[np.float32]]:
-    """Columns of 8 images: of the test split, one reconstruction, a mean of five; one generation, a mean of five.
+    """Five columns of 8 images: test images, a reconstruction, a mean of five; a generated image, a mean of five.
 
     Raises:
         UserError: the checkpoint or the data is not here.
@@ -82,7 +82,7 @@ def draw_samples(store: Store, row: Mapping[Any, Any], data_dir: Path | None = N
         for z in (model.encoder(inputs).sample(), model.marginal().sample((ROWS,))):
             decoded = model.decoder(z).sample((DECODED,))
             columns += [decoded[0], decoded.mean(0)]
-    except (RuntimeError, IndexError) as error:  # weights can be so large that a probability is no number
+    except (RuntimeError, IndexError) as error:  # large weights can make a probability NaN
         raise UserError(f"the model of run {row['run_id']} draws no images ({reason(error)})") from None
     return [column.numpy() for column in columns]
 
@@ -112,12 +112,12 @@ class TrainedModel:
 
     @torch.no_grad()
     def sample(self, images: int) -> Bits:
-        """(images, side, side) zeros and ones, drawn by z ~ m(z), x ~ d(x|z)."""
+        """Draw images by z ~ m(z), x ~ d(x|z); zeros and ones, (images, side, side)."""
         drawn = self.decoder(self.marginal().sample((images,))).sample()
         return drawn.numpy().astype(np.uint8)
 
     def log_prob(self, images: Any, k: int = 50) -> NDArray[np.float64]:
-        """IWAE-k of each image, in nats: in expectation a lower bound of log p(x), tighter as k grows; (N,).
+        """IWAE-k of each image in nats, (N,): in expectation a lower bound of log p(x), tighter as k grows.
 
         Raises:
             UserError: as for ``encode``.

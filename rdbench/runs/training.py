@@ -1,4 +1,4 @@
-"""The training loop: steps that can be stopped after any one of them, and gone on from."""
+"""The training loop, which can be stopped after any step and resumed."""
 
 import math
 import time
@@ -30,7 +30,7 @@ REPORT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Step:
-    """Where training stands; ``rate`` and ``distortion`` are means over the epoch so far, in nats per example.
+    """The progress of training; ``rate`` and ``distortion`` are means over the epoch so far, in nats per example.
 
     ``jumps`` counts the steps since training began whose loss jumped above that of fair coins.
     """
@@ -45,9 +45,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch that has ended; ``seconds`` are those of training, without validation.
+    """A finished epoch; ``seconds`` is the time of training, without validation.
 
-    ``beta`` and ``learning_rate`` are those of its last step, ``beta_mean`` and ``beta_sd`` are over its steps.
+    ``beta`` and ``learning_rate`` are those of its last step; ``beta_mean`` and ``beta_sd`` are taken over its steps.
     """
 
     epoch: int
@@ -69,8 +69,7 @@ class Epoch:
 class Training:
     """The training of ``model``, in place.
 
-    Batches are drawn without replacement from torch's global generator; what does not fill a batch waits for the next
-    epoch's shuffle.
+    Each epoch shuffles the images by torch's global generator, and leaves out the images that do not fill a batch.
     """
 
     def __init__(self, model: VAE, train_images: Images, valid_images: Images, config: RunConfig) -> None:
@@ -84,7 +83,7 @@ class Training:
         self.steps_per_epoch = len(train_images) // self.batch
         self.steps = config.epochs * self.steps_per_epoch
         self.objective = make_objective(config, self.steps_per_epoch).to(self.device)
-        coins = fair_coins(train_images.side) if config.labels is None else math.inf  # of labels there are few nats
+        coins = fair_coins(train_images.side) if config.labels is None else math.inf  # no bound on labels
         self.totals = Totals(self.device, coins)
         self.average = Average(model, config.average) if config.average else None
         self.body = TrainingStep(
@@ -102,7 +101,7 @@ class Training:
         self.do_step = self.captured if self.device.type == "cuda" else self.eager
         self.pace = Pace(self.device)
         self.step = 0
-        self.seconds = 0.0  # of this epoch, up to the last time it was stopped
+        self.seconds = 0.0  # of this epoch; adds up over interruptions
         self.history: list[Epoch] = []
 
     def run(
@@ -111,10 +110,10 @@ class Training:
         after_step: Callable[[], None] = lambda: None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """Train until the end, from where it stands; ``after_step`` may raise to stop it there.
+        """Train from the current step to the end; ``after_step`` may raise to stop after a step.
 
         Raises:
-            DivergedError: rate or distortion is not finite, or was not in too many steps.
+            DivergedError: too many steps were skipped, or a validation measure is not finite.
         """
         while self.step < self.steps:
             self._epoch(progress, after_step, say)
@@ -138,13 +137,13 @@ class Training:
             if time.perf_counter() - reported > REPORT_SECONDS:
                 reported = time.perf_counter()
                 progress(self._standing(self.totals.means()))
-        means = self.totals.means()  # it waits for all steps to end, so the clock is read after it
+        means = self.totals.means()  # waits for all steps to end, so the clock is read after it
         self.seconds = before + working_seconds() - started
         self._end_epoch(progress, means)
         after_step()
 
     def _prepare_epoch(self) -> None:
-        """Bring to the device what the steps of an epoch take from it: the order of images, the learning rates."""
+        """Copy to the device the order of the images and the learning rates of an epoch's steps."""
         done = self.step % self.steps_per_epoch
         if not done:
             self.body.order.copy_(torch.randperm(len(self.train_images), device=self.device))
@@ -163,7 +162,7 @@ class Training:
         epoch, beta = self.step // self.steps_per_epoch, float(self.objective.beta)
         progress(self._standing(means))
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(self.config.seed)  # what is validated changes no training
+            torch.manual_seed(self.config.seed)  # so that validation does not change training
             valid = measure(self.trained, self.valid_images)
             relaxed = relaxation(self.trained, self.train_images, self.batch)
         valid_means = float(valid.rate.mean()), float(valid.distortion.mean())
@@ -177,7 +176,7 @@ class Training:
         self.totals.begin_epoch()
 
     def state(self) -> State:
-        """All that decides how training goes on."""
+        """The whole state from which training can go on."""
         if self.step % self.steps_per_epoch:
             began = working_seconds()
             self.pace.wait()
@@ -199,10 +198,10 @@ class Training:
         return State(tensors, facts | {"history": [asdict(epoch) for epoch in self.history]})
 
     def restore(self, state: State) -> None:
-        """Go on from a state of a training with the same description.
+        """Restore a state of a run with the same description.
 
         Raises:
-            AttributeError, KeyError, RuntimeError, TypeError, ValueError: the state is of another, or none of ours.
+            AttributeError, KeyError, RuntimeError, TypeError, ValueError: it belongs to another run, or is no state.
         """
         self.model.load_state_dict(state.part("model"))
         self.objective.load_state_dict(state.part("objective"))
@@ -213,7 +212,7 @@ class Training:
         self._restore_order(state.tensors["order"])
         self._restore_facts(state)
         self.body.clock.fill_(self.step)
-        self.captured.begin_anew()  # for the optimiser's tensors are others
+        self.captured.begin_anew()  # because the optimiser's tensors are new
         set_random_state(state.tensors, self.device)
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
@@ -256,20 +255,20 @@ class Training:
 
     @property
     def trained(self) -> VAE:
-        """The model that is validated, measured and kept: that of the averaged weights, where they are averaged."""
+        """The model that is validated, measured and saved: with averaged weights if the run averages them."""
         return self.average.model if self.average else self.model
 
     @property
     def micro_batch(self) -> int:
-        """How many images pass at once: the batch, or fewer where memory was too small for it."""
+        """The number of images that pass at once: the batch, or fewer if memory was too small."""
         return self.body.micro_batch
 
     @property
     def skipped_steps(self) -> int:
-        """How many steps were left out, for a loss or gradients that were not finite."""
+        """The number of steps skipped because their loss or gradients were not finite."""
         return int(self.totals.skipped)
 
     @property
     def jumps(self) -> int:
-        """How often the loss jumped above that of fair coins since training began."""
+        """The number of times that the loss jumped above that of fair coins since training began."""
         return sum(epoch.jumps for epoch in self.history) + int(self.totals.jumps)

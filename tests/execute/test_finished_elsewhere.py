@@ -1,10 +1,10 @@
-"""Several sweeps on one store: what is news to one of them."""
+"""Several sweeps on one store: which runs other processes have finished."""
 
 import shutil
 
 from rdbench import data
 from rdbench.execute import task
-from rdbench.execute.finished_elsewhere import News
+from rdbench.execute.finished_elsewhere import FinishedElsewhere
 from rdbench.execute.runner import run_sweep
 from rdbench.store.changes import compact, extend
 from rdbench.store.schema import serialized
@@ -39,7 +39,7 @@ def test_an_old_failure_that_another_sweep_merges_is_no_news(undisturbed, tmp_pa
         one = rows.filter([run_id == other for other in rows["run_id"].to_pylist()])
         store.storage.write(f"runs/{run_id}.parquet", serialized(one))
         extend(store, run_id, {"status": "failed", "error": "out of memory", "replaces": "2999"}, {})
-    news = News(store)
+    elsewhere = FinishedElsewhere(store)
     extend(store, again, {"status": "ok"}, {})
     compact(store)
-    assert news.finished([failed, again, new]) == {again}
+    assert elsewhere.finished([failed, again, new]) == {again}

@@ -144,7 +144,7 @@ def test_the_state_of_another_run_is_refused_and_stays(dataset, checkpoint):
 
 def test_a_state_that_does_not_fit_the_model_is_refused_and_stays(dataset, checkpoint):
     stopped_at(2, dataset, checkpoint, make_run(SMALL))
-    refuses(make_run(SMALL | {"latent_dim": 5}), dataset, checkpoint, "cannot be gone on from .*size mismatch")
+    refuses(make_run(SMALL | {"latent_dim": 5}), dataset, checkpoint, "does not fit this run .*size mismatch")
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,10 @@ def test_a_state_of_another_kind_of_device_is_refused_and_stays(dataset, checkpo
     state = State.from_bytes(checkpoint.storage.read(name))
     assert state.facts["device"] == "cpu"
     checkpoint.storage.write(name, State(state.tensors, {**state.facts, "device": "cuda"}).to_bytes())
-    refuses(make_run(SMALL), dataset, checkpoint, "kept on cuda, and this is cpu: use --device cuda")
+    refuses(make_run(SMALL), dataset, checkpoint, "saved on cuda, and this is cpu: use --device cuda")
     facts = {key: value for key, value in state.facts.items() if key != "device"}  # as states were before
     checkpoint.storage.write(name, State({**state.tensors, "random_cuda": torch.zeros(16)}, facts).to_bytes())
-    refuses(make_run(SMALL), dataset, checkpoint, "kept on cuda, and this is cpu: use --device cuda")
+    refuses(make_run(SMALL), dataset, checkpoint, "saved on cuda, and this is cpu: use --device cuda")
 
 
 def raising(error):
