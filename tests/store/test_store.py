@@ -119,7 +119,7 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path):
 
 
 def test_an_empty_store_says_how_to_fill_it(tmp_path):
-    with pytest.raises(UserError, match=r"holds no runs; fill it with: rdbench sweep NAME --store"):
+    with pytest.raises(UserError, match=r"holds no runs; fill it with: rdbench sweep demo --store"):
         Store(tmp_path).read("runs")
 
 
