@@ -1,1 +1,1 @@
-"""A store, read: frames, figures, reports; no torch except for samples."""
+"""Read a store: frames, figures, reports. Only samples need torch."""

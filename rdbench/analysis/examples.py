@@ -1,4 +1,4 @@
-"""The per-image table: whole, or brought down to a row a run."""
+"""The per-image table ``examples``: whole, or as means with one row for each run."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -16,12 +16,12 @@ ROWS_AT_ONCE = 2_000_000
 
 
 def means(source: Source, runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """A row for each of these runs, by run id; and a line for each file that cannot be read.
+    """Means over the test images, a row for each run by run id; and a message for each file that cannot be read.
 
-    ``<name>`` and ``<name>_se`` are the mean of a column and its standard error, NaN where the run lacks the column and
-    infinite where only some of its images have it. ``<a>_less_<b>`` is the mean of a paired difference. ``count`` is
-    the number of images; ``indices`` is 1 where they are numbered from 0, each once; ``expected`` is 1, for a store may
-    have been published without its largest table, and then there are no rows.
+    ``<name>`` and ``<name>_se`` are the mean of a column and its standard error: NaN if the run lacks the column,
+    infinite if only some of its images have it. ``<a>_less_<b>`` is the mean of a paired difference. ``count`` is the
+    number of images. ``indices`` is 1 if they are numbered from 0, each once. ``expected`` is always 1; a store that
+    was published without ``examples``, its largest table, gives no rows at all.
     """
     parts, skipped = [], []
     for store in each(source):
@@ -50,9 +50,9 @@ def _means(store: Store, runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def neg_elbo(store: Source, run_ids: list[str]) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
-    """−ELBO of each test image in the order of its index, by run; and a line for each file that cannot be read.
+    """−ELBO of each test image in nats, ordered by index, by run; and a message for each file that cannot be read.
 
-    Runs for which it is no number are left out.
+    Runs with a −ELBO that is not finite are left out.
     """
     found, skipped = per_image(store, run_ids)
     values = {run_id: mine["rate"] + mine["distortion"] for run_id, mine in found.items()}
@@ -60,7 +60,7 @@ def neg_elbo(store: Source, run_ids: list[str]) -> tuple[dict[str, NDArray[np.fl
 
 
 def per_image(store: Source, run_ids: list[str]) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Rate and distortion of each test image by its index, for each run; and a line for each unreadable file."""
+    """Rate and distortion of each test image by its index, by run; and a message for each unreadable file."""
     try:
         rows, skipped = store.read("examples", run_ids)
     except EmptyTableError as error:
@@ -73,7 +73,7 @@ def per_image(store: Source, run_ids: list[str]) -> tuple[dict[str, pd.DataFrame
 
 
 def batches(runs: pd.DataFrame) -> Iterator[list[str]]:
-    """The ids of runs, of so many at once as memory holds the images of."""
+    """The run ids in batches whose per-image rows fit in memory."""
     batch = (runs["test_images"].fillna(0).cumsum() // ROWS_AT_ONCE).to_numpy()
     for _, same in runs.groupby(batch, sort=False):
         yield list(same["run_id"])
@@ -89,7 +89,7 @@ def summary(examples: pd.DataFrame) -> pd.DataFrame:
         values[f"{high}_less_{low}"] = values[high] - values[low]
     numbers, names = pd.factorize(examples["run_id"])  # which are grouped faster than texts
     weights = examples.get("probability", pd.Series(np.nan, examples.index)).astype(float)
-    exact = weights.groupby(numbers).count() > 0  # every x there is, with its probability, and so no sample
+    exact = weights.groupby(numbers).count() > 0  # every x with its probability: no sampling error
     count = values.groupby(numbers).size()
     known = values.groupby(numbers).count()
     partly = (known > 0) & known.lt(count, axis=0)

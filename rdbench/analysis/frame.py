@@ -1,4 +1,4 @@
-"""Runs in order, the frontier among them, and the seeds of one description as one row."""
+"""Sort runs, find their frontier, and join the seeds of one description into one row."""
 
 import json
 import re
@@ -17,18 +17,18 @@ FAMILY_ORDER = {family.words: index for index, family in enumerate((*FAMILIES, T
 
 
 def family_order(words: str) -> tuple[int, str]:
-    """By which families are sorted: the paper's in its order, then the others by name."""
+    """The sort key of families: the paper's in its order, then the others by name."""
     return FAMILY_ORDER.get(words, len(FAMILY_ORDER)), words
 
 
 SAME_IMAGES = ["dataset_sha256", "test_images", "labels"]
-"""Runs that agree in these explain the same images, or the same labels of them; only such are ranked together."""
+"""Runs that agree in these columns explain the same images, or the same labels; only they are ranked together."""
 
 
 VARYING = ("objective", "target_rate", "free_nats", "train_samples", "anneal_from", "width", "latent_dim",
            "anneal_epochs", "epochs", "batch_size", "learning_rate", "warmup", "schedule", "average", "precision",
            "test_images", "binarise", "binarise_seed", "labels", "seed")  # fmt: skip
-"""Settings that are shown where runs differ in them."""
+"""Settings that a run's label shows if runs differ in them."""
 
 
 def varying(runs: pd.DataFrame) -> list[str]:
@@ -49,14 +49,14 @@ def labels(runs: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.Series:
 
 
 def setting(value: Any) -> str:
-    """A setting in few letters."""
+    """A setting as a short text."""
     if isinstance(value, str):
         return value
     return "–" if pd.isna(value) else f"{value:g}"
 
 
 def measured(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that ended well and whose rate, distortion and ELBO are numbers."""
+    """The runs with status ``ok`` whose rate, distortion and ELBO are finite."""
     finite = np.isfinite(runs["rate"]) & np.isfinite(runs["distortion"]) & np.isfinite(runs["elbo"])
     return runs[(runs["status"] == Status.OK) & finite]
 
@@ -72,18 +72,18 @@ def iwae_columns(runs: pd.DataFrame) -> list[int]:
 
 
 def numbered(runs: pd.DataFrame, name: str) -> list[int]:
-    """The number of every column called by ``name`` and a number, ascending."""
+    """The n of every column called ``<name>_<n>``, ascending."""
     found = (re.fullmatch(rf"{name}_([1-9][0-9]{{0,17}})", str(column)) for column in runs.columns)
     return sorted(int(match[1]) for match in found if match)
 
 
 def measures(runs: pd.DataFrame) -> list[str]:
-    """The measured columns that runs have: numbers with a standard error beside them."""
+    """The measures of runs: columns that have a standard error."""
     return [name for name in runs.columns if f"{name}_se" in runs.columns and is_float_dtype(runs[name])]
 
 
 def sort_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs by dataset, family in the order of the tables, objective, what it aims at, annealing and seed."""
+    """Sort runs by dataset, family, objective, β or target, annealing and seed."""
     order = runs.assign(_family=runs["family"].map(FAMILY_ORDER).fillna(len(FAMILY_ORDER)))
     keys = ["dataset", "_family", "family", "objective", *AIMS, "anneal_epochs", "seed", "run_id"]
     return order.sort_values([key for key in keys if key in order], ignore_index=True).drop(columns="_family")
@@ -101,13 +101,13 @@ def frontier(rate: np.ndarray, distortion: np.ndarray) -> np.ndarray:
 
 
 def frontiers(runs: pd.DataFrame) -> list[pd.DataFrame]:
-    """Of each set of runs measured on the same images those on its frontier, by ascending rate."""
+    """The runs on the frontier, by ascending rate, for each set of runs measured on the same images."""
     sets = (same for _, same in runs.groupby(SAME_IMAGES, dropna=False))
     return [same.iloc[frontier(same["rate"].to_numpy(), same["distortion"].to_numpy())] for same in sets]
 
 
 def mark_frontier(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs with a column ``frontier``: whether a run is on the frontier of those measured on the same images."""
+    """Add a column ``frontier``: whether a run is on the frontier of the runs measured on the same images."""
     on_frontier = pd.Series(False, index=runs.index)
     for best in frontiers(measured(runs)):
         on_frontier[best.index] = True
@@ -115,14 +115,14 @@ def mark_frontier(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 MEANS = ("train_seconds", "active_units", "effective_beta")
-"""Columns without an error of which several seeds show the mean."""
+"""Columns without a standard error that are averaged over seeds."""
 
 
 def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a description: several seeds become their mean, with their standard deviation in place of the error.
+    """Join the seeds of each description into one row: their means, and standard deviations in place of the errors.
 
-    The column ``seeds`` says how many there are, ``run_ids`` which; a single run keeps its own standard errors.
-    ``known`` has, by name, how many seeds have a measure that some of them lack.
+    The column ``seeds`` has their number, ``run_ids`` their ids; a single run keeps its own standard errors. If some
+    seeds lack a measure, ``known`` has by its name how many have it.
     """
     runs = runs.assign(run_ids=runs["run_id"].map(lambda run_id: [run_id]))
     keys = [runs["config"].map(but_for_seed), runs["dataset_sha256"], runs["status"]]
@@ -144,6 +144,6 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def but_for_seed(config: str, *others: str) -> str:
-    """A description without its seed, its dataset's name and ``others``: equal for runs that differ in these alone."""
+    """A description without the seed, the dataset's name and ``others``: equal for runs that differ only in these."""
     blank = dict.fromkeys(("seed", "dataset", *others))
     return json.dumps(LATER_DEFAULTS | json.loads(config) | blank, sort_keys=True)

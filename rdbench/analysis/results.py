@@ -1,4 +1,4 @@
-"""A store for Python: its tables as frames, its models as distributions."""
+"""The Python interface to a store: its tables as frames, its models as distributions."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """The results in a store; every method reads it anew."""
+    """The results in a store; every method reads the files again."""
 
     def __init__(self, location: str | Path) -> None:
         self.store = Store(location)
@@ -28,24 +28,24 @@ class Results:
         return f"Results({str(self.store)!r})"
 
     def runs(self) -> pd.DataFrame:
-        """Each run once, a row of its newest measurement, with every column; a warning for each unreadable file."""
+        """The current row of each run, with every column; warns of each unreadable file."""
         return self.store.read("runs").frame
 
     def history(self, run_ids: Collection[str] | None = None) -> pd.DataFrame:
-        """A row an epoch, of all runs or of some."""
+        """One row for each epoch, of all runs or of ``run_ids``."""
         return self.store.read("history", run_ids).frame
 
     def examples(self, run_ids: Collection[str] | None = None) -> pd.DataFrame:
-        """A row a test image, of all runs or of some."""
+        """One row for each test image, of all runs or of ``run_ids``."""
         return self.store.read("examples", run_ids).frame
 
     def model(self, run_id: str) -> "TrainedModel":
-        """The trained model of a run, by its id or the beginning of it.
+        """The trained model of a run, by its id or the beginning of its id.
 
         Raises:
-            UserError: there is no such run, its weights are not in the store, or a part from elsewhere is not here.
+            UserError: there is no such run, the store lacks its weights, or a plug-in's part is not installed.
         """
-        from rdbench.runs.trained import TrainedModel, load_model  # here, for it loads torch
+        from rdbench.runs.trained import TrainedModel, load_model  # here, because it loads torch
 
         runs = self.runs()
         found = runs[runs["run_id"].str.startswith(run_id)]

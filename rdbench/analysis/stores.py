@@ -1,4 +1,4 @@
-"""Several stores, read as one."""
+"""Read several stores as one."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rdbench.store.store import EmptyTableError, Rows, Store
 
 @dataclass(frozen=True)
 class Stores:
-    """Stores in the order of their importance: a run that several hold counts once, as the first has it."""
+    """Several stores as one: a run that several hold is read from the first that has it."""
 
     stores: Sequence[Store]
 
@@ -35,7 +35,7 @@ class Stores:
         return {run_id: store for store, mine in ids for run_id in mine}
 
     def read(self, table: Table, run_ids: Collection[str] | None = None) -> Rows:
-        """The rows of a table in all stores, each run's from its holder, and a line for every file not read.
+        """The rows of a table in all stores, each run's from its holder, and a message for each unreadable file.
 
         Raises:
             EmptyTableError: a store has no runs, or none has a row of another table.
@@ -61,7 +61,7 @@ Source = Store | Stores
 
 
 def one_source(locations: Sequence[str]) -> Source:
-    """The store at a location, or the stores at several as one."""
+    """The store at one location, or the stores at several locations as one."""
     stores = [Store(location) for location in locations]
     return stores[0] if len(stores) == 1 else Stores(stores)
 

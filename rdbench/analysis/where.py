@@ -1,4 +1,4 @@
-"""Conditions on runs, such as ``rate < 10 and family == iaf-deconv-maf``: parsed here, never evaluated as Python."""
+"""Conditions on runs, such as ``rate < 10 and family == iaf-deconv-maf``; they are parsed, never run as Python."""
 
 import operator
 import re
@@ -26,7 +26,7 @@ TRUTHS = {"true": True, "false": False}
 
 
 def where(runs: pd.DataFrame, text: str) -> pd.DataFrame:
-    """The runs that meet every one of the conditions in ``text``, joined by ``and``.
+    """The runs that meet all conditions in ``text``, which are joined by ``and``.
 
     >>> where(pd.DataFrame({"rate": [1.0, 20.0]}), "rate < 10")
        rate
@@ -63,10 +63,10 @@ def _conditions(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def select(runs: pd.DataFrame, families: list[str], betas: list[float], condition: str | None) -> pd.DataFrame:
-    """The runs of these families and β, where any are given, that meet the condition.
+    """The runs of these families and β (all if none is given) that meet the condition.
 
     Raises:
-        UserError: a family or the condition is refused, or no run is left.
+        UserError: a family or the condition is invalid, or no run is left.
     """
     chosen = runs
     if families:
@@ -78,12 +78,12 @@ def select(runs: pd.DataFrame, families: list[str], betas: list[float], conditio
     if condition:
         chosen = where(chosen, condition)
     if chosen.empty:
-        raise UserError(f"of {counted(len(runs), 'run')} none is of the families, β and conditions asked for")
+        raise UserError(f"none of {counted(len(runs), 'run')} has the families, β and conditions asked for")
     return chosen
 
 
 def _like(column: pd.Series, sign: str, value: str) -> float | str | bool:
-    """``value`` in the column's kind; a family may be given by its signs."""
+    """``value`` in the type of the column; a family may be given by its signs."""
     if column.map(lambda cell: isinstance(cell, bool)).any():
         if sign not in EQUAL or value.lower() not in TRUTHS:
             raise UserError(f"--where: found {column.name} {sign} {value}; expected {column.name} == true, or false")

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. What is heavy is imported inside the commands."""
+"""The command line: parse, call, print. Commands import heavy modules inside their functions."""
 
 from typing import Annotated
 

@@ -14,7 +14,7 @@ def selftest(
     family: Annotated[str | None, typer.Option(help="Check this family's densities, flows, masks and bounds.")] = None,
     plugin: PluginOption = [],
 ) -> None:
-    """Check the estimators where the truth is known, or one family on tiny images; no data and no network.
+    """Check estimators against known truths, or one family on tiny images; needs no data and no network.
 
     Exit codes: 0 all passed; 1 one failed; 2 wrong usage.
     """
@@ -55,7 +55,7 @@ def families(
     as_json: Annotated[bool, typer.Option("--json", help="The numbers of parameters of the twelve, as JSON.")] = False,
     plugin: PluginOption = [],
 ) -> None:
-    """List all parts there are, and the paper's twelve families with their numbers of parameters at full width."""
+    """List all parts, and the paper's twelve families with their numbers of parameters at full width."""
     from rdbench.analysis.report.cells import Cells
     from rdbench.config.parts import KINDS, find, names
     from rdbench.config.plugins import load_plugins
@@ -76,7 +76,7 @@ def families(
 
 
 def plugins(plugin: PluginOption = []) -> None:
-    """List the parts from elsewhere: of installed packages, and of the files named by --plugin."""
+    """List plug-in parts: those of installed packages, and those of files named by --plugin."""
     from rdbench.analysis.report.cells import Cells
     from rdbench.config.plugins import foreign, load_plugins
 

@@ -1,4 +1,4 @@
-"""What a sweep will cost, told before it begins."""
+"""Print the cost of a sweep before it begins."""
 
 import sys
 from collections.abc import Collection
@@ -18,7 +18,7 @@ PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
 def tell_cost(planned: "Plan", store: "Store", device: str, data_dir: Path | None) -> None:
-    """Print what the pending runs of a plan cost: operations, hours on this machine, disk."""
+    """Print the cost of a plan's pending runs: operations, hours on this machine, disk."""
     typer.echo(cost_line(list(planned.pending.values()), store, device, data_dir))
 
 
@@ -36,7 +36,7 @@ def ask_to_begin(planned: "Plan", yes: bool) -> None:
 
 
 def cost_line(runs: Collection["RunConfig"], store: "Store", device: str, data_dir: Path | None) -> str:
-    """What runs cost, in a line."""
+    """The cost of runs in one line."""
     import pandas as pd
 
     from rdbench.execute.cost import total_cost
@@ -53,7 +53,7 @@ def cost_line(runs: Collection["RunConfig"], store: "Store", device: str, data_d
 
 
 def scaled(value: float) -> str:
-    """A number to two digits or the unit, with the prefix of its thousands.
+    """A number with a metric prefix, to two digits or to the unit.
 
     >>> scaled(1.302e19), scaled(4.2e9), scaled(350.0)
     ('13 E', '4.2 G', '350 ')

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from rdbench.analysis.report.cells import Cells
 
 PIPED = "through a pipe the table is whole"
-"""Where a command's table is to be had whole, if the command has no --wide."""
+"""How to get a command's whole table if the command has no --wide."""
 
 
 def terminal_width() -> int | None:
-    """The letters to a line of the terminal; None where output goes elsewhere."""
+    """The width of the terminal in letters; None if stdout is no terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def in_terminal(table: "Cells", wide: bool = False, whole: str = "--wide shows all") -> str:
-    """A table as it fits the terminal, or whole where there is none or ``wide`` is asked for."""
+    """The table cut to the terminal's width, or whole if there is no terminal or with ``wide``."""
     from rdbench.analysis.report.fitted import fitted
 
     return fitted(table, None if wide else terminal_width(), whole)

@@ -14,7 +14,7 @@ from rdbench.runs.host import DEVICES
 
 
 def among(*names: str) -> Callable[[typer.CallbackParam, str], str]:
-    """A check that refuses another value of an option, before anything heavy is loaded."""
+    """A callback that refuses all other values of an option, before anything heavy is loaded."""
 
     def check(option: typer.CallbackParam, value: str) -> str:  # by these types Typer knows what to pass
         return one_of(option.opts[0], value, names)
@@ -23,13 +23,13 @@ def among(*names: str) -> Callable[[typer.CallbackParam, str], str]:
 
 
 def listed(kind: Kind) -> str:
-    """The parts of a kind as the help of an option lists them."""
+    """The parts of a kind as a list for the help of an option."""
     told = (f"{name} ({find(kind, name).help})" for name in names(kind))
     return "; ".join(told).replace("[", r"\[") + "."  # Typer takes what is in brackets for markup
 
 
 def expanded(path: Path | None) -> Path | None:
-    """A path in which a leading ~ is the home that a shell would have put there; one after an option's = is left."""
+    """Expand a leading ~, which a shell leaves alone after an option's =."""
     return path and Path(os.path.expanduser(path))
 
 

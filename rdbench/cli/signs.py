@@ -1,15 +1,15 @@
-"""Output in an encoding that lacks some of our signs."""
+"""Replacements for signs that the encoding of the output lacks."""
 
 import codecs
 import sys
 
 LETTERS = {"−": "-", "–": "-", "─": "-", "━": "=", "±": "+-", "×": "x", "β": "beta", "λ": "lambda", "Σ": "sum",
            "≤": "<=", "≥": ">=", "•": "o", "…": "...", "ᵢ": "i", "’": "'", "“": '"', "”": '"'}  # fmt: skip
-"""What a sign is written as where it cannot be."""
+"""The replacement of each sign."""
 
 
 def replace_missing_signs() -> None:
-    """See that what stdout and stderr cannot encode is written in other letters."""
+    """Make stdout and stderr write replacements for signs that they cannot encode."""
     codecs.register_error("letters", _letters)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a test or a notebook may have put something else there

@@ -38,9 +38,9 @@ def runs(
     plugin: PluginOption = [],
     quiet: QuietOption = False,
 ) -> None:
-    """What a store has done, does and lacks, and what it cost; show a run, remove runs, do runs again.
+    """List the runs of a store and their cost; show a run, remove runs, or do runs again.
 
-    Exit codes: as for `rdbench sweep` where runs are done again, else 0, and 2 on wrong usage.
+    Exit codes: as for `rdbench sweep` if runs are done again, else 0, and 2 on wrong usage.
     """
     import numpy as np
 
@@ -91,9 +91,9 @@ def merge(
     stores: Annotated[list[str], typer.Argument(metavar="STORE…", help="Stores to bring together.")],
     into: Annotated[str, typer.Option(help="The store that is to hold them all; it may hold runs already.")],
 ) -> None:
-    """Merge stores: equal runs once; two different answers to the same description are refused, both shown.
+    """Merge stores: each run is kept once. If two stores contradict each other, nothing is merged and both are shown.
 
-    What was begun and is not finished comes along, with its checkpoints.
+    States of unfinished runs are copied too.
     """
     from rdbench.errors import counted
     from rdbench.store.merge import merge as merge_stores
@@ -125,9 +125,9 @@ def evaluate(
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure finished runs again, from their checkpoints and without training, and add columns to their rows.
+    """Measure finished runs again from their checkpoints, without training, and add columns to their rows.
 
-    Each run counts once it is done, and of --ais each 25 images, so the same command goes on after an interruption.
+    Each run's results are kept (of --ais, those of each 25 images), so the same command goes on after an interruption.
     """
     from rich.console import Console
 

@@ -161,7 +161,7 @@ def toy(
 
 
 def _plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Shard") -> tuple["Plan", "Store"]:
-    """What a sweep has still to do, and its store; nothing is fetched."""
+    """The plan of a sweep, and its store; nothing is fetched."""
     from rdbench.data.files import data_folder
     from rdbench.execute.plan import plan
     from rdbench.store.store import Store
@@ -176,7 +176,7 @@ def _print_plan(sweep: "Sweep", location: str, device: str, data_dir: Path | Non
 
     from rdbench.errors import plain
 
-    gc.freeze()  # what is imported is no garbage, and looking through it takes a tenth of the time of a large plan
+    gc.freeze()  # spares imported modules, whose collection takes a tenth of a large plan's time
     planned, store = _plan(sweep, location, data_dir, shard)
     varying = sweep.varying
     lines = [

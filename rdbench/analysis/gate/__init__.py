@@ -1,1 +1,1 @@
-"""The gate: what must hold of a store's numbers, and whether it does; no torch."""
+"""The gate: claims that must hold of a store's numbers, and verdicts on them. It needs no torch."""

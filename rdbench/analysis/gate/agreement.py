@@ -1,4 +1,4 @@
-"""Rules by which columns that say the same thing agree."""
+"""Rules that columns must agree where one follows from others."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from rdbench.analysis.gate.measured import ROUNDING, Measured
 
 
 def complete(m: Measured) -> Iterator[Judgement]:
-    """Numbers that are measured together are there together, each with its error."""
+    """Numbers that are measured together are all there, each with its standard error."""
     for name in m.with_error():
         yield m.together(name, f"{name}_se")
     yield m.together("rate", "test_images", "train_rate", "train_distortion")
@@ -35,7 +35,7 @@ def complete(m: Measured) -> Iterator[Judgement]:
 
 
 def parts_sum(m: Measured) -> Iterator[Judgement]:
-    """−ELBO = R + D, and R is the sum of its dimensions' rates where these are known."""
+    """−ELBO = R + D, and R is the sum of the rates by dimension where these are known."""
     for split in SPLITS:
         rate, distortion = m[f"{split}rate"], m[f"{split}distortion"]
         yield m.same(f"{split}elbo", -m[f"{split}elbo"], rate + distortion)
@@ -54,7 +54,7 @@ def _total(rates: object) -> float:
 
 
 def gaps(m: Measured) -> Iterator[Judgement]:
-    """A gap is the difference of what it lies between, by every column that says so."""
+    """Every gap equals the difference of its two bounds, by all columns that tell it."""
     elbo, gap, encoder = m["elbo"], m["elbo_gap"], m["encoder_gap"]
     largest = m.at_largest("iwae_{}")
     yield m.same("encoder_gap = iwae_K − elbo", encoder, largest - elbo, scale=elbo.abs())
@@ -70,7 +70,7 @@ def gaps(m: Measured) -> Iterator[Judgement]:
 
 
 def errors(m: Measured) -> Iterator[Judgement]:
-    """The standard error of a sum is at most the sum of the standard errors; of what is never negative, its mean."""
+    """The standard error of a sum is at most the sum of standard errors; that of a value ≥ 0 is at most its mean."""
     triples = [
         ("rate", "distortion", "elbo"),
         ("valid_rate", "valid_distortion", "valid_elbo"),
@@ -103,7 +103,7 @@ def _triangle(m: Measured, what: str, *errors: pd.Series) -> Iterator[Judgement]
 
 
 def examples(m: Measured) -> Iterator[Judgement]:
-    """The means over the per-image table, and their errors, are those of the row; it has a row per image."""
+    """The means and errors over the per-image table are those of the run's row; the table has a row for each image."""
     count = m["examples.count"]
     yield m.same("as many examples as test_images", m["test_images"], count)
     yield m.true("examples numbered from 0, each once", m["examples.indices"] == 1, count.notna())

@@ -1,4 +1,4 @@
-"""Rules that theory gives: inequalities between measures, and identities of information."""
+"""Rules from theory: inequalities between measures, and identities of information."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -10,21 +10,21 @@ from rdbench.analysis.gate.judging import Judgement
 from rdbench.analysis.gate.measured import Measured
 
 SPLITS = ("", "valid_", "train_")
-"""How the columns of a split begin; those of the test split have no prefix."""
+"""The prefixes of the columns of each split; the test split has none."""
 
 HELD_OUT = ("", "valid_")
 MEASURED_TWICE = ("", "train_")
-"""The splits of which the information is measured."""
+"""The prefixes of the splits whose information is measured."""
 
 KEEPS_VOLUME = ("gaussian", "maf")
-"""Marginals with the entropy of a standard normal: the flow only shifts."""
+"""Marginals with the entropy of a standard normal, since a mean-only flow preserves volume."""
 
 WIDE = 5.0
 """No sample of two draws or more has a standard deviation this many times the true one."""
 
 
 def finite(m: Measured) -> Iterator[Judgement]:
-    """What every run is asked for is a number."""
+    """Every measure that a run was asked for is finite."""
     for name in ("rate", "distortion", "elbo"):
         yield m.true(name, m.known(name))
     for k in m.bounds:
@@ -45,7 +45,7 @@ def positive(m: Measured) -> Iterator[Judgement]:
 
 
 def ordered(m: Measured) -> Iterator[Judgement]:
-    """ELBO = E IWAE-1 ≤ … ≤ IWAE-k: exact where both are means over the same draws, else by the paired error."""
+    """ELBO = E IWAE-1 ≤ … ≤ IWAE-k: exactly if both are means over the same draws, else within the paired error."""
     yield m.at_least("encoder_gap", m["encoder_gap"], 0.0, m["encoder_gap_se"])
     for split in SPLITS:
         elbo = m[f"{split}elbo"]
@@ -64,7 +64,7 @@ def ordered(m: Measured) -> Iterator[Judgement]:
 
 
 def _paired(m: Measured, split: str, name: str, other: str) -> pd.Series:
-    """The error of a difference on the same images, or the largest it can be where these are not known one by one."""
+    """The standard error of a paired difference, or its upper bound if the per-image values are unknown."""
     largest = m[f"{split}{name}_se"] + m[f"{split}{other}_se"]
     return largest if split else m[f"examples.{name}_less_{other}_se"].fillna(largest)
 
@@ -79,7 +79,7 @@ def above_entropy(m: Measured) -> Iterator[Judgement]:
 
 
 def information(m: Measured) -> Iterator[Judgement]:
-    """0 ≤ I(X;Z) ≤ R and ≤ log N, I(X;Z) + KL = R, and no more of z is active than there is."""
+    """0 ≤ I(X;Z) ≤ R and ≤ log N, I(X;Z) + KL = R, and z has at least as many dimensions as active units."""
     ceiling = np.log(m["test_images"])
     for split in MEASURED_TWICE:
         rate, nats, rest = (m[f"{split}{name}"] for name in ("rate", "mutual_information", "marginal_kl"))
@@ -95,7 +95,7 @@ def information(m: Measured) -> Iterator[Judgement]:
 
 
 def labels(m: Measured) -> Iterator[Judgement]:
-    """H(Y) − D = I(Z;Y) at most, so below H(Y) and R; predictive_k rises with k from −D; errors lie between 0 and 1."""
+    """H(Y) − D ≤ I(Z;Y), so ≤ H(Y) and ≤ R; predictive_k rises with k from −D; error rates lie between 0 and 1."""
     found = m["label_information"]
     yield m.true("label_information", found.notna(), m.explains_labels)
     yield m.same("label_information = H(Y) − D", found, m["entropy"] - m["distortion"])
@@ -114,7 +114,7 @@ def labels(m: Measured) -> Iterator[Judgement]:
 
 
 def annealed(m: Measured) -> Iterator[Judgement]:
-    """Of images that the model draws the bound from below is below that from above; log p of bits is below 0."""
+    """On images that the model draws, the lower bound of log p(x) is at most the upper one; log p of bits is ≤ 0."""
     for count in m.temperatures:
         name, images = f"ais_{count}", m["ais_images"]
         yield m.at_least(f"{name}_gap", m[f"{name}_gap"], 0.0, m[f"{name}_gap_se"], over=images)

@@ -1,4 +1,4 @@
-"""The claims: every sentence that must hold of a store, and the rule that says whether it does."""
+"""The claims: sentences that must hold of a store, each with the rule that judges it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from rdbench.analysis.gate.measured import Measured
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, the rule that says of each run whether it holds, and the columns that the rule reads.
+    """A sentence, the rule that judges it for each run, and the columns that the rule reads.
 
-    In ``reads`` a ``*`` stands for anything, such as the ``train_`` before the columns of that split or the k
-    of a bound. The means of the per-image table are columns that begin with ``examples.``.
+    In ``reads`` a ``*`` matches any text, such as the prefix ``train_`` or the k of a bound. The columns
+    ``examples.<name>`` are means of the per-image table.
     """
 
     words: str
@@ -88,7 +88,7 @@ CLAIMS = (
     Claim("what is known of the data is true", identity.data,
           "test_images dataset_sha256 labels entropy rate independent_pixels"),
 )  # fmt: skip
-"""Each claim rests on every column that bears on it."""
+"""Each claim is judged by every column that bears on it."""
 
 HOW = "says how, when or where the run was done, and no measure follows from it"
 DRAWN = "a mean over what the model drew, of which a store keeps no second account: only its bounds are judged"
@@ -117,4 +117,4 @@ PARTLY_JUDGED = {
     **dict.fromkeys(("train_rate", "train_distortion", "train_iwae_*"), TRAINING),
     **dict.fromkeys(("train_rate_se", "train_distortion_se", "train_iwae_*_se"), TRAINING),
 }
-"""Columns of which a wrong value may pass though a missing one does not, and why."""
+"""Columns whose wrong value may pass, although a missing one does not, and why."""

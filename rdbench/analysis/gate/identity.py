@@ -15,11 +15,11 @@ from rdbench.data.dataset import SIDE
 from rdbench.errors import UserError
 
 IMAGES = {"train_images": "train_images", "valid_images": "evaluation_images", "test_images": "evaluation_images"}
-"""How many images there were, and the setting that asked for so many."""
+"""The columns with numbers of images, and the settings that asked for them."""
 
 
 def named(m: Measured) -> Iterator[Judgement]:
-    """A run's id is the hash of its description and of its data's checksum, so no description is there twice."""
+    """A run's id is the hash of its description and of its data's checksum."""
     rows = zip(m.descriptions, m.raw("dataset_sha256"), strict=True)
     hashes = m.series([run.run_id(sha256) for run, sha256 in rows])
     here = m.series([_parts_are_here(run) for run in m.descriptions]).astype(bool)
@@ -27,7 +27,7 @@ def named(m: Measured) -> Iterator[Judgement]:
 
 
 def _parts_are_here(run: RunConfig) -> bool:
-    """Whether all its parts are installed as they were then: their settings' defaults decide the hash."""
+    """Whether all parts of a run are installed, unchanged: the defaults of their settings enter the hash."""
     try:
         check_sources(run)
     except UserError:
@@ -36,7 +36,7 @@ def _parts_are_here(run: RunConfig) -> bool:
 
 
 def asked(m: Measured) -> Iterator[Judgement]:
-    """A run did what it was asked for: so many images of its dataset, at that precision."""
+    """A run used the number of images and the precision that its description asks for."""
     known = _datasets(m)
     for split, (name, setting) in enumerate(IMAGES.items()):
         size = m.raw("dataset_sha256").map({sha256: spec.sizes[split] for sha256, spec in known.items()}).astype(float)
@@ -60,7 +60,7 @@ def _datasets(m: Measured) -> dict[str, NamedDataset]:
 
 
 def data(m: Measured) -> Iterator[Judgement]:
-    """What is known of the data is the same for all runs on it, and is true where we know it; H is above 0."""
+    """Facts of the data are equal in all runs on it, and true for named datasets; H > 0."""
     found = m["entropy"]
     entropies = {sha256: spec.entropy() for sha256, spec in _datasets(m).items() if spec.entropy}
     yield m.true("entropy > 0", found > 0, found.notna())

@@ -1,4 +1,4 @@
-"""One comparison made of every run, and how far chance may carry it."""
+"""One comparison made for every run, and the deviation that chance allows."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ FALSE_ALARMS = 0.01
 
 
 class Judgement(NamedTuple):
-    """A comparison, with an entry per run in each column.
+    """A comparison, with an entry for each run in each column.
 
-    ``slack`` says by how many nats it holds, NaN where there is nothing to compare. ``error`` is the standard error of
-    that over ``count`` examples: 0 where the comparison is exact, NaN where it should be known and is not.
+    ``slack`` is the number of nats by which it holds, NaN if there is nothing to compare. ``error`` is the standard
+    error of the slack over ``count`` examples: 0 if the comparison is exact, NaN if the error is missing.
     """
 
     what: str
@@ -25,10 +25,10 @@ class Judgement(NamedTuple):
 
 
 def allowed(error: NDArray[np.float64], examples: NDArray[np.float64], judgements: int) -> NDArray[np.float64]:
-    """The nats by which chance may make a comparison fail: Student's t times the standard error.
+    """The nats by which a comparison may fail by chance: Student's t times the standard error.
 
-    Each of the ``judgements`` has the level ``FALSE_ALARMS`` / ``judgements``, so together they keep to
-    ``FALSE_ALARMS``.
+    Each of the ``judgements`` has the level ``FALSE_ALARMS`` / ``judgements``, so that all together have the level
+    ``FALSE_ALARMS`` (Bonferroni).
     """
     allowance = np.zeros(len(error))
     uncertain = error > 0

@@ -1,4 +1,4 @@
-"""The runs of a store by column, as the claims read them."""
+"""The runs of a store by column, for the claims."""
 
 import re
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from rdbench.store.row_checks import read_config
 Numbers = pd.Series | float
 
 ROUNDING = 1e-5
-"""Nats that sums over hundreds of pixels may lose."""
+"""The rounding error, in nats, of sums over hundreds of pixels."""
 
 SINGLE = 1e-6
-"""The part of a number that float32 may lose in a sum: some eight times its last digit."""
+"""The relative rounding error of sums in float32: some eight times its last digit."""
 
 
 class Measured:
-    """Runs by column; an absent column is one of NaN.
+    """Runs by column; a missing column reads as NaN.
 
-    The means of the per-image table are the columns ``examples.<name>``. ``read`` gathers the names of the columns
-    that were read.
+    The columns ``examples.<name>`` are means of the per-image table. ``read`` collects the names of the columns that
+    were read.
     """
 
     def __init__(self, runs: pd.DataFrame, examples: pd.DataFrame) -> None:
@@ -44,19 +44,19 @@ class Measured:
         return pd.to_numeric(self.raw(name), errors="coerce").astype(float)
 
     def raw(self, name: str) -> pd.Series:
-        """A column as it is."""
+        """A column in its own type."""
         self.read.add(name)
         return self.frame.get(name, pd.Series(np.nan, self.frame.index))
 
     def known(self, name: str) -> pd.Series:
-        """Whether a column has a value; of numbers, a finite one."""
+        """Whether a column has a value, which must be finite if it is a number."""
         found = self.raw(name)
         if is_float_dtype(found.dtype):
             return pd.Series(np.isfinite(found.to_numpy(float, na_value=np.nan)), found.index)
         return found.map(_known).astype(bool)
 
     def series(self, values: Sequence[object]) -> pd.Series:
-        """A value per run as a column."""
+        """One value for each run, as a column."""
         return pd.Series(values, self.frame.index)
 
     def asked(self, k: int) -> pd.Series:
@@ -65,7 +65,7 @@ class Measured:
         return self.series([k in asked for asked in self._asked]).astype(bool)
 
     def at_largest(self, name: str) -> pd.Series:
-        """The column of the largest k that a run was asked for; ``name`` has a {} for it."""
+        """The column of the largest k that a run was asked for; ``name`` has {} in place of k."""
         self.read.add("config")
         found = pd.Series(np.nan, self.frame.index)
         for k in self.bounds:
@@ -74,7 +74,7 @@ class Measured:
         return found
 
     def same_draws(self, k: int, larger: int) -> pd.Series:
-        """Whether a run has IWAE of both k as means over the same draws, so that they are ordered image by image."""
+        """Whether a run has IWAE-k of both k from the same draws, so that they are ordered image by image."""
         self.read.add("config")
         return self.series(
             [{k, larger} <= asked and larger % k == 0 == max(asked) % larger for asked in self._asked]
@@ -84,9 +84,9 @@ class Measured:
         self, what: str, value: pd.Series, bound: Numbers, error: Numbers = 0.0, scale: Numbers = 0.0,
         over: pd.Series | None = None,
     ) -> Judgement:  # fmt: skip
-        """``value`` ≥ ``bound``, but for the error and for what float32 loses of numbers as large as ``scale``.
+        """Judge ``value`` ≥ ``bound``, within the error and the float32 rounding of numbers as large as ``scale``.
 
-        The error is ``over`` so many examples, by default the images of the test split.
+        ``over`` is the number of examples behind the error, by default the images of the test split.
         """
         examples = self["test_images"] if over is None else over
         slack = value - bound + ROUNDING + SINGLE * scale
@@ -96,17 +96,17 @@ class Measured:
         self, what: str, value: pd.Series, other: Numbers, error: Numbers = 0.0, scale: Numbers = 0.0,
         over: pd.Series | None = None,
     ) -> Judgement:  # fmt: skip
-        """``value`` = ``other``, but for the same."""
+        """Judge ``value`` = ``other``, as ``at_least`` does."""
         return self.at_least(what, -(value - other).abs(), 0.0, error, scale, over)
 
     def true(self, what: str, holds: pd.Series, where: pd.Series | None = None) -> Judgement:
-        """``holds`` of the runs where it should."""
+        """Judge that ``holds`` is true, for the runs ``where`` it should be."""
         slack = holds.astype(float) - 1
         nothing = pd.Series(0.0, self.frame.index)
         return Judgement(what, slack if where is None else slack.where(where), nothing, nothing)
 
     def together(self, *names: str, where: pd.Series | bool = True) -> Judgement:
-        """Where one of these columns is known all are; else a number is missing."""
+        """Judge that where one of these columns is known, all are; else a number is missing."""
         known = pd.DataFrame({name: self.known(name) for name in names})
         nothing = pd.Series(0.0, self.frame.index)
         return Judgement(
@@ -117,7 +117,7 @@ class Measured:
         )
 
     def with_error(self) -> list[str]:
-        """The columns that have a standard error beside them."""
+        """The columns that have a standard error."""
         return sorted(str(name).removesuffix("_se") for name in self.frame if re.fullmatch(r"[a-z]\w*_se", str(name)))
 
 

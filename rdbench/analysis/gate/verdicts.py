@@ -1,4 +1,4 @@
-"""Verdicts: which claims hold of a store's runs, and which runs break them."""
+"""Verdicts: whether each claim holds of a store's runs, and which runs break it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,10 +16,10 @@ Found = Literal["holds", "broken", "number missing", "not measured"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, and what the runs that ended well say of it.
+    """The verdict on a claim from the runs with status ``ok``.
 
-    ``runs`` counts those it could be judged on. ``broken`` are the ids of the runs that break it, ``missing`` of those
-    that lack a number it rests on. ``why`` says for each of both, by id, which columns.
+    ``runs`` is the number of runs on which it could be judged, ``broken`` the ids of the runs that break it, and
+    ``missing`` those of runs that lack a number it needs. ``why`` names the columns for each of these ids.
     """
 
     claim: str
@@ -31,7 +31,7 @@ class Verdict:
 
 
 def verdicts(runs: pd.DataFrame, examples: pd.DataFrame) -> list[Verdict]:
-    """Every claim on the runs that ended well; ``examples`` has the means of their per-image tables, by run id."""
+    """The verdict on every claim; ``examples`` has the means of the runs' per-image tables, by run id."""
     ended = runs[runs["status"] == Status.OK].reset_index(drop=True)
     if ended.empty:
         return [Verdict(claim.words, "not measured", 0, [], [], {}) for claim in CLAIMS]

@@ -186,7 +186,7 @@ def test_a_mean_over_some_of_the_seeds_says_over_how_many(make_store):
 
 
 def test_a_choice_that_leaves_nothing_is_refused(make_store):
-    with pytest.raises(UserError, match="of 1 run none is of the families"):
+    with pytest.raises(UserError, match="none of 1 run has the families"):
         checked(make_store({}), families=["+++"])
 
 
