@@ -84,7 +84,7 @@ class Part:
     """A part's name, and ``target``, the "module:attribute" that makes the part.
 
     ``sign`` is the paper's sign for it. ``latent`` has the kinds of z that an encoder gives, or that a decoder or a
-    marginal takes. ``settings`` belong to this part alone; ``takes`` are the keys of a run that an objective or a
+    marginal takes. A ``deterministic`` encoder gives one z for each x. ``settings`` belong to this part alone; ``takes`` are the keys of a run that an objective or a
     marginal uses, an objective's aim first. ``explains`` is what a decoder's distribution is over. ``draws`` has the
     kinds of datasets that a figure can show.
     """
@@ -98,17 +98,25 @@ class Part:
     settings: tuple[Setting, ...] = ()
     takes: tuple[str, ...] = ()
     explains: Literal["image", "label"] = "image"
+    deterministic: bool = False
     draws: tuple[DatasetKind, ...] = ("images", "table")
     origin: Origin | None = None
 
 
 TABLE = ("table",)
-DISCRETE = ("bits", "categories")
-ANY = ("vector", "bits", "categories")
+DISCRETE = ("bits", "categories", "codes")
+ANY = ("vector", *DISCRETE)
 
 GRADIENT_SAMPLES = Setting("gradient_samples", 4, "draws of z for each image, for gradient=rloo", least=2)
 TEMPERATURE_RATE = Setting(
     "temperature_rate", 1e-4, "r of the temperature max(½, e^(−rt)) after t steps, and of the sharpness", least=0
+)
+
+
+CODEBOOK = (
+    Setting("codes", 512, "vectors of the codebook", least=2),
+    Setting("commitment", 0.25, "weight of ‖zₑ − e‖² in the penalty", least=0),
+    Setting("codebook", "averages", "how the codes follow what is quantised", choices=("averages", "loss")),
 )
 
 
@@ -139,6 +147,9 @@ OWN = (
          "latent_dim variables of several values, one-hot", latent=("categories",),
          settings=(Setting("categories", 10, "values of each variable", least=2),
                    _gradient("gumbel", CATEGORICAL_GRADIENTS), GRADIENT_SAMPLES, TEMPERATURE_RATE)),
+    Part("encoder", "vq", "rdbench.models.quantised:VQEncoder", "the nearest of several codes at each place of a grid",
+         latent=("codes",), deterministic=True, settings=(
+             Setting("grid", 7, "places along a side, of 28 pixels", least=1, most=14), *CODEBOOK)),
     Part("marginal", "uniform", "rdbench.models.discrete:UniformMarginal", "all values alike, fixed", latent=DISCRETE),
     Part("marginal", "factorised", "rdbench.models.discrete:FactorisedMarginal", "variables independent, learned",
          latent=DISCRETE),

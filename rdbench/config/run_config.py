@@ -150,10 +150,11 @@ class RunConfig(BaseModel):
 
     @field_validator("iwae")
     @classmethod
-    def _ascending_or_empty_for_a_table(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
-        if dataset_kind(others.data.get("dataset", "")) == "table":
+    def _ascending_or_empty_where_it_says_nothing(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
+        encoder = registered("encoder", str(others.data.get("encoder")))
+        if dataset_kind(others.data.get("dataset", "")) == "table" or (encoder and encoder.deterministic):
             return ()
-        if not iwae:
+        if not iwae and others.context != READING:
             raise ValueError("expected at least one k")
         return tuple(sorted(set(iwae)))
 
@@ -191,8 +192,21 @@ class RunConfig(BaseModel):
                         f"{part.kind} {part.name} takes z of {' or '.join(part.latent)}; encoder {encoder.name} gives "
                         f"{' or '.join(encoder.latent)}; choose parts that agree"
                     )
+            if encoder.deterministic:
+                self._check_deterministic(encoder)
             self._check_objective(find("objective", self.objective).takes)
         return self
+
+    def _check_deterministic(self, encoder: Part) -> None:
+        found = f"objective {self.objective}"
+        if self.objective == "beta-vae":
+            found = f"beta {self.beta:g}" if self.beta != 1 else f"anneal_epochs {self.anneal_epochs}"
+        if (self.objective, self.beta, self.anneal_epochs) != ("beta-vae", 1.0, 0):
+            raise ValueError(
+                f"{found}: encoder {encoder.name} is deterministic, so no gradient of R reaches it, and no weight of R "
+                "moves it; leave objective at beta-vae, beta at 1 and anneal_epochs at 0, and vary "
+                f"{', '.join(setting.name for setting in encoder.settings)}"
+            )
 
     def _check_objective(self, taken: tuple[str, ...]) -> None:
         if taken and getattr(self, taken[0]) is None:

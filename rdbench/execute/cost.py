@@ -95,7 +95,8 @@ def work(run: RunConfig, sizes: tuple[int, int, int], side: int) -> Work:
         return images / IMAGES_AT_ONCE * flop.forward(IMAGES_AT_ONCE, draws)
 
     training = run.epochs * (train // batch * flop.step(batch, run.train_samples or 1) + measured(valid, 1))
-    evaluated = measured(test, run.iwae[-1]) + measured(test, 1) + measured(run.generated_images, run.iwae[-1])
+    draws = max(run.iwae, default=1)
+    evaluated = measured(test, draws) + measured(test, 1) + (measured(run.generated_images, draws) if run.iwae else 0.0)
     return Work(training, evaluated)
 
 

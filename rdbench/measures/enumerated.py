@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rdbench.models import VAE
 from rdbench.models.discrete import DiscreteEncoder
+from rdbench.models.distributions.codes import Indices
 from rdbench.models.distributions.discrete import Bits
 
 DECODED_AT_ONCE = 1600
@@ -23,6 +24,8 @@ def count(encoder: DiscreteEncoder) -> int:
 def every_z(encoder: DiscreteEncoder) -> Tensor:
     """All values of z, (count, event), on the CPU."""
     variables, *categories = encoder.logits_shape
+    if issubclass(encoder.factors, Indices):
+        return torch.cartesian_prod(*[torch.arange(categories[0])] * variables).view(-1, variables)
     values = torch.tensor([[0.0], [1.0]]) if encoder.factors is Bits else torch.eye(categories[0])
     return torch.stack([torch.cat(z) for z in itertools.product(values, repeat=variables)])
 

@@ -12,7 +12,9 @@ from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
 from rdbench.data.images import Images
 from rdbench.measures.bounds import Arrays, Piece, at_once, joined, mean_and_error, measure, measuring
+from rdbench.measures.codes import entropy_by_place
 from rdbench.models import VAE
+from rdbench.models.distributions.codes import Codes
 from rdbench.models.distributions.discrete import Factorised, rates
 from rdbench.models.distributions.mixture import mixture
 
@@ -77,6 +79,8 @@ def information_by_variable(model: VAE, images: Images | Tensor) -> Tensor | Non
     """
     tables = []
     for encoder in _encoded(model, images):
+        if isinstance(encoder, Codes):
+            return entropy_by_place(model, images)
         if not isinstance(encoder, Factorised):
             return None
         tables.append(encoder.log_tables().double())

@@ -63,5 +63,5 @@ def _drawn(model: VAE, images: Images) -> Tensor:
     parts = []
     for start in range(0, len(images), IMAGES_AT_ONCE):
         encoder = model.encoder(images[start : start + IMAGES_AT_ONCE])
-        parts += [z[0].flatten(1).double().cpu() for z in draws_of(encoder, 1, 1)]
+        parts += [model.features(z[0]).flatten(1).double().cpu() for z in draws_of(encoder, 1, 1)]
     return torch.cat(parts)

@@ -10,6 +10,7 @@ from rdbench.config.family import FAMILIES, Family
 from rdbench.config.parts import Kind, find, settings_of
 from rdbench.config.plugins import make
 from rdbench.config.run_config import RunConfig
+from rdbench.models.quantised import OfCodes
 from rdbench.models.size import Size
 from rdbench.models.terms import Terms
 from rdbench.models.vae import VAE
@@ -38,8 +39,11 @@ def build(family: Family, size: Size, settings: Mapping[str, Any] | None = None)
         return make(kind, name)(*arguments, **own)
 
     encoder = part("encoder", size)
-    seen = replace(size, latent_dim=getattr(encoder, "latent_size", size.latent_dim))  # z as the decoder sees it, flat
-    return VAE(encoder, part("decoder", seen), part("marginal", size, encoder))
+    flat = getattr(encoder, "latent_size", size.latent_dim)  # z as the decoder sees it
+    decoder = part("decoder", replace(size, latent_dim=flat, grid=getattr(encoder, "grid", 1)))
+    if hasattr(encoder, "embed"):
+        decoder = OfCodes(encoder, decoder)
+    return VAE(encoder, decoder, part("marginal", size, encoder))
 
 
 def make_model(config: RunConfig, image_side: int = Size.image_side, classes: int = 0) -> VAE:

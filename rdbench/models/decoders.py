@@ -7,19 +7,22 @@ from rdbench.models.distributions.image import AutoregressivePixels, independent
 from rdbench.models.nn.gated import GatedDeconv, GatedLinear, GatedUpsampling
 from rdbench.models.nn.pixelcnn import PixelCNN
 from rdbench.models.size import Size
+from rdbench.models.trunk import last_side
 
 
 class DeconvDecoder(nn.Module):
-    """d(x|z) = Πᵢ Bernoulli(xᵢ | z); z of (..., latent_dim) to images of (..., H, W)."""
+    """d(x|z) = Πᵢ Bernoulli(xᵢ | z); z of (..., latent_dim), on a grid if it has one, to images of (..., H, W)."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
         wide, narrow = size.channels(64), size.channels(32)
+        side, stride = last_side(size, size.grid)
+        channels = size.latent_dim // size.grid**2
         self.logits = nn.Sequential(
-            nn.Unflatten(1, (size.latent_dim, 1, 1)),
-            GatedDeconv(size.latent_dim, wide, size.image_side // 4),
+            nn.Unflatten(1, (channels, size.grid, size.grid)),
+            GatedDeconv(channels, wide, side - size.grid + 1),
             GatedUpsampling(wide, wide, 5),
-            GatedUpsampling(wide, wide, 5, stride=2),
+            GatedUpsampling(wide, wide, 5, stride=stride),
             GatedUpsampling(wide, narrow, 5),
             GatedUpsampling(narrow, narrow, 5, stride=2),
             GatedUpsampling(narrow, narrow, 4),

@@ -1,9 +1,10 @@
-"""Encoders and marginals of bits and categories."""
+"""Encoders of bits and categories, and marginals of these and of codes."""
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from rdbench.models.distributions.codes import Indices
 from rdbench.models.distributions.discrete import AutoregressiveLatents, Bits, OneHots
 from rdbench.models.estimators import make_estimator
 from rdbench.models.nn.made import MADE
@@ -13,11 +14,14 @@ from rdbench.models.trunk import trunk
 HIDDEN = 640
 """Units of each hidden layer of the autoregressive marginal, as in the paper's maf."""
 
+EMBEDDED = 32
+"""Numbers for each code within the autoregressive marginal: one-hot codes would take some 30 million weights."""
+
 
 class DiscreteEncoder(nn.Module):
     """An encoder of discrete variables: ``factors`` makes a distribution from logits of ``logits_shape``."""
 
-    factors: type[Bits] | type[OneHots]
+    factors: type[Bits] | type[OneHots] | type[Indices]
     logits_shape: tuple[int, ...]
 
 
@@ -65,7 +69,7 @@ class UniformMarginal(nn.Module):
 
     def __init__(self, size: Size, encoder: DiscreteEncoder) -> None:
         super().__init__()
-        self.factors = encoder.factors
+        self.factors = getattr(encoder, "uniform", encoder.factors)
         self.register_buffer("zeros", torch.zeros(encoder.logits_shape), persistent=False)
 
     def forward(self) -> Distribution:
@@ -93,9 +97,15 @@ class AutoregressiveMarginal(nn.Module):
         super().__init__()
         self.factors = encoder.factors
         variables, *categories = encoder.logits_shape
-        self.each = categories[0] if categories else 1
-        self.network = _Logits(variables, self.each, size.channels(HIDDEN))
-        self.register_buffer("like", torch.zeros(variables * self.each), persistent=False)
+        of_codes, hidden = issubclass(encoder.factors, Indices), size.channels(HIDDEN)
+        self.each = categories[0] if categories and not of_codes else 1
+        self.network: nn.Module
+        if of_codes:
+            self.network = _CodeLogits(variables, categories[0], hidden)
+        else:
+            self.network = _Logits(variables, self.each, hidden)
+        like = torch.zeros(variables * self.each, dtype=torch.int64 if of_codes else torch.float32)
+        self.register_buffer("like", like, persistent=False)
 
     def forward(self) -> Distribution:
         return AutoregressiveLatents(self.network, self.factors, self.like, self.each)
@@ -112,3 +122,18 @@ class _Logits(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         logits: Tensor = self.made(z).float()
         return logits if self.each == 1 else logits.unflatten(-1, (-1, self.each))
+
+
+class _CodeLogits(nn.Module):
+    """(..., n) codes to (..., n, K) logits: by a MADE over embedded codes, and then a map that all places share."""
+
+    def __init__(self, variables: int, codes: int, hidden: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(codes, EMBEDDED)
+        self.made = MADE(variables, hidden, each=EMBEDDED)
+        self.logits = nn.Linear(EMBEDDED, codes)
+
+    def forward(self, z: Tensor) -> Tensor:
+        made: Tensor = self.made(self.embedding(z).flatten(-2))
+        logits: Tensor = self.logits(made.unflatten(-1, (-1, EMBEDDED)))
+        return logits.float()

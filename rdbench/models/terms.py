@@ -2,15 +2,20 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
 class Terms(NamedTuple):
-    """Log-densities at sampled z, each (..., samples, batch) nats; any leading dimension is over models."""
+    """Log-densities at sampled z, each (..., samples, batch) nats; any leading dimension is over models.
+
+    ``penalty``, None where a model has none, is added to the loss; it is part of neither R nor D.
+    """
 
     log_encoder: Tensor
     log_decoder: Tensor
     log_marginal: Tensor
+    penalty: Tensor | None = None
 
     @property
     def rate(self) -> Tensor:
@@ -31,3 +36,8 @@ class Terms(NamedTuple):
     def mean_distortion(self) -> Tensor:
         """D over samples and examples."""
         return self.distortion.mean((-2, -1))
+
+    @property
+    def mean_penalty(self) -> Tensor:
+        """The penalty over samples and examples, 0 where there is none."""
+        return torch.zeros_like(self.mean_distortion) if self.penalty is None else self.penalty.mean((-2, -1))

@@ -6,15 +6,29 @@ from rdbench.models.nn.gated import GatedConv
 from rdbench.models.size import Size
 
 
-def trunk(size: Size) -> tuple[nn.Sequential, int]:
-    """Layers from (N, 1, side, side) images of −1 and 1 to (N, features), and how many features."""
+def trunk(size: Size, grid: int = 1) -> tuple[nn.Sequential, int]:
+    """Layers from (N, 1, side, side) images of −1 and 1 to (N, features · grid²), and how many features.
+
+    The last of them before they are flattened has ``grid`` × ``grid`` places.
+    """
+    side, stride = last_side(size, grid)
     narrow, middle, wide = size.channels(32), size.channels(64), size.channels(256)
     layers = nn.Sequential(
         GatedConv(1, narrow, 5),
         GatedConv(narrow, narrow, 5, stride=2),
         GatedConv(narrow, middle, 5),
-        GatedConv(middle, middle, 5, stride=2),
-        GatedConv(middle, wide, size.image_side // 4, padding="valid"),
+        GatedConv(middle, middle, 5, stride=stride),
+        GatedConv(middle, wide, side - grid + 1, padding="valid"),
         nn.Flatten(),
     )
     return layers, wide
+
+
+def last_side(size: Size, grid: int) -> tuple[int, int]:
+    """The side of the smallest maps from which a valid convolution leads to a grid, and the stride that leads to them.
+
+    >>> last_side(Size(), 7), last_side(Size(), 14)
+    ((7, 2), (14, 1))
+    """
+    quarter = size.image_side // 4
+    return (quarter, 2) if grid <= quarter else (2 * quarter, 1)

@@ -1,5 +1,7 @@
 """The latent-variable model."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from rdbench.models.estimators import Pathwise
@@ -40,6 +42,24 @@ class VAE(nn.Module):
         for part in (self.encoder, self.decoder, self.marginal):
             if callable(forget := getattr(part, "forget", None)):
                 forget()
+
+    def features(self, z: Tensor) -> Tensor:
+        """z as numbers of which sums mean something: codes as their vectors."""
+        encoder: Any = self.encoder
+        return encoder.embed(z) if hasattr(encoder, "embed") else z
+
+    def begin_step(self) -> None:
+        """Have the parts forget what they noted of a step, for updates outside the gradient."""
+        for part in self._settling():
+            part.begin_step()
+
+    def settle(self, skip: Tensor) -> None:
+        """Let the parts change by what they noted of a step, unless ``skip`` is 1, and not 0."""
+        for part in self._settling():
+            part.settle(skip)
+
+    def _settling(self) -> list[Any]:
+        return [part for part in self.modules() if part is not self and hasattr(part, "settle")]
 
     def follow(self, clock: Tensor) -> None:
         """Let the estimator's temperature follow ``clock``, a tensor that counts the steps of training."""

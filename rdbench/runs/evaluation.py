@@ -11,6 +11,7 @@ from rdbench.data import Dataset
 from rdbench.data.images import Images
 from rdbench.data.trivial import independent_pixels
 from rdbench.measures.bounds import Measures, Piece, at_once, mean_and_error, measure
+from rdbench.measures.codes import use_of_codes
 from rdbench.measures.information import active_units, generative_bounds, mutual_information, rate_by_dimension
 from rdbench.measures.labels import predict
 from rdbench.models import VAE
@@ -26,7 +27,9 @@ def evaluate(
 ) -> tuple[dict[str, Any], Measures]:
     """The columns that an evaluation adds to a run's row, and the measures of the test split.
 
-    IWAE-k, its gaps and the generative bounds are about images; a decoder of labels has none of them.
+    IWAE-k, its gaps and the generative bounds are about images, so a decoder of labels has none of them. Nor has a
+    deterministic encoder, which ``iwae`` is empty for: all its weights are alike, so IWAE-k is the ELBO whatever k, and
+    log e of a z that the encoder did not choose is −∞.
     """
     keeper.pieces.begin()
 
@@ -38,12 +41,12 @@ def evaluate(
     test = measure(model, images.test, iwae, config.rate_samples, **stage("test split"))
     predicted: dict[str, float] = {}
     if labels is not None:
-        prediction = predict(model, images.test, len(labels.classes), config.iwae, **stage("labels"))
+        prediction = predict(model, images.test, len(labels.classes), config.iwae or (1,), **stage("labels"))
         test, predicted = Measures(test.rate, prediction.distortion), prediction.summary(labels.entropy)
     again = measure(model, images.train_again, **stage("training split"))
     row = test.summary() | predicted | {"train_rate": again.rate.mean(), "train_distortion": again.distortion.mean()}
     require_finite("of rates and distortions after training", *(row[name] for name in FINAL))
-    row |= information(model, images.test, test.rate, **stage("information"))
+    row |= information(model, images.test, test.rate, **stage("information")) | use_of_codes(model, images.test)
     if config.train_information:
         trained_on = information(model, images.train_again, again.rate, **stage("information of training images"))
         row |= {f"train_{name}": value for name, value in trained_on.items()}
@@ -51,6 +54,7 @@ def evaluate(
         row |= _gaps(test, dataset, config)
         tested = subset(dataset.test, config.evaluation_images)
         row["independent_pixels"] = independent_pixels(dataset.train, tested).mean()
+    if labels is None and config.iwae:
         row |= generative_bounds(model, config.generated_images, config.iwae[-1], **stage("generated images"))
     return row, test
 
@@ -60,7 +64,7 @@ def _gaps(test: Measures, dataset: Dataset, config: RunConfig) -> dict[str, floa
 
     ``encoder_gap`` is IWAE-k − ELBO at the largest k. Where p* is known, ``<bound>_gap`` is log p*(x) − bound.
     """
-    gaps = {"encoder_gap": test.iwae[config.iwae[-1]] - test.elbo}
+    gaps = {"encoder_gap": test.iwae[config.iwae[-1]] - test.elbo} if config.iwae else {}
     if dataset.log_prob is not None:
         truth = dataset.log_prob(subset(dataset.test, config.evaluation_images))
         gaps |= {"elbo_gap": truth - test.elbo} | {f"iwae_{k}_gap": truth - bound for k, bound in test.iwae.items()}

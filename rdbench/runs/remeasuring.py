@@ -49,6 +49,8 @@ def reevaluate(
         raise UserError(f"run {row['run_id']} is a toy run, whose numbers are exact; there is nothing to measure again")
     if run.labels is not None:
         raise UserError(f"run {row['run_id']} explains labels; IWAE-k is defined for images only")
+    if not run.iwae:
+        raise UserError(f"run {row['run_id']} has a deterministic encoder, of which IWAE-k is the ELBO whatever k")
     dataset = data.load(run.dataset, data_dir, run.binarisation)
     if dataset.sha256 != row["dataset_sha256"]:
         raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")

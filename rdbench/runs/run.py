@@ -87,6 +87,7 @@ def execute(
     row["effective_beta_sd"] = history[-1].beta_sd if history else None
     row["jumps"] = training.jumps
     row["relaxation_gap"] = history[-1].relaxation_gap if history else None
+    row["penalty"] = history[-1].penalty if history else None
     row["images_per_second"] = history[-1].step * training.batch / seconds if history else None
     row["skipped_steps"] = training.skipped_steps
     row["micro_batch"] = training.micro_batch

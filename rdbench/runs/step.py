@@ -65,10 +65,11 @@ class TrainingStep:
         for name, value in self._adapted().items():
             self.kept[name].copy_(value)
         self.optimizer.zero_grad()
+        self.model.begin_step()
         index = self._batch()
         labels = self.images.labels
         terms = self._terms(self.images[index], None if labels is None else labels[index])
-        loss = self.objective(terms, self.clock)
+        loss = self.objective(terms, self.clock) + terms.mean_penalty
         loss.backward()
         return terms, loss.detach()
 
@@ -82,6 +83,7 @@ class TrainingStep:
         self.optimizer.found_inf = skip  # type: ignore[attr-defined]
         self.rate.copy_(self.rates.index_select(0, self._index().view(1)).view(()))
         self.optimizer.step()
+        self.model.settle(skip)
         if self.average:
             self.average.update(skip)
         self.clock += 1
@@ -121,7 +123,10 @@ class TrainingStep:
                 recomputed(self.model, part, samples, of_part, use_reentrant=False)
                 for part, of_part in zip(several, explained, strict=True)
             ]
-        return Terms(*(torch.cat(values, -1) for values in zip(*parts, strict=True)))
+        *densities, penalties = zip(*parts, strict=True)
+        penalty = None if penalties[0] is None else torch.cat(penalties, -1)
+        log_encoder, log_decoder, log_marginal = (torch.cat(values, -1) for values in densities)
+        return Terms(log_encoder, log_decoder, log_marginal, penalty)
 
     def _adapted(self) -> dict[str, Tensor]:
         """The values that the objective adapts."""

@@ -64,6 +64,7 @@ class Epoch:
     jumps: int
     temperature: float = math.nan
     relaxation_gap: float = math.nan
+    penalty: float = math.nan
 
 
 class Training:
@@ -168,9 +169,9 @@ class Training:
         valid_means = float(valid.rate.mean()), float(valid.distortion.mean())
         require_finite(f"of rate and distortion on the validation split after epoch {epoch}", *valid_means)
         rate = self._learning_rate(self.step - 1)
-        betas, jumps = self.totals.beta(), int(self.totals.jumps)
+        betas, jumps, penalty = self.totals.beta(), int(self.totals.jumps), self.totals.mean_penalty()
         self.history.append(
-            Epoch(epoch, self.step, beta, rate, *means, *valid_means, self.seconds, *betas, jumps, *relaxed)
+            Epoch(epoch, self.step, beta, rate, *means, *valid_means, self.seconds, *betas, jumps, *relaxed, penalty)
         )
         self.seconds = 0.0
         self.totals.begin_epoch()

@@ -92,7 +92,10 @@ CATEGORIES = {"encoder": "categorical", "marginal": "uniform"}
         (BITS | {"categories": 3}, "categories is a setting of encoder categorical; found encoder bernoulli"),
         (BITS | {"objective": "iwae", "train_samples": 5}, "objective iwae needs the pathwise gradient"),
         (BITS | {"marginal": "vamp"}, "marginal vamp takes z of vector; encoder bernoulli gives bits"),
-        ({"marginal": "uniform"}, "marginal uniform takes z of bits or categories; encoder gaussian gives vector"),
+        (
+            {"marginal": "uniform"},
+            "marginal uniform takes z of bits or categories or codes; encoder gaussian gives vector",
+        ),
         ({"gradient": "gumbel"}, "gradient: found 'gumbel'; expected pathwise, score or rloo"),
         ({"encoder": "iaf", "gradient": "score"}, "a setting of encoder gaussian, .*; found encoder iaf"),
     ],

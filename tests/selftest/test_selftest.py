@@ -43,8 +43,8 @@ def broken(part):
         def forward(self):
             return TooNarrow(Normal(torch.zeros(2), 1.0), 1)
 
-    def make(family, size):
-        model = build(family, size)
+    def make(family, size, settings):
+        model = build(family, size, settings)
         setattr(model, part, Encoder() if part == "encoder" else Marginal())
         return model
 

@@ -19,6 +19,10 @@ MEASURED_TWICE = ("", "train_")
 KEEPS_VOLUME = ("gaussian", "maf")
 """Marginals with the entropy of a standard normal, since a mean-only flow preserves volume."""
 
+CODES = ("codes_used", "code_perplexity", "code_entropy", "uniform_rate")
+WHOLE = 1e-6
+"""How far a whole number may be off that is a ratio of two others."""
+
 WIDE = 5.0
 """No sample of two draws or more has a standard deviation this many times the true one."""
 
@@ -88,10 +92,28 @@ def information(m: Measured) -> Iterator[Judgement]:
         yield m.at_least(f"{split}mutual_information ≤ log N", ceiling, nats, scale=rate.abs() + 10 * m["latent_dim"])
         yield m.at_least(f"{split}marginal_kl ≥ 0", rest, 0.0, m[f"{split}marginal_kl_se"])
         active = m[f"{split}active_units"]
-        yield m.true(f"{split}active_units", active.between(0, m["latent_dim"]), active.notna())
+        most = m["latent_dim"].where(~m.known("uniform_rate"), np.inf)  # a grid of codes has any number of places
+        yield m.true(f"{split}active_units", active.between(0, most), active.notna())
     kept = m["class_information"]
     yield m.at_least("class_information ≥ 0", kept, 0.0, m["class_information_se"])
     yield m.at_least("class_information ≤ mutual_information", m["mutual_information"], kept, m["class_information_se"])
+
+
+def codes(m: Measured) -> Iterator[Judgement]:
+    """I(X;Z) and what is used of K codes agree: 1 ≤ perplexity ≤ used, n log perplexity ≤ n log K, and I ≤ n log K."""
+    used, perplexity, entropy, most = (m[name] for name in CODES)
+    yield m.together(*CODES)
+    yield m.at_least("code_perplexity ≥ 1", perplexity, 1.0)
+    yield m.at_least("codes_used ≥ code_perplexity", used, perplexity, scale=perplexity)
+    yield m.at_least("code_entropy ≤ uniform_rate", most, entropy, scale=most)
+    places = entropy / np.log(perplexity.where(perplexity > 1))
+    yield m.true(
+        "code_entropy is so many places' log perplexity", (places - places.round()).abs() < WHOLE, places.notna()
+    )
+    yield m.at_least("uniform_rate ≥ places · log codes_used", most, places * np.log(used), scale=most)
+    yield m.at_least("mutual_information ≤ uniform_rate", most, m["mutual_information"], scale=most)
+    uniform = m.raw("marginal") == "uniform"
+    yield m.same("rate = uniform_rate", m["rate"].where(uniform), most, scale=most)
 
 
 def labels(m: Measured) -> Iterator[Judgement]:

@@ -109,7 +109,7 @@ class AutoregressiveLatents(Distribution):
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
-    def __init__(self, network: torch.nn.Module, factors: type[Bits] | type[OneHots], like: Tensor, each: int) -> None:
+    def __init__(self, network: torch.nn.Module, factors: type[Distribution], like: Tensor, each: int) -> None:
         self.network = network
         self.factors = factors
         self.like = like
@@ -123,7 +123,7 @@ class AutoregressiveLatents(Distribution):
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         """z drawn variable by variable, with one pass of the network for each."""
         with torch.no_grad():
-            z = torch.zeros(*sample_shape, *self.event_shape, device=self.like.device)
+            z = torch.zeros(*sample_shape, *self.event_shape, dtype=self.like.dtype, device=self.like.device)
             for start in range(0, z.shape[-1], self.each):
                 drawn = self.factors(self.network(z)).sample()
                 z[..., start : start + self.each] = drawn[..., start : start + self.each]

@@ -1,0 +1,59 @@
+"""How the codes of a deterministic encoder are used, over a whole split."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rdbench.data.images import Images
+from rdbench.measures.bounds import IMAGES_AT_ONCE, measuring
+from rdbench.models import VAE
+from rdbench.models.distributions.codes import Codes
+
+
+def use_of_codes(model: VAE, images: Images | Tensor) -> dict[str, float]:
+    """``codes_used``; ``code_perplexity`` e^H of the codes' frequencies at all places; and two rates for comparison.
+
+    ``uniform_rate`` is n log K, ``code_entropy`` n H: what R would be if each of n places drew its code by these
+    frequencies. Both in nats. Empty unless z is codes.
+    """
+    counts = code_counts(model, images)
+    if counts is None:
+        return {}
+    places, codes = counts.shape
+    entropy = float(_entropy(counts.sum(0)))
+    return {
+        "codes_used": int((counts.sum(0) > 0).sum()),
+        "code_perplexity": math.exp(entropy),
+        "code_entropy": places * entropy,
+        "uniform_rate": places * math.log(codes),
+    }
+
+
+def entropy_by_place(model: VAE, images: Images | Tensor) -> Tensor | None:
+    """H(zᵢ) over a split of the code at each place, (n,) nats; None unless z is codes."""
+    counts = code_counts(model, images)
+    return None if counts is None else _entropy(counts)
+
+
+@measuring()
+def code_counts(model: VAE, images: Images | Tensor) -> Tensor | None:
+    """(n, K): how often each place of the grid has each code; None unless z is codes."""
+    if not hasattr(model.encoder, "embed"):
+        return None
+    shape: Any = model.encoder.logits_shape
+    places, codes = shape
+    counts = torch.zeros(places, codes, dtype=torch.float64, device=images[:1].device)
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        encoder = model.encoder(images[start : start + IMAGES_AT_ONCE])
+        if not isinstance(encoder, Codes):
+            return None
+        counts.scatter_add_(1, encoder.codes.T, torch.ones_like(encoder.codes.T, dtype=counts.dtype))
+    return counts
+
+
+def _entropy(counts: Tensor) -> Tensor:
+    """H of the frequencies along the last dimension."""
+    frequencies = counts / counts.sum(-1, keepdim=True)
+    return -torch.xlogy(frequencies, frequencies).sum(-1)

@@ -1,0 +1,93 @@
+"""A codebook: vectors, the nearest of them, and two ways for them to follow what is quantised."""
+
+import torch
+from torch import Tensor, nn
+
+DECAY = 0.99
+SMOOTHING = 1e-5
+DEAD = 0.05
+"""A code taken less than this part of the average is dead, and restarts at a vector that a step quantised."""
+
+
+class Codebook(nn.Module):
+    """K vectors eₖ of D numbers; zₑ of (N, D, side, side) is quantised place by place.
+
+    The penalty of an image is Σ α ‖zₑ − sg(e)‖² over its places, α the ``commitment``; a sum, as D is one over pixels.
+    With ``codebook`` "loss" it has ‖sg(zₑ) − e‖² too. With "averages" e is instead the ratio of moving averages of
+    the sums and the counts of the zₑ nearest to it: a step that counts changes them, in ``settle``. All codes begin
+    dead.
+    """
+
+    vectors: Tensor
+    counts: Tensor
+    sums: Tensor
+    taken_counts: Tensor
+    taken_sums: Tensor
+    candidates: Tensor
+
+    def __init__(self, codes: int, dimensions: int, commitment: float, codebook: str) -> None:
+        super().__init__()
+        self.commitment = commitment
+        self.averages = codebook == "averages"
+        drawn = torch.randn(codes, dimensions) / dimensions**0.5
+        if not self.averages:
+            self.vectors = nn.Parameter(drawn)
+            return
+        self.register_buffer("vectors", drawn)
+        self.register_buffer("counts", torch.zeros(codes))
+        self.register_buffer("sums", torch.zeros(codes, dimensions))
+        # of the step that is under way
+        self.register_buffer("taken_counts", torch.zeros(codes), persistent=False)
+        self.register_buffer("taken_sums", torch.zeros(codes, dimensions), persistent=False)
+        self.register_buffer("candidates", torch.zeros(codes, dimensions), persistent=False)
+
+    def nearest(self, encoded: Tensor) -> Tensor:
+        """The nearest codes to (N, D, side, side) vectors, (N, side²)."""
+        flat = _by_place(encoded)
+        with torch.no_grad(), torch.autocast(flat.device.type, enabled=False):
+            vectors = self.vectors.detach()
+            return (vectors.square().sum(1) - 2 * flat @ vectors.T).argmin(-1)
+
+    def forward(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes (N, n) and penalty (N,). What moving averages need is noted when the gradient comes back."""
+        codes, flat = self.nearest(encoded), _by_place(encoded)
+        chosen = self.vectors[codes]
+        penalty = self.commitment * (flat - chosen.detach()).square().sum((-2, -1))
+        if not self.averages:
+            penalty = penalty + (flat.detach() - chosen).square().sum((-2, -1))
+        elif flat.requires_grad:
+            found = flat.detach().flatten(0, 1)
+            flat.register_hook(lambda gradient: self._note(codes.flatten(), found))
+        return codes, penalty
+
+    def _note(self, codes: Tensor, found: Tensor) -> None:
+        """Take (M,) codes of (M, D) vectors into account. A forward pass may be made twice, its gradient comes once."""
+        self.taken_counts.index_add_(0, codes, torch.ones_like(codes, dtype=self.taken_counts.dtype))
+        self.taken_sums.index_add_(0, codes, found)
+        self.candidates.copy_(found[torch.randint(len(found), (len(self.candidates),), device=found.device)])
+
+    def begin_step(self) -> None:
+        """Forget what a step noted, also one that was given up."""
+        if self.averages:
+            self.taken_counts.zero_()
+            self.taken_sums.zero_()
+
+    @torch.no_grad()
+    def settle(self, skip: Tensor) -> None:
+        """Let the codes follow what the step noted, unless ``skip`` is 1, and not 0: then nothing changes."""
+        if not self.averages:
+            return
+        counts = DECAY * self.counts + (1 - DECAY) * self.taken_counts
+        sums = DECAY * self.sums + (1 - DECAY) * self.taken_sums
+        average = counts.mean()
+        dead = counts < DEAD * average
+        counts = torch.where(dead, average, counts)
+        sums = torch.where(dead[:, None], average * self.candidates, sums)
+        smoothed = (counts + SMOOTHING) / (counts.sum() + len(counts) * SMOOTHING) * counts.sum()
+        for old, new in ((self.counts, counts), (self.sums, sums), (self.vectors, sums / smoothed[:, None])):
+            old.copy_(torch.where(skip.bool(), old, new))
+
+
+def _by_place(encoded: Tensor) -> Tensor:
+    """(N, D, side, side) to (N, side², D), in float32."""
+    return encoded.float().flatten(2).transpose(1, 2)

@@ -1,0 +1,218 @@
+"""Vector quantisation: codes, codebooks, marginals over codes, and what a rate is on disk."""
+
+import math
+
+import constriction
+import numpy as np
+import pytest
+import torch
+
+from rdbench.config.family import Family
+from rdbench.config.run_config import make_run
+from rdbench.data.dataset import pack
+from rdbench.data.images import Images
+from rdbench.errors import UserError
+from rdbench.measures.bounds import measure
+from rdbench.measures.codes import code_counts, use_of_codes
+from rdbench.measures.information import information_by_variable, mutual_information
+from rdbench.models import Size, build, make_model
+from rdbench.models.codebook import Codebook
+from rdbench.models.distributions.codes import Indices
+from rdbench.runs.memory import InParts
+from rdbench.runs.training import Training
+
+TINY = Size(width=0.05, latent_dim=3)
+IMAGES = (torch.rand(30, 28, 28, generator=torch.Generator().manual_seed(1)) < 0.2).float()
+SMALL = {"precision": "float32", "width": 0.05, "latent_dim": 3, "encoder": "vq", "marginal": "uniform", "codes": 5,
+         "epochs": 2, "batch_size": 8}  # fmt: skip
+
+
+def vq(marginal="uniform", **settings):
+    return build(Family("vq", "deconv", marginal), TINY, settings)
+
+
+def begun(**values):
+    config = make_run({**SMALL, **values})
+    images = Images.on(torch.device("cpu"), pack(IMAGES.numpy() > 0))
+    torch.manual_seed(0)
+    training = Training(make_model(config), images, images, config)
+    training._prepare_epoch()
+    return training
+
+
+def averages(training):
+    book = training.model.encoder.codebook
+    return [value.clone() for value in (book.counts, book.sums, book.vectors)]
+
+
+@pytest.mark.parametrize(("grid", "places"), [(1, 1), (4, 16), (7, 49), (14, 196)])
+def test_the_rate_under_a_uniform_marginal_is_n_log_k_to_the_last_bit(grid, places):
+    model = vq(grid=grid, codes=7)
+    measured = measure(model, IMAGES)
+    assert (measured.rate == places * math.log(7)).all()
+    assert model.decoder(model.marginal().sample((2,))).sample().shape == (2, 28, 28)
+
+
+def test_autoregressive_probabilities_of_all_codes_of_a_grid_sum_to_one():
+    model = build(Family("vq", "deconv", "autoregressive"), Size(0.05, 3, image_side=8), {"grid": 7, "codes": 3})
+    every = torch.cartesian_prod(*[torch.arange(3)] * 4)
+    log_m = model.marginal().log_prob(every)
+    assert log_m.std() > 1e-3
+    assert log_m.double().exp().sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_nearest_code_is_that_of_a_plain_search():
+    book = Codebook(6, 3, 0.25, "averages")
+    encoded = torch.randn(4, 3, 5, 5)
+    for image, codes in zip(encoded, book.nearest(encoded), strict=True):
+        for place, code in enumerate(codes.tolist()):
+            z = image[:, place // 5, place % 5]
+            distances = [float(((z - vector) ** 2).sum()) for vector in book.vectors]
+            assert code == min(range(6), key=distances.__getitem__)
+
+
+@pytest.mark.parametrize("how", ["averages", "loss"])
+def test_two_clusters_give_two_codes_at_their_means(how):
+    book = Codebook(2, 2, 0.25, how)
+    centres = torch.tensor([[3.0, 1.0], [-2.0, 0.5]])
+    points = (centres.repeat(50, 1) + 0.1 * torch.randn(100, 2))[:, :, None, None].requires_grad_()
+    if how == "loss":
+        book.vectors.data.copy_(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))
+    for _ in range(300):
+        book.begin_step()
+        _, penalty = book(points)
+        penalty.mean().backward()
+        if how == "averages":
+            book.settle(torch.tensor(0.0))
+        else:
+            book.vectors.data -= 0.1 * book.vectors.grad
+            book.vectors.grad = None
+    found = book.vectors.detach()[book.vectors[:, 0].argsort(descending=True)]
+    assert torch.allclose(found, points[:, :, 0, 0].detach().unflatten(0, (50, 2)).mean(0), atol=1e-3)
+
+
+def test_the_gradient_at_what_was_quantised_is_that_at_the_codes():
+    model = vq(commitment=0.0)
+    encoded = []
+    model.encoder.project.register_forward_hook(lambda module, given, found: encoded.append(found))
+    seen = []
+    model.decoder.of_vectors.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    terms = model(IMAGES[:3])
+    at_encoded, at_codes = torch.autograd.grad(terms.distortion.sum(), [encoded[0], seen[0]])
+    assert at_codes.abs().sum() > 0
+    assert torch.equal(at_encoded.flatten(1), at_codes[0])
+    assert torch.equal(seen[0][0], model.encoder.embed(model.encoder(IMAGES[:3]).codes))  # to the last bit
+
+
+def test_the_penalty_is_in_the_loss_and_in_neither_rate_nor_distortion():
+    with_penalty, without = begun(commitment=0.5), begun(commitment=0.0)
+    terms, loss = with_penalty.body.backward()
+    other, plain = without.body.backward()
+    assert torch.equal(terms.rate, other.rate) and torch.equal(terms.distortion, other.distortion)
+    assert terms.mean_penalty > 0 == other.mean_penalty
+    assert loss.item() == pytest.approx((plain + terms.mean_penalty).item())
+    with_penalty.run()
+    assert with_penalty.history[-1].penalty > 0
+
+
+def test_a_skipped_step_changes_no_average(monkeypatch):
+    training = begun()
+    training.body()
+    before = averages(training)
+    forward = training.objective.forward
+    monkeypatch.setattr(training.objective, "forward", lambda terms, step: forward(terms, step) * math.nan)
+    training.body()
+    assert all(map(torch.equal, averages(training), before))
+    monkeypatch.setattr(training.objective, "forward", forward)
+    training.body()
+    assert not torch.equal(averages(training)[0], before[0])
+
+
+def test_a_step_repeated_in_parts_changes_each_average_once(monkeypatch):
+    """Memory runs out once, after the gradient has come back; then each part is computed twice."""
+    plain, repeated = begun(), begun()
+    plain.body()
+    backward, calls = repeated.body.backward, []
+
+    def small():
+        found = backward()
+        calls.append(repeated.body.micro_batch)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return found
+
+    monkeypatch.setattr(repeated.body, "backward", small)
+    InParts(repeated.body)(lambda line: None)
+    assert calls == [8, 4]
+    book, other = (training.model.encoder.codebook for training in (plain, repeated))
+    assert torch.equal(book.taken_counts, other.taken_counts) and book.taken_counts.sum() == 8 * 49
+    torch.testing.assert_close(book.taken_sums, other.taken_sums)
+
+
+def test_dead_codes_restart_at_vectors_of_the_step():
+    book = Codebook(4, 2, 0.25, "averages")
+    book.vectors.copy_(torch.tensor([[0.0, 0.0], [50.0, 0.0], [60.0, 0.0], [70.0, 0.0]]))
+    points = torch.randn(20, 2, 1, 1, requires_grad=True)
+    book(points)[1].sum().backward()
+    book.settle(torch.tensor(0.0))
+    flat = points.detach().flatten(1)
+    assert (torch.cdist(book.vectors[1:], flat).min(1).values < 1e-3).all()
+
+
+def test_the_use_of_codes_is_that_of_a_plain_count():
+    model = vq(codes=5)
+    codes = model.encoder(IMAGES).codes
+    counts = np.bincount(codes.flatten(), minlength=5)
+    p = counts[counts > 0] / counts.sum()
+    found = use_of_codes(model, IMAGES)
+    assert found["codes_used"] == len(p)
+    assert found["code_perplexity"] == pytest.approx(np.exp(-(p * np.log(p)).sum()))
+    assert found["code_entropy"] == pytest.approx(49 * -(p * np.log(p)).sum())
+    assert found["uniform_rate"] == 49 * math.log(5)
+    assert (code_counts(model, IMAGES).sum(1) == len(IMAGES)).all()
+
+
+def test_what_codes_know_of_images_is_the_entropy_of_whole_grids():
+    model = vq(codes=2, grid=1)
+    codes = model.encoder(IMAGES).codes[:, 0]
+    p = torch.bincount(codes, minlength=2).double() / len(codes)
+    entropy = -torch.xlogy(p, p).sum().item()
+    assert mutual_information(model, IMAGES).mean() == pytest.approx(entropy, abs=1e-6)
+    assert information_by_variable(model, IMAGES).item() == pytest.approx(entropy, abs=1e-6)
+
+
+def test_codes_take_as_many_bits_on_disk_as_the_marginal_says():
+    """By an entropy coder of another library, image after image, place after place; decoded again without loss."""
+    model = vq("autoregressive", codes=16)
+    with torch.no_grad():
+        model.marginal.network.logits.weight.mul_(20)
+    marginal, codes = model.marginal(), model.encoder(IMAGES).codes
+    categorical = constriction.stream.model.Categorical(perfect=False)
+
+    def tables(before):
+        """Of one image at a time, for a receiver needs the same to the last bit."""
+        return Indices(marginal.network(before)).logits[0].exp().detach().double().numpy()
+
+    coder = constriction.stream.queue.RangeEncoder()
+    for image in codes:
+        coder.encode(image.numpy().astype(np.int32), categorical, tables(image[None]))
+    nats = -marginal.log_prob(codes).sum().item()
+    assert 32 * len(coder.get_compressed()) == pytest.approx(nats / math.log(2), rel=0.01)
+    decoder = constriction.stream.queue.RangeDecoder(coder.get_compressed())
+    decoded = torch.zeros(1, 49, dtype=torch.int64)
+    for place in range(49):  # as a receiver has to: each place given those before it
+        decoded[0, place] = decoder.decode(categorical, tables(decoded)[place : place + 1])[0].item()
+    assert torch.equal(decoded[0], codes[0])
+
+
+@pytest.mark.parametrize("values", [
+    {"beta": 0.5}, {"anneal_epochs": 1}, {"objective": "target-rate", "target_rate": 3.0},
+    {"objective": "free-bits", "free_nats": 3.0}, {"objective": "iwae", "train_samples": 3},
+])  # fmt: skip
+def test_what_cannot_move_a_deterministic_encoder_is_refused_with_what_can(values):
+    with pytest.raises(UserError, match=r"encoder vq is deterministic.*vary grid, codes"):
+        make_run({**SMALL, **values})
+
+
+def test_a_deterministic_encoder_is_asked_for_no_iwae():
+    assert make_run({**SMALL, "iwae": [1, 50]}).iwae == ()
