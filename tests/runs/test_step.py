@@ -80,6 +80,7 @@ def lasting(training):
 
 
 CASES = [("+-v", values) for values in OBJECTIVES] + [(signs, OBJECTIVES[2]) for signs in ("---", "++-", "-++")]
+CASES += [("vq-deconv-autoregressive", {"codes": 5})]
 
 
 @pytest.mark.parametrize(("signs", "values"), CASES)
