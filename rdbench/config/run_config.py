@@ -150,7 +150,7 @@ class RunConfig(BaseModel):
 
     @field_validator("iwae")
     @classmethod
-    def _ascending_or_empty_where_it_says_nothing(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
+    def _ascending_or_empty_where_useless(cls, iwae: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
         encoder = registered("encoder", str(others.data.get("encoder")))
         if dataset_kind(others.data.get("dataset", "")) == "table" or (encoder and encoder.deterministic):
             return ()

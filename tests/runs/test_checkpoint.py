@@ -76,7 +76,7 @@ def assert_same(one, other):
         ("+-v", TARGET),
         ("-++", {"objective": "iwae", "train_samples": 2}),
         ("--+", {"precision": "bfloat16"}),
-        ("vq-deconv-autoregressive", {"codes": 5, "epochs": 4}),
+        ("vq-deconv-autoregressive", {"codes": 5, "epochs": 8}),
         ("--v", {"average": 0.9, "schedule": "cosine", "warmup": 0.2}),
     ],
 )
