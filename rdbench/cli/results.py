@@ -74,7 +74,7 @@ def plot(
         typer.echo(path)
     for line in (*left_out, *rows.skipped):
         typer.echo(line, err=True)
-    if paths and folder == elsewhere:
+    if paths and out is None and own is None:
         typer.echo(plain(f"{source} is only read; its figures are in {folder}"), err=True)
     if replaced:
         names = ", ".join(path.name for path in replaced)

@@ -46,6 +46,12 @@ def test_figures_of_a_store_that_is_only_read_are_elsewhere_and_said_to_be(store
     assert Path("outputs/store/figures/plane.svg").exists() and not (store / "figures").exists()
 
 
+def test_figures_in_a_store_under_outputs_need_no_word(store):
+    Path("outputs").mkdir()
+    shutil.move(store, "outputs/demo")
+    assert plot("outputs/demo", *PLANE).stderr == ""
+
+
 def test_samples_are_drawn_with_images_from_the_folder_that_was_named(store, tmp_path, monkeypatch):
     asked = []
 
