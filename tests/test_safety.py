@@ -525,7 +525,7 @@ def test_the_name_of_a_dataset_is_plain_in_the_name_and_the_text_of_a_figure(sto
     for sha256 in ("d" * 64, "e" * 64):
         put(store, row(dataset=dataset, dataset_sha256=sha256))
     runs = store.read("runs").frame
-    paths, left_out = draw(store, runs, ["plane", "skew", "phase"], ["svg"], tmp_path / "out")
+    paths, left_out, _ = draw(store, runs, ["plane", "skew", "phase"], ["svg"], tmp_path / "out")
     assert len(paths) == len(set(paths)) == 6 and not left_out
     for path in paths:
         assert path.parent == tmp_path / "out" and path.name.isprintable()
@@ -720,7 +720,7 @@ def test_a_table_without_a_column_is_reported_and_drawn(store, missing, tmp_path
     report = assemble(store, [], [], None, store)
     assert len(report.runs) == 4 and FORMATS["table"](report) and FORMATS["json"](report)
     if missing != "elbo":
-        paths, _ = draw(store, report.runs, ["plane"], ["png"], tmp_path / "out", Look(others=paper_points()))
+        paths, *_ = draw(store, report.runs, ["plane"], ["png"], tmp_path / "out", Look(others=paper_points()))
         assert len(paths) == 2
 
 
