@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for models as small as these threads only wait
 
+import pickle
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from rdbench.config.family import FAMILIES, Family
 from rdbench.config.parts import OWN
 from rdbench.data import load
 from rdbench.models import VAE, Size, build
+from rdbench.store.store import Store
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is told to ignore it
 settings.register_profile("untimed", deadline=None)  # what else a machine does is no reason to fail
@@ -88,3 +90,27 @@ def rdbench_command(monkeypatch, capsys):
         return ended.value.code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty store."""
+    store = Store(tmp_path / "store")
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def bomb(tmp_path):
+    """A pickle that makes a file when it is loaded, and that file."""
+    marker = tmp_path / "pickle-was-loaded"
+
+    class Bomb:
+        def __reduce__(self):
+            return Path.touch, (marker,)
+
+    content = pickle.dumps(Bomb())
+    pickle.loads(content)
+    assert marker.exists()
+    marker.unlink()
+    return content, marker, Bomb
