@@ -151,7 +151,7 @@ def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     grid = {}
     for name in _listed(values.get("family", ())):
         if name != "all":
-            parse_family(name)  # first, for a package that brings a part brings its settings too
+            parse_family(name)  # before the keys: it loads a plug-in's part, which brings settings
     known_keys = [*GRID_KEYS, *all_settings()]
     for key, value in values.items():
         if key not in known_keys:

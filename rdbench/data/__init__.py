@@ -49,7 +49,7 @@ def load(name: str, data_dir: Path | None = None, binarise: Binarise | None = No
         raise UserError(f"binarise {binarise.how}: {name} is binary already; it is for grey levels in an .npz or .npy")
     folder = data_folder(data_dir)  # also where no file is needed: a folder that was asked for must exist
     if spec is None:
-        return _from_elsewhere(name, folder)
+        return _from_plugin(name, folder)
     packed = load_packed(name) if spec.files else None
     if packed is not None and not _deviations(packed, spec):
         return packed
@@ -65,7 +65,7 @@ def verify(name: str, data_dir: Path | None = None) -> Dataset:
     spec = _images(name)
     folder = data_folder(data_dir)
     if spec is None:
-        return _from_elsewhere(name, folder)
+        return _from_plugin(name, folder)
     dataset: Dataset = make("dataset", name)(folder)
     if deviations := _deviations(dataset, spec):
         raise UserError(
@@ -156,7 +156,7 @@ def _deviations(dataset: Dataset, spec: NamedDataset) -> list[str]:
     return lines
 
 
-def _from_elsewhere(name: str, folder: Path) -> Dataset:
+def _from_plugin(name: str, folder: Path) -> Dataset:
     """A dataset that a plug-in brings; a run knows it by the checksum of its bits."""
     dataset = make("dataset", name)(folder)
     if not isinstance(dataset, Dataset):

@@ -12,7 +12,7 @@ from rdbench.config.reading import regular
 from rdbench.data.arrays import SHAPES, as_bits
 from rdbench.data.dataset import Bits, Dataset, side_of_packed
 from rdbench.data.grey import binarised
-from rdbench.data.labels import SPLITS, Labels, counted
+from rdbench.data.labels import SPLITS, Labels, empirical_labels
 from rdbench.errors import UserError, reason, require_size
 
 SUFFIXES = (".npz", ".npy")
@@ -107,7 +107,7 @@ def _label_sets(where: str, arrays: Mapping[str, Any], bits: Mapping[str, Bits])
             )
     classes, indices = np.unique(np.concatenate(values), return_inverse=True)
     ends = np.cumsum([len(labels) for labels in values])[:-1]
-    return {"label": counted(*np.split(indices, ends), classes=[str(value) for value in classes])}
+    return {"label": empirical_labels(*np.split(indices, ends), classes=[str(value) for value in classes])}
 
 
 def split_up(where: str, bits: Bits) -> list[Bits]:

@@ -49,11 +49,11 @@ class Labels:
         return digest.hexdigest()
 
 
-def counted(train: Indices, valid: Indices, test: Indices, *, classes: Sequence[str]) -> Labels:
+def empirical_labels(train: Indices, valid: Indices, test: Indices, *, classes: Sequence[str]) -> Labels:
     """Labels with H(Y) by the frequencies in the test split.
 
     >>> three = np.array([0, 1, 1])
-    >>> round(counted(three, three, np.array([0, 1]), classes=["no", "yes"]).entropy, 4)
+    >>> round(empirical_labels(three, three, np.array([0, 1]), classes=["no", "yes"]).entropy, 4)
     0.6931
     """
     entropy = float(entr(np.bincount(test) / len(test)).sum())

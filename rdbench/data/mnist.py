@@ -14,7 +14,7 @@ import numpy as np
 
 from rdbench.data.dataset import SIDE, Bits, Dataset, pack
 from rdbench.data.files import UNREADABLE, Source, decode_checked, obtain
-from rdbench.data.labels import SPLITS, Labels, counted
+from rdbench.data.labels import SPLITS, Labels, empirical_labels
 from rdbench.errors import UserError
 
 UPSTREAM = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
@@ -76,7 +76,7 @@ def digits() -> Labels:
                 f"{path}: the labels of {split} have SHA-256 {found}, expected {LABELS_SHA256[split]}; "
                 "install rdbench again"
             )
-    return counted(*splits, classes=[str(digit) for digit in range(10)])
+    return empirical_labels(*splits, classes=[str(digit) for digit in range(10)])
 
 
 def _load_split(folder: Path, split: str) -> Bits:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rdbench.data.dataset import SIDE, Dataset, binarize, pack
 from rdbench.data.files import UNREADABLE, Source, damaged, obtain
-from rdbench.data.labels import Labels, counted
+from rdbench.data.labels import Labels, empirical_labels
 
 URL = "https://github.com/brendenlake/omniglot/raw/master/python"
 FILES = {
@@ -55,7 +55,9 @@ def label_sets(characters: list[str]) -> dict[str, Labels]:
                     "character": list(range(len(characters)))}  # fmt: skip
     counts = (TRAIN_DRAWINGS, VALID_DRAWINGS, TEST_DRAWINGS)
     return {
-        name: counted(*(np.repeat(np.array(labels, np.uint8), count) for count in counts), classes=classes[name])
+        name: empirical_labels(
+            *(np.repeat(np.array(labels, np.uint8), count) for count in counts), classes=classes[name]
+        )
         for name, labels in of_character.items()
     }
 

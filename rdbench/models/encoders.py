@@ -24,7 +24,7 @@ class GaussianEncoder(nn.Module):
         self.features, wide = trunk(size)
         self.mean = nn.Linear(wide, size.latent_dim)
         self.variance = nn.Linear(wide, size.latent_dim)
-        nn.init.constant_(self.variance.bias, math.log(math.e - 1))  # softplus of it is 1, the variance of N(0, I)
+        nn.init.constant_(self.variance.bias, math.log(math.e - 1))  # softplus gives 1, the variance of N(0, I)
         self.estimator = make_estimator(gradient, gradient_samples)
 
     def forward(self, images: Tensor) -> Distribution:
