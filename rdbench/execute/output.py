@@ -13,7 +13,7 @@ class Output:
     """A text stream that goes silent when it fails; it first raises, once, an error that is not ``forgiven``."""
 
     def __init__(self, stream: TextIO, forgiven: type[OSError]) -> None:
-        self.stream = stream
+        self.stream: TextIO = stream.stream if isinstance(stream, Output) else stream  # an outer one would not forgive
         self.forgiven = forgiven
 
     def write(self, text: str) -> int:
