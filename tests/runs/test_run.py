@@ -8,7 +8,7 @@ from rdbench.config.family import FAMILIES
 from rdbench.config.run_config import RunConfig, make_run
 from rdbench.data import load
 from rdbench.data.dataset import Dataset, pack, unpack
-from rdbench.data.labels import counted
+from rdbench.data.labels import empirical_labels
 from rdbench.errors import UserError
 from rdbench.models import VAE
 from rdbench.runs.device import pick_device
@@ -67,7 +67,7 @@ def test_a_record_is_stored_and_read_whole(dataset, tmp_path):
 )
 def test_every_column_of_a_run_is_declared(dataset, values):
     """Else a table of our own is taken for one of a newer rdbench, or refused by Arrow after hours of training."""
-    labels = counted(*(np.arange(count) % 2 for count in (40, 10, 10)), classes=["even", "odd"])
+    labels = empirical_labels(*(np.arange(count) % 2 for count in (40, 10, 10)), classes=["even", "odd"])
     labelled = replace(dataset, label_sets={"parity": labels})
     record = executed(make_run(VALUES | values), labelled)
     for table, columns in {"runs": record.row, "history": record.history, "examples": record.examples}.items():
