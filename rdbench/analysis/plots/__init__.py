@@ -1,4 +1,4 @@
-"""Tables to figures; no torch, but for samples."""
+"""Draw figures from tables; only samples need torch."""
 
 import io
 import re
@@ -25,20 +25,20 @@ from rdbench.store.folder import LocalStorage
 __all__ = ["FORMATS", "STYLES", "Look", "draw", "drawing_of", "page_figures", "paper_points", "read_points"]
 
 EXPLAINED = ["dataset_sha256", "labels"]
-"""Runs that agree in these are drawn together."""
+"""Runs that agree in these columns are drawn in one figure."""
 
 FORMATS = ("png", "svg", "pdf")
 STYLES = ("colour", "grey")
 PAGE_WIDTH = 4.4
-"""Inches: a figure of a page, whose letters can be read on a telephone."""
+"""The width in inches of a figure in a page, legible on a telephone."""
 
 UNDATED: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-"""The same runs give the same bytes: what each format would write the time into."""
+"""The metadata in which each format writes the time, left empty so that the same runs give the same bytes."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How figures are to look: inches, a style, and points from elsewhere to draw beside the runs."""
+    """The look of figures: width in inches, style, and points that are not runs."""
 
     width: float = WIDTH
     style: str = "colour"
@@ -46,7 +46,7 @@ class Look:
 
 
 class Drawn(NamedTuple):
-    """The paths written, a line for each figure left out, and the paths where another figure was before."""
+    """The paths written, a message for each figure left out, and the paths whose old figure was replaced."""
 
     paths: list[Path]
     left_out: list[str]
@@ -72,9 +72,9 @@ def draw(
     look: Look | None = None,
     data_dir: Path | None = None,
 ) -> Drawn:
-    """Draw figures of the runs that ended well into ``out``, with images from ``data_dir``.
+    """Draw figures of the runs with status ``ok`` into ``out``, with images from ``data_dir``.
 
-    With no ``kinds``, every kind that the store has the numbers for.
+    Without ``kinds`` it draws every kind for which the store has the numbers.
 
     Raises:
         UserError: a kind or format is unknown, no run ended well, or ``out`` cannot be written.
@@ -111,9 +111,9 @@ def draw(
 
 
 def page_figures(store: Source, runs: pd.DataFrame) -> dict[str, str]:
-    """The figures that a report's page shows, by what they are, as SVG without a background.
+    """The figures of a report's page as SVG without a background, by title.
 
-    The parts of a figure that belong to a run or a family have it as their id: ``run ID``, ``family WORDS``.
+    Elements that belong to a run or a family have the id ``run ID`` or ``family WORDS``.
     """
     figures = {}
     for _, mine in measured(runs).groupby([*EXPLAINED, "dataset"], dropna=False):
@@ -129,7 +129,7 @@ def page_figures(store: Source, runs: pd.DataFrame) -> dict[str, str]:
 
 
 def _by_stem(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The runs of each dataset, or of its labels, by what their figures are called."""
+    """The runs of each figure, by the beginning of its file name: one for each dataset and label set."""
     named: list[tuple[str, str, pd.DataFrame]] = []
     for _, mine in runs.groupby(EXPLAINED, dropna=False):
         dataset, sha256, labels = mine[["dataset", *EXPLAINED]].iloc[0]
@@ -140,7 +140,7 @@ def _by_stem(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _near(others: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The other points that belong in a figure of runs: of their dataset, or of none in particular."""
+    """The other points for a figure of runs: those of the same dataset, and those without one."""
     return others[others["dataset"].isna() | (others["dataset"] == runs["dataset"].iloc[0])]
 
 
@@ -156,7 +156,7 @@ def _save(figure: Figure, out: Path, name: str, formats: Sequence[str], drawn: D
                 figure.savefig(content, format=path.suffix[1:], metadata=UNDATED[path.suffix])
             if path.exists() and path.read_bytes() != content.getvalue():
                 drawn.replaced.append(path)
-            folder.write(path.name, content.getvalue())  # by rename, so that a link there is replaced and not followed
+            folder.write(path.name, content.getvalue())  # by rename, which replaces a link instead of following it
             drawn.paths.append(path)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; name another folder with --out") from None

@@ -1,4 +1,4 @@
-"""Where the nats of each run's −ELBO go."""
+"""The parts of each run's −ELBO."""
 
 import math
 import textwrap
@@ -16,7 +16,7 @@ from rdbench.analysis.plots.style import LETTER, NARROW, set_title
 MOST_RUNS = 40
 NEEDED = ("mutual_information", "marginal_kl", "encoder_gap")
 AT_CEILING = 0.1
-"""Nats: I(X;Z) this near to log N is at its ceiling: by then all other images weigh less than a tenth of the own."""
+"""Within these nats of log N the estimate of I(X;Z) is at its ceiling: all other images weigh less than a tenth."""
 
 BARS: dict[str, dict[str, Any]] = {
     "information": {"color": "#0072B2"},
@@ -30,7 +30,7 @@ BARS: dict[str, dict[str, Any]] = {
 def attribution(drawing: Drawing) -> Figure:
     """Stacked bars: R = mutual information + marginal KL, and D = the encoder's gap (−ELBO − −IWAE-k) + the rest.
 
-    Where the estimate of the information is at its ceiling log N, what R has above it is drawn as either of the two.
+    If the estimate of I(X;Z) is at its ceiling log N, the rest of R may be either part and is drawn as such.
     """
     runs = drawing.runs
     missing = [name for name in NEEDED if name not in runs or runs[name].isna().all()]

@@ -1,4 +1,4 @@
-"""The information bottleneck: what z knows of the labels against what it knows of the images."""
+"""The information bottleneck: I(Z;Y) of labels against the rate."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ MARGIN = 0.05
 
 
 def bottleneck(drawing: Drawing) -> Figure:
-    """I(Z;Y) from below against R, which is I(X;Z) from above, with the bound I(Z;Y) ≤ min(R, H(Y)).
+    """A lower bound of I(Z;Y) against R, an upper bound of I(X;Z), with the bound I(Z;Y) ≤ min(R, H(Y)).
 
     Where labels are a function of the image, as those of sprites but for flipped pixels, the bound is the frontier.
     """

@@ -1,4 +1,4 @@
-"""Each model's own rate-distortion curve, by annealing, under the point that its encoder reaches."""
+"""Each model's own rate-distortion curve, by annealing, below the point that its encoder reaches."""
 
 from itertools import cycle
 
@@ -13,7 +13,7 @@ from rdbench.config.family import family_of
 
 
 def curve(drawing: Drawing) -> Figure:
-    """R against D of m(z) d(x|z)^t / Z_t at t up to 1: the best that an encoder gets of that decoder and marginal.
+    """D against R of m(z) d(x|z)^t / Z_t for t up to 1: the best that any encoder reaches with these parts.
 
     "Evaluating lossy compression rates of deep generative models" (Huang et al., 2020,
     https://arxiv.org/abs/2008.06653).

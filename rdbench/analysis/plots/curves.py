@@ -1,4 +1,4 @@
-"""The runs of a family joined along β, and β written at the ends."""
+"""Curves that join the runs of a family along β, with β written at the ends."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -17,14 +17,14 @@ HEIGHT, MARKER = 9.0, 6.0
 """Points: of a line of text, and of a run's marker."""
 
 NEAR = 60.0
-"""Points: within this the same words are written once."""
+"""Points: equal labels nearer than this are written once."""
 
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
-"""Where text may stand beside its point, the first choice first."""
+"""Positions of a label beside its point, the best first."""
 
 
 class Curve(NamedTuple):
-    """The runs of one family and same settings along what they aim at: (n, 2) points, and the aim of each in words."""
+    """The runs of one family and equal settings, ordered by β or target: (n, 2) points, and the label of each."""
 
     family: Family
     points: np.ndarray
@@ -32,7 +32,7 @@ class Curve(NamedTuple):
 
 
 def curves(runs: pd.DataFrame, x: str, y: str) -> Iterator[Curve]:
-    """The curves of runs that differ in their aim and seed alone; several seeds count by their mean."""
+    """The curves of runs that differ only in β or target, and seed; seeds are averaged."""
     settings = runs["config"].map(lambda config: but_for_seed(config, *AIMS))
     aims = [aim(run) for run in runs.to_dict("records")]
     for (family, *_), same in runs.assign(aim=aims).groupby(["family", settings, "objective"], sort=False):
@@ -43,16 +43,16 @@ def curves(runs: pd.DataFrame, x: str, y: str) -> Iterator[Curve]:
 
 
 def draw_curves(axes: Axes, found: Iterable[Curve]) -> None:
-    """A thin line along each curve."""
+    """Draw a thin line along each curve."""
     for curve in found:
         colour, gid = look(curve.family)["color"], f"family {curve.family.words}"
         axes.plot(*curve.points.T, color=colour, linewidth=0.8, zorder=2, gid=gid)
 
 
 def label_ends(figure: Figure, axes: Axes, found: Iterable[Curve], points: np.ndarray) -> None:
-    """Write the aim at both ends of each curve, the longest first, where it hides nothing and repeats no neighbour.
+    """Write β or the target at both ends of each curve, the longest first, where it hides nothing and is not repeated.
 
-    ``points`` are (n, 2) in the axes' data. Call it last: it lays the figure out to know where things are.
+    ``points`` are (n, 2) in the axes' data. Call it last, because it lays the figure out to find free places.
     """
     figure.draw_without_rendering()
     scale = figure.dpi / 72

@@ -1,4 +1,4 @@
-"""What a figure is drawn from."""
+"""The data of a figure."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,15 +20,15 @@ MOST_LETTERS = 60
 
 
 class NothingToDrawError(Exception):
-    """A store lacks what a figure needs; says in one line what, and how to get it."""
+    """A store lacks data for a figure; the message says what, and how to get it."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """The chosen runs of one dataset that ended well, and where they are from.
+    """The chosen runs of one dataset with status ``ok``, and their stores.
 
-    ``others`` are points from elsewhere, ``width`` is in inches, and with ``single`` each run is an artist of its own,
-    which has the run's id. Images are read from ``data_dir``, or the user's cache where that is None.
+    ``others`` are points that are not runs, ``width`` is in inches, and with ``single`` each run is an artist of its
+    own, which has the run's id. Images are read from ``data_dir``, or from the user's cache if that is None.
     """
 
     store: Source
@@ -45,25 +45,25 @@ class Drawing:
 
     @property
     def labels(self) -> str | None:
-        """The label set that the runs explain; None where they explain images."""
+        """The label set that the runs explain; None if they explain images."""
         found = self.runs["labels"].iloc[0]
         return None if pd.isna(found) else str(found)
 
     @property
     def exact(self) -> bool:
-        """Whether the numbers are exact sums, as the toy's are."""
+        """Whether the numbers are exact sums, as for the toy."""
         return dataset_kind(self.dataset) == "table"
 
     @property
     def name(self) -> str:
-        """The name of the dataset as text of a figure, or the end of a long one; a dollar there begins a formula."""
+        """The dataset's name with dollars escaped for Matplotlib, or the end of a long name."""
         words = plain(self.dataset)
         shown = words if len(words) <= MOST_LETTERS else f"…{words[-MOST_LETTERS:]}"
         return shown.replace("$", r"\$")
 
     @property
     def title(self) -> str:
-        """What was measured, in words, with the aim that all runs share."""
+        """The dataset and split, and the β or target if all runs share it."""
         what = self.name if self.labels is None else f"{self.name}, {plain(self.labels)} labels"
         measured = f"{what}, exact" if self.exact else f"{what}, test split"
         aims = {aim(run) for run in self.runs.to_dict("records")}
@@ -71,11 +71,11 @@ class Drawing:
 
     @property
     def unit(self) -> str:
-        """What rates and distortions are measured in."""
+        """The unit of rates and distortions."""
         return f"nats per {'value' if self.exact else 'image'}"
 
     def command(self, name: str, options: str) -> str:
-        """A command on the first store, as a shell takes it."""
+        """A command on the first store, quoted for a shell."""
         return f"rdbench {name} {quote(str(each(self.store)[0]))} {options}"
 
     def figure(self, height: float) -> Figure:
@@ -84,21 +84,21 @@ class Drawing:
 
     @property
     def entropy(self) -> float | None:
-        """H of the images, or H(Y) of the labels that the runs explain, in nats, where it is known."""
+        """H of the images, or H(Y) of the labels that the runs explain, in nats; None if it is unknown."""
         known = self.runs["entropy"].dropna() if "entropy" in self.runs else pd.Series(dtype=float)
         return None if known.empty else float(known.iloc[0])
 
     @property
     def frontiers(self) -> list[np.ndarray]:
-        """Of each set of test images the (n, 2) rates and distortions on its frontier, by rate; the longest first."""
+        """The (n, 2) rates and distortions on the frontier of each set of test images, the longest frontier first."""
         points = (best[["rate", "distortion"]].to_numpy(float) for best in frontiers(self.runs))
         return sorted(points, key=len, reverse=True)
 
     @property
     def best_neg_elbo(self) -> float:
-        """The −ELBO, in expectation not below H, of the run whose −ELBO is least with 3 standard errors added.
+        """The −ELBO of the run with the lowest −ELBO + 3 standard errors; in expectation it is at least H.
 
-        So no run is the best by luck on few images; where none has an error, all are exact.
+        The added errors keep a run on few images from being the best by luck.
         """
         errors = self.runs["elbo_se"]
         errors = errors.fillna(0.0 if errors.isna().all() else np.inf)

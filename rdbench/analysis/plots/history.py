@@ -1,4 +1,4 @@
-"""Training as it went."""
+"""The course of training."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ from rdbench.store.row_checks import LARGEST
 
 MOST_RUNS = 60
 MOST_LABELS = 18
-"""With more runs than this the legend names families alone."""
+"""With more runs than this the legend names only families."""
 
 DASHES = ("-", "--", ":", "-.")
-"""Of a family's runs, or of what many runs aim at, one after the other."""
+"""The dashes of a family's runs or, with many runs, of each β or target."""
 
 MOST_MARKERS = 20
 COLLAPSED = 0.1
-"""Nats: where a rate falls below this, its axis turns logarithmic beyond a linear start."""
+"""Nats: if a rate falls below this, its axis is linear up to here and logarithmic beyond."""
 
 PANELS = {"rate": "R", "distortion": "D", "neg_elbo": "−ELBO", "beta": "β"}
 
 
 def history(drawing: Drawing) -> Figure:
-    """R, D and −ELBO on the validation split by epoch, and the β in force, a line a run."""
+    """R, D, −ELBO on the validation split and β, by epoch; one line for each run."""
     runs = drawing.runs
     if len(runs) > MOST_RUNS:
         raise NothingToDrawError(
@@ -65,7 +65,7 @@ def history(drawing: Drawing) -> Figure:
 
 
 def _draw_lines(panels: Mapping[str, Axes], runs: pd.DataFrame, epochs: pd.DataFrame) -> None:
-    """A line a run: its marker and colour say the family, its dashes which of its runs, of many what they aim at."""
+    """Draw a line for each run: marker and colour tell the family, dashes the run or, with many runs, β or target."""
     every = max(1, epochs["epoch"].max() // MOST_MARKERS)
     aims = list(dict.fromkeys(aim(run) for run in runs.to_dict("records")))
     few = len(runs) <= MOST_LABELS

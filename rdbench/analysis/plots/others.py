@@ -1,4 +1,4 @@
-"""Points from elsewhere than a store: those that the paper prints, and those of a user's CSV file."""
+"""Points that are not runs: those that the paper prints, and those of a user's CSV file."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ PRINTED = "printed by Alemi et al."
 
 
 def no_points() -> pd.DataFrame:
-    """A table of other points without a row."""
+    """An empty table of other points."""
     return pd.DataFrame({name: pd.Series(dtype=float if name in COLUMNS[:2] else object) for name in COLUMNS})
 
 
@@ -27,7 +27,7 @@ def read_points(path: Path) -> pd.DataFrame:
     """The points of a CSV file with the columns rate and distortion (nats), and label, family or dataset if wanted.
 
     Raises:
-        UserError: it cannot be read as such.
+        UserError: the file cannot be read, or lacks these columns.
     """
     try:
         found = pd.read_csv(path, dtype=dict.fromkeys(COLUMNS[2:], str), encoding="utf-8")

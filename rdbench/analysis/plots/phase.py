@@ -1,4 +1,4 @@
-"""The phase diagram: which rates and distortions can be, and what their corners mean."""
+"""The phase diagram: which rates and distortions are possible, and what the corners mean."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from rdbench.analysis.plots.drawing import Drawing
 from rdbench.analysis.plots.style import BOUND, set_title
 
 ROOM = 1.5
-"""Inches: a triangle with shorter sides has no room for a word."""
+"""Inches: a triangle with shorter sides has no room for text."""
 
 
 def phase(drawing: Drawing) -> Figure:

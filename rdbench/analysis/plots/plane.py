@@ -56,7 +56,7 @@ def lower_left_hull(points: np.ndarray) -> np.ndarray:
 
 
 def _set_limits(axes: Axes, points: np.ndarray, entropy: float | None) -> None:
-    """Room for every run and, if it is near, for the corner where R = 0 and D = H."""
+    """Set limits that show every run and, if it is near, the corner R = 0, D = H."""
     right, top = points.max(0)
     bottom = min(points[:, 1].min(), np.inf if entropy is None else max(entropy - right, 0))
     margin = 0.06 * max(top - bottom, 1.0)
@@ -74,7 +74,7 @@ def _draw_frontier(axes: Axes, best: np.ndarray, *, labelled: bool) -> None:
 
 
 def _staircase(axes: Axes, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """From the upper edge down over the frontier to the right edge."""
+    """The steps from the upper edge down along the frontier to the right edge."""
     rate = np.append(np.repeat(best[:, 0], 2), axes.get_xlim()[1])
     distortion = np.append(axes.get_ylim()[1], np.repeat(best[:, 1], 2))
     return rate, distortion

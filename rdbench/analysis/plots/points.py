@@ -1,4 +1,4 @@
-"""How runs become points, and how points from elsewhere are told from them."""
+"""Draw runs as points, and points that are not runs with other markers."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from rdbench.analysis.plots.style import MANY, NARROW, look
 from rdbench.config.family import family_of
 
 VISIBLE = 0.01
-"""Error bars shorter than this part of an axis hide behind their marker and are not drawn."""
+"""Error bars shorter than this fraction of an axis would hide behind their marker, so they are not drawn."""
 
 OTHER_MARKERS = ("x", "+", "1", "2", "3", "4")
-"""Of points whose family is not known, one label after the other."""
+"""The markers of points without a known family, by label."""
 
 
 def scatter_families(axes: Axes, drawing: Drawing, runs: pd.DataFrame, x: str, y: str) -> None:
-    """One point a run, error bars where they would be seen, one legend entry a family."""
+    """Draw one point for each run, error bars if they are visible, and one legend entry for each family."""
     many = len(runs) > MANY
     spans = {name: runs[name].max() - runs[name].min() for name in (x, y)}
     for family in map(family_of, sorted(runs["family"].unique(), key=family_order)):
@@ -41,7 +41,7 @@ def scatter_families(axes: Axes, drawing: Drawing, runs: pd.DataFrame, x: str, y
 
 
 def draw_others(axes: Axes, others: pd.DataFrame) -> None:
-    """Points from elsewhere: small, with a dot within their family's marker, or a cross where no family is known."""
+    """Draw points that are not runs: small, their family's marker with a dot, or a cross if no family is known."""
     for index, (label, mine) in enumerate(others.groupby("label", sort=False)):
         known = mine[mine["family"].notna()]
         for words, same in known.groupby("family", sort=False):

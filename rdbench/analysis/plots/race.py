@@ -1,4 +1,4 @@
-"""Estimators of the gradient beside each other: what each reaches in how many seconds of training."""
+"""Compare gradient estimators by −ELBO against seconds of training."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -48,7 +48,7 @@ def race(drawing: Drawing) -> Figure:
 
 
 def _epochs(drawing: Drawing) -> pd.DataFrame:
-    """Of each run after each epoch the seconds of training so far, and −ELBO."""
+    """The seconds of training so far and −ELBO, for each run after each epoch."""
     epochs, skipped = drawing.store.read("history", list(drawing.runs["run_id"]))
     if skipped:
         raise NothingToDrawError("; ".join(skipped))
@@ -60,7 +60,7 @@ def _epochs(drawing: Drawing) -> pd.DataFrame:
 
 
 def _draw_times(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, drawing: Drawing) -> None:
-    """A line an estimator, on a logarithmic axis."""
+    """Draw a line for each estimator, on a logarithmic axis."""
     for gradient, style in _looks(runs):
         mine = epochs[epochs["run_id"].isin(runs.loc[runs["gradient"] == gradient, "run_id"])]
         by_epoch = mine.groupby("epoch")[["so_far", "neg_elbo"]]
@@ -75,7 +75,7 @@ def _draw_times(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, drawing: D
 
 
 def _draw_points(axes: Axes, runs: pd.DataFrame, drawing: Drawing) -> None:
-    """A point a run."""
+    """Draw a point for each run."""
     for gradient, style in _looks(runs):
         mine = runs[runs["gradient"] == gradient]
         axes.plot(mine["rate"], mine["distortion"], linestyle="none", **style)

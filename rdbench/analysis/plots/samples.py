@@ -10,7 +10,7 @@ from rdbench.analysis.stores import holder
 from rdbench.config.run_config import aim
 
 MOST_FAMILIES, MOST_RUNS = 4, 6
-"""The rows of a figure, a family each, and the runs in a row."""
+"""The most rows of a figure, one for each family, and the most runs in a row."""
 
 COLUMNS = ("input\nx", "decoded\nz ~ e(z|x)", "mean\nof five", "decoded\nz ~ m(z)", "mean\nof five")
 PANEL = (3.2, 5.6)
@@ -23,7 +23,7 @@ def samples(drawing: Drawing) -> Figure:
     Five images are decoded from the one z of each row. Of more than four families the one of best ELBO is drawn,
     for an autoregressive decoder draws slowly. Reads the checkpoints, and so needs torch.
     """
-    from rdbench.runs.trained import draw_samples  # here, for all other figures do without torch
+    from rdbench.runs.trained import draw_samples  # here, because no other figure needs torch
 
     families = list(drawing.runs["family"].unique())
     best = drawing.runs.sort_values("elbo")["family"].iloc[-1]
@@ -42,7 +42,7 @@ def samples(drawing: Drawing) -> Figure:
 
 
 def _of_family(runs: pd.DataFrame, family: str) -> pd.DataFrame:
-    """Some runs of a family, one of each aim."""
+    """A few runs of a family, one for each β or target."""
     mine = runs[runs["family"] == family]
     mine = mine.assign(aim=[aim(run) for run in mine.to_dict("records")])
     return mine.drop_duplicates(["objective", "aim", "anneal_epochs"]).head(MOST_RUNS)

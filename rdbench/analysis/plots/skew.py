@@ -11,10 +11,10 @@ from rdbench.analysis.plots.points import scatter_families
 from rdbench.analysis.plots.style import BOUND, DARK, legend_outside, set_title
 
 COLLAPSED = 0.1
-"""Nats: runs below this rate ignore z. They have a panel of their own, whose rates are on a logarithmic axis."""
+"""Nats: runs below this rate are collapsed. They have a panel of their own with a logarithmic axis of rates."""
 
 LINEAR = 1e-3
-"""Nats: up to here the axis of collapsed runs is linear, for an estimated rate may be 0 or less."""
+"""Nats: the axis of collapsed runs is linear up to here, since an estimated rate may be 0 or negative."""
 
 
 def skew(drawing: Drawing) -> Figure:
@@ -43,7 +43,7 @@ def skew(drawing: Drawing) -> Figure:
 
 
 def _panel(axes: Axes, drawing: Drawing, runs: pd.DataFrame, *, first: bool) -> None:
-    """Some of the runs, with what bounds them where it is near."""
+    """Draw some of the runs, and the bounds that are near them."""
     scatter_families(axes, drawing, runs, "rate", "neg_elbo")
     draw_curves(axes, curves(runs, "rate", "neg_elbo"))
     axes.yaxis.set_major_locator(MaxNLocator(6, min_n_ticks=2))

@@ -1,4 +1,4 @@
-"""What all figures share: fonts, sizes, how a family looks, titles and legends."""
+"""The style of all figures: fonts, sizes, the look of a family, titles and legends."""
 
 import hashlib
 import textwrap
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rdbench.config.family import Family
 
 WIDTH, NARROW = 7.0, 5.0
-"""Inches: the width of a figure, and the width below which the legend lies under the axes and not beside them."""
+"""Inches: the width of a figure, and the width below which the legend lies under the axes instead of beside them."""
 
 LETTER = 4.5
 """Points: about the width of a letter at 8 points."""
@@ -48,7 +48,7 @@ DARK, BOUND = "0.35", "#D55E00"
 """The colours of what the runs reach, and of what no run can reach."""
 
 # Okabe and Ito's palette, which the colour-blind can tell apart, its orange darkened: each has a contrast of 3:1 to
-# white. Nothing is told by colour alone: the marker says the same.
+# white. No information rests on colour alone: the marker tells the same.
 MARGINAL_COLOURS = {"gaussian": "#0072B2", "maf": "#B87A00", "vamp": "#C65A9A", "discrete": "#00805C"}
 MARKERS = {
     ("gaussian", "gaussian"): "o",
@@ -95,23 +95,23 @@ def look(family: Family) -> dict[str, Any]:
 
 
 def _place(name: str, places: int) -> int:
-    """A place by a name, the same in every process."""
+    """An index derived from a name, the same in every process."""
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % places
 
 
 def is_narrow(figure: Figure) -> bool:
-    """Whether a figure is of one column of a paper."""
+    """Whether a figure fits one column of a paper."""
     return figure.get_figwidth() < NARROW
 
 
 def set_title(figure: Figure, words: str) -> None:
-    """A title from the left edge, over as many lines as the width asks for."""
+    """Set a left-aligned title, broken into lines that fit the width."""
     letters = int(72 * figure.get_figwidth() / LETTER)
     figure.suptitle("\n".join(textwrap.wrap(words, letters)), x=0.01, ha="left")
 
 
 def legend_outside(figure: Figure) -> None:
-    """One legend outside the axes, where it hides no point: to the right, or below in a narrow figure, made higher."""
+    """Add one legend outside the axes: to the right, or below in a narrow figure, which becomes higher."""
     named = [axes.get_legend_handles_labels() for axes in figure.axes]
     entries = {label: handle for handles, labels in named for handle, label in zip(handles, labels, strict=True)}
     labels, handles = list(entries), list(entries.values())
@@ -127,7 +127,7 @@ COLOURED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecol
 
 
 def to_grey(figure: Figure) -> None:
-    """Replace every colour of a figure by the grey that is as bright."""
+    """Replace every colour of a figure by the grey of equal brightness."""
     for artist in figure.findobj():
         for name in COLOURED:
             if hasattr(artist, f"get_{name}") and hasattr(artist, f"set_{name}"):

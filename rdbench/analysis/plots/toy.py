@@ -1,4 +1,4 @@
-"""The paper's Figure 2: what a best model, the ELBO and a target rate make of the toy."""
+"""The paper's Figure 2: the toy under an optimal model, the ELBO and a target rate."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from rdbench.measures.exact import Tables, account, optimal
 from rdbench.store.store import Store
 
 TOLERANCE = 1e-3
-"""Nats by which a run may miss its target rate and still be drawn for it."""
+"""The most nats by which a drawn run may miss its target rate."""
 
 DATA, MODEL, RECONSTRUCTION = "0.6", "#0072B2", "#B87A00"
 CLASSES = ("#C65A9A", "#00805C")
 
 
 def toy_figure(drawing: Drawing) -> Figure:
-    """Three columns: a best model built by hand, the best run of the ELBO, the one of lowest D at the target rate.
+    """Three columns: an optimal model built by hand, the best run of the ELBO, the run of lowest D at the target rate.
 
     Rows: distributions over x; over z, by class; and the maps e(z|x), d(x|z) and x to x'. Reads the checkpoints.
     """

@@ -1,4 +1,4 @@
-"""A store's runs as tables, verdicts and exit codes; no torch."""
+"""Reports of a store's runs: tables, verdicts and exit codes, without torch."""
 
 from rdbench.analysis.report.assemble import Report, assemble
 from rdbench.analysis.report.cells import COLUMNS

@@ -1,4 +1,4 @@
-"""Everything a report says, before it is written in any format."""
+"""The content of a report, independent of its format."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +21,7 @@ from rdbench.store.status import Status
 from rdbench.store.store import Store
 
 FAILING = {"regression": "worse than the baseline", "moved": "R or D is not the baseline's"}
-"""The findings beside a baseline that fail a gate."""
+"""The findings of a comparison with a baseline that fail a gate."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Report:
 
     @property
     def store(self) -> str:
-        """Where the runs are from, in words."""
+        """The names of the stores."""
         return str(self.source)
 
     @cached_property
     def problems(self) -> list[str]:
-        """What is missing, failed or unreadable, a line each."""
+        """A line for everything that is missing, failed or unreadable."""
         lines = [*self.skipped, *self.missing]
         for run in self.runs[~self.runs["status"].isin([Status.OK, Status.UNTRAINED])].to_dict("records"):
             lines.append(f"run {run['run_id']} ({run['family']} {aim(run)}) {run['status']}: {run['error']}")
@@ -66,7 +66,7 @@ class Report:
 
     @cached_property
     def regressions(self) -> list[str]:
-        """What broke, a line each: an untrained run, a bound, a judged printed point, a run of the baseline."""
+        """A line for everything that broke: an untrained run, a claim, a printed point, a run of the baseline."""
         lines = untrained(self.runs)
         for verdict in self.verdicts:
             lines += [f"broken: {verdict.claim}: run {run_id} ({verdict.why[run_id]})" for run_id in verdict.broken]
@@ -80,12 +80,12 @@ class Report:
 
     @cached_property
     def notes(self) -> list[str]:
-        """What a reader should know though nothing broke, a line each: runs that have hardly learned."""
+        """A line for everything to know although nothing broke, such as runs that have hardly learned."""
         return behind_pixels(self.runs)
 
     @property
     def exit_code(self) -> ExitCode:
-        """OK where all holds and something was measured; BROKEN on a regression; INCOMPLETE on problems alone."""
+        """BROKEN on a regression; else INCOMPLETE on a problem; else OK."""
         if self.regressions:
             return ExitCode.BROKEN
         return ExitCode.INCOMPLETE if self.problems else ExitCode.OK

@@ -1,4 +1,4 @@
-"""Runs beside the runs of the same description in another store."""
+"""Compare runs with the runs of the same description in another store."""
 
 import math
 
@@ -18,10 +18,10 @@ CONFIDENCE = 0.95
 MEASURES = ("neg_elbo", "rate", "distortion")
 
 TRAINING = 5.0
-"""Nats by which two trainings of a description may differ where no seeds tell: on two processors we saw 1.2 to 2.5."""
+"""Nats by which two trainings may differ if no seeds tell the spread: two processors differed by 1.2 to 2.5."""
 
 EXACT = 0.01
-"""The same for numbers without a standard error, as those of the toy."""
+"""The same for numbers without a standard error, such as the toy's."""
 
 
 def against_baseline(
@@ -71,7 +71,7 @@ IDENTITY = ("run_id", "label", "family", "beta", "seed")
 
 
 def _described(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs with their description, defaults filled in and the data by checksum, and the same but for the seed."""
+    """Add each run's description, with defaults filled in and the data by checksum, and the same without the seed."""
     described = [read_config(config) for config in runs["config"]]
     sha256 = runs["dataset_sha256"].astype(str)
     found = runs.assign(
@@ -87,7 +87,7 @@ def _described(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _paired(store: Source, other: Store, both: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Standard errors of the differences image by image, for the runs whose examples both stores have."""
+    """Standard errors of paired differences over images, for the runs whose examples both stores have."""
     rows, skipped = {}, []
     for ids in batches(both):
         mine = both[both["run_id"].isin(ids)]
@@ -107,9 +107,9 @@ def _paired(store: Source, other: Store, both: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _training_noise(stores: list[pd.DataFrame], name: str) -> tuple[pd.Series, int]:
-    """The variance of a measure over seeds by description but for the seed, and its degrees of freedom in all.
+    """The variance of a measure over seeds, by description without the seed; and its degrees of freedom in all.
 
-    It is the variance pooled over all descriptions, or the description's own where that is larger.
+    It is the variance pooled over all descriptions, or the description's own if that is larger.
     """
     known = pd.concat([runs.assign(store=number) for number, runs in enumerate(stores)])
     known = known[known[name].notna()]
@@ -124,7 +124,7 @@ def _training_noise(stores: list[pd.DataFrame], name: str) -> tuple[pd.Series, i
 def _compared(
     joined: pd.DataFrame, paired: pd.DataFrame, name: str, variance: pd.Series, freedom: int, comparisons: int
 ) -> pd.DataFrame:
-    """The difference in a measure, its interval, and the nats that it may differ by besides."""
+    """The difference in a measure, its interval, and the further nats by which it may differ."""
     each = joined[name] - joined[f"{name}_baseline"]
     seeds = joined["but_for_seed"].where(each.notna())
     difference = each.groupby(seeds).transform("mean").to_numpy(float)

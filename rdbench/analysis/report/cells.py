@@ -1,4 +1,4 @@
-"""Tables of a report as cells of text, for every format alike."""
+"""The tables of a report as cells of text, for all formats."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,9 +19,9 @@ SMALL_RATE = 0.01
 
 @dataclass(frozen=True)
 class Cells:
-    """A titled table: headers and rows of text; columns whose header is in ``left`` are words, the rest numbers.
+    """A titled table of text; columns whose header is in ``left`` are words, the others numbers.
 
-    ``run_ids`` has for each row the runs that it is about, and is empty where rows are about none.
+    ``run_ids`` has the runs of each row, and is empty if rows are not about runs.
     """
 
     title: str
@@ -57,7 +57,7 @@ def all_tables(report: Report, columns: str = "measures") -> list[Cells]:
 
 
 def runs_table(rows: pd.DataFrame) -> Cells:
-    """The runs, a row a description; the best of a column is marked *, the members of the frontier •."""
+    """The runs, one row for each description; * marks the best of a column, • the members of the frontier."""
     bounds = iwae_columns(rows)
     lower_is_better = {"D": "distortion", "−ELBO": "elbo", **{f"−IWAE-{k}": f"iwae_{k}" for k in bounds}}
     best = {header: _best_rows(rows, name) for header, name in lower_is_better.items()}
@@ -89,7 +89,7 @@ INFORMATION = {
 
 
 def information_table(rows: pd.DataFrame) -> Cells:
-    """Where the nats of each run's rate and distortion go, as far as a store knows."""
+    """The parts of each run's rate and distortion, as far as they were measured."""
     shown = {header: name for header, name in INFORMATION.items() if name in rows and rows[name].notna().any()}
 
     def numbers(index: Any, row: Row) -> list[str]:
@@ -109,7 +109,7 @@ def information_table(rows: pd.DataFrame) -> Cells:
 
 
 def labels_table(rows: pd.DataFrame) -> Cells:
-    """What z tells of labels: by the decoder of a run, and by a probe that was fitted to a run without labels."""
+    """The information of z about labels: by a run's decoder, or by a probe fitted to a run without labels."""
     shown = {header: name for header, name in LABELS.items() if name in rows and rows[name].notna().any()}
     rows = rows[rows[list(shown.values())].notna().any(axis=1)] if shown else rows.iloc[:0]
     if rows.empty:
@@ -128,7 +128,7 @@ def labels_table(rows: pd.DataFrame) -> Cells:
 
 
 def annealed_tables(rows: pd.DataFrame) -> list[Cells]:
-    """For each number of temperatures log p by annealing, and whether it agrees with IWAE-5000 on the same images."""
+    """log p(x) by annealing, for each number of temperatures, and whether it agrees with IWAE-5000 on these images."""
     return [_annealed_table(rows[rows[f"ais_{count}"].notna()], f"ais_{count}") for count in numbered(rows, "ais")]
 
 
@@ -147,7 +147,7 @@ def _annealed_table(rows: pd.DataFrame, name: str) -> Cells:
 
 
 def _part(value: float) -> str:
-    """The part of moves that were accepted; a sum over all z makes none."""
+    """The fraction of accepted moves; empty for a sum over all z, which makes none."""
     return "summed" if pd.isna(value) else f"{value:.2f}"
 
 
@@ -165,7 +165,7 @@ COLUMNS: dict[str, Callable[[pd.DataFrame], Cells]] = {"measures": runs_table, "
 
 
 def _described(rows: pd.DataFrame, numbers: Callable[[Any, Row], list[str]]) -> tuple[list[str], list[list[str]]]:
-    """The headers and cells that tell what each row describes, followed by its ``numbers``."""
+    """The headers and cells that name the run of each row, followed by its ``numbers``."""
     several = (rows["seeds"] > 1).any()
     differing = [name for name in varying(rows) if not (several and name == "seed")]
     headers = ["family", "β", *differing, *(["seeds"] if several else [])]
@@ -186,12 +186,12 @@ def _spread(rows: pd.DataFrame) -> str:
 
 
 def _carriers(rates: Any) -> str:
-    """How many dimensions have a rate worth naming."""
+    """The number of dimensions whose rate is above 0.01 nats."""
     return "–" if not isinstance(rates, Iterable) else str(sum(rate > SMALL_RATE for rate in rates))
 
 
 def paper_table(report: Report) -> Cells:
-    """The runs that answer a printed point."""
+    """The runs that have a printed point of the paper."""
     rows = [
         [
             family_of(row["family"]).signs,
@@ -218,7 +218,7 @@ def verdicts_table(report: Report) -> Cells:
 
 
 def differences_table(report: Report) -> Cells:
-    """The best run of each family behind the best of all."""
+    """The best run of each family compared with the best of all."""
     rows = [
         [
             row["best"],
@@ -235,7 +235,7 @@ def differences_table(report: Report) -> Cells:
 
 
 def baseline_table(baseline: pd.DataFrame) -> Cells:
-    """The runs beside those of another store."""
+    """The runs compared with those of another store."""
     rows = [
         [
             row["label"],
@@ -276,7 +276,7 @@ def with_error(row: Row, name: str, sign: int = 1) -> str:
 
 
 def _lacking(row: Row, name: str) -> str:
-    """How many of a row's seeds have a number, where not all do."""
+    """The number of a row's seeds that have a measure, if some lack it."""
     known = row.get("known")
     return f" ({known[name]} of {row['seeds']})" if isinstance(known, dict) and name in known else ""
 
@@ -289,7 +289,7 @@ def number(value: float) -> str:
 def _best_rows(rows: pd.DataFrame, name: str) -> set[Any]:
     """The rows with the lowest distortion, or the highest bound, among those measured on the same images.
 
-    A mean over some of its seeds only is no candidate.
+    A mean over only some of a row's seeds does not take part.
     """
     signed = rows[name] if name == "distortion" else -rows[name]
     partly = rows["known"].map(lambda known: isinstance(known, dict) and name in known).astype(bool)

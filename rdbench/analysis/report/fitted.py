@@ -1,4 +1,4 @@
-"""A table that fits a terminal: what is the same in every row is said below, and what does not fit is left out."""
+"""Fit a table to a terminal: name columns that are equal in all rows below it, and leave out those that do not fit."""
 
 import re
 import textwrap
@@ -23,7 +23,7 @@ FIRST_OUT = (
     "dataset",
     "protocol",
 )
-"""Columns in the order in which they are left out; after them the bounds of the smallest k, then from the right."""
+"""Columns in the order in which they are left out; then go the bounds of smallest k, then columns from the right."""
 KEPT = ("R", "D", "−ELBO", "nats per image", "truth", "estimate", "total")
 GAP = 2
 NARROWEST = 12
@@ -31,7 +31,7 @@ NARROWEST = 12
 
 
 def aligned(table: Cells) -> str:
-    """A table in columns of equal width, all of it."""
+    """The whole table, with aligned columns."""
     rows = [[plain(cell) for cell in row] for row in table.rows]
     widths = _widths(table.headers, rows)
     lines = [table.headers, ["─" * width for width in widths], *rows]
@@ -39,9 +39,9 @@ def aligned(table: Cells) -> str:
 
 
 def fitted(table: Cells, width: int | None, whole: str = "--wide shows all") -> str:
-    """A table in so many letters to a line, or ``aligned`` where that is None; no number is broken over two lines.
+    """The table in lines of at most ``width`` letters, or ``aligned`` if that is None; numbers are never broken.
 
-    ``whole`` says where the table is to be had whole.
+    ``whole`` says how to get the whole table.
     """
     if width is None:
         return aligned(table)
@@ -64,12 +64,12 @@ def fitted(table: Cells, width: int | None, whole: str = "--wide shows all") -> 
 
 
 def lines_of(text: str, width: int | None) -> list[str]:
-    """A text in lines of so many letters, or as one where that is None."""
+    """A text in lines of at most ``width`` letters, or in one line if that is None."""
     return [text] if width is None else textwrap.wrap(text, width)
 
 
 def _same_in_all(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """The columns after the first that say the same in each of several rows, measured numbers aside."""
+    """The columns, after the first and without measures, that are equal in all of several rows."""
     if len(rows) < 2:
         return []
     columns = list(zip(*rows, strict=True))
@@ -81,7 +81,7 @@ def _same_in_all(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
 
 
 def _left_out(headers: Sequence[str], columns: Sequence[Sequence[str]], width: int, table: Cells) -> set[str]:
-    """The columns to leave out, the least important first, until the others fit or only words are left."""
+    """The columns to leave out, the least important first, until the rest fits or only columns of words remain."""
     needs = dict(zip(headers, (max(map(len, column)) for column in columns), strict=True))
     words = {header: min(needs[header], max(NARROWEST, len(header))) for header in headers[1:] if header in table.left}
     needs |= words  # these can be broken over lines
@@ -103,7 +103,7 @@ def _importance(header: str, headers: Sequence[str]) -> tuple[int, int]:
 
 
 def _broken(table: Cells, width: int) -> list[str]:
-    """The lines of a table whose columns of words are broken over lines where it is too wide, the widest first."""
+    """The lines of a table; if it is too wide, columns of words are broken over lines, the widest first."""
     widths = _widths(table.headers, table.rows)
     words = [index for index, is_left in enumerate(_left(table)) if is_left and index]
     while words and sum(widths) + GAP * (len(widths) - 1) > width:

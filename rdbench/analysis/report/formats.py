@@ -18,7 +18,7 @@ from rdbench.errors import ExitCode, counted, plain
 from rdbench.store.status import Status
 
 JSON_SCHEMA = 1
-"""Raised when a key of the JSON format changes its meaning or goes."""
+"""The version of the JSON format, raised when a key changes its meaning or is removed."""
 
 
 STATES = {
@@ -29,14 +29,14 @@ STATES = {
 
 
 def text(report: Report, columns: str = "measures", width: int | None = None) -> str:
-    """Aligned columns for a terminal of that width; whole where it is None."""
+    """Aligned columns for a terminal of this width; whole tables if it is None."""
     parts = [fitted(table, width) for table in all_tables(report, columns)]
     closing = [plain(line) for line in (*report.regressions, *report.problems, *report.notes, _headline(report))]
     return "\n\n".join([*parts, "\n".join(line for text in closing for line in lines_of(text, width))])
 
 
 def markdown(report: Report, columns: str = "measures") -> str:
-    """Tables that a CI job's summary shows."""
+    """Markdown tables, for example for the summary of a CI job."""
     parts = [f"# rdbench report: {_escaped(report.store)}", _headline(report)]
     parts += [f"## {_escaped(table.title)}\n\n{_piped(table)}" for table in all_tables(report, columns)]
     lines = [f"- {_escaped(line)}" for line in (*report.regressions, *report.problems)]
@@ -48,7 +48,7 @@ def markdown(report: Report, columns: str = "measures") -> str:
 
 
 def as_json(report: Report, columns: str = "measures") -> str:
-    """One object; its keys are documented in the README. It has every column, whichever are asked for."""
+    """One JSON object with every column, whatever ``columns`` says; README.md lists its keys."""
     content = {
         "schema": JSON_SCHEMA,
         "store": report.store,
@@ -67,13 +67,13 @@ def as_json(report: Report, columns: str = "measures") -> str:
 
 
 def _ascii(line: str) -> str:
-    """A line of JSON that says the same without letters that a terminal would obey."""
+    """JSON in which letters that control a terminal are escaped."""
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line)
 
 
 def html(report: Report, columns: str = "measures") -> str:
-    """One page that needs nothing else."""
-    from rdbench.analysis.plots import page_figures  # here, for no other format needs matplotlib
+    """One self-contained HTML page."""
+    from rdbench.analysis.plots import page_figures  # here, because no other format needs matplotlib
 
     figures = page_figures(report.source, report.runs)
     return page(report, all_tables(report, columns), _headline(report), figures)
@@ -108,7 +108,7 @@ ESCAPES = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_{}[]<>()#+-!|
 
 
 def _escaped(words: str) -> str:
-    """Words that Markdown shows as they are: a family's signs are no list, a file's name no markup."""
+    """Text escaped for Markdown, such as a family's signs, which would begin a list."""
     return plain(words).translate(ESCAPES)
 
 
@@ -117,7 +117,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has: NaN is null."""
+    """A value that JSON can hold; NaN becomes null."""
     if isinstance(value, list | np.ndarray):
         return [_plain(item) for item in value]
     if hasattr(value, "item"):

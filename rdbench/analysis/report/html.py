@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML page: figures, tables and runs that answer to each other."""
+"""The report as one self-contained HTML page with linked figures, tables and runs."""
 
 import json
 import re
@@ -18,11 +18,11 @@ from rdbench.config.run_config import aim
 from rdbench.errors import ExitCode, plain
 
 TONES = {"#ffffff": "var(--paper)", "#000000": "currentColor", "#595959": "var(--dim)"}
-"""The colours of a figure that are other ones in the dark."""
+"""The colours of a figure that change in dark mode."""
 
 
 def page(report: Report, tables: list[Cells], headline: str, figures: Mapping[str, str]) -> str:
-    """The page, with figures in SVG; every text from the store is escaped."""
+    """The page, with figures as SVG; every text from the store is escaped."""
     template = Template((files("rdbench.analysis.report") / "page.html").read_text(encoding="utf-8"))
     lines = [*report.regressions, *report.problems, *report.notes]
     return template.substitute(
@@ -43,12 +43,12 @@ def _escaped(words: str) -> str:
 
 
 def _script(value: Any) -> str:
-    """JSON that ends no script element, whatever a store says."""
+    """JSON for a script element, which no text of a store can end."""
     return json.dumps(value).replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
 
 
 def _figure(name: str, svg: str) -> str:
-    """A figure whose ids are none of the page's, in colours that follow the page's."""
+    """A figure whose ids cannot clash with the page's, in colours that follow the page's."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'id="(run|family) ([^"]*)"', r'data-\1="\2"', svg)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
@@ -80,7 +80,7 @@ def _row(table: Cells, cells: Sequence[str], run_ids: Sequence[str]) -> str:
 
 
 def _runs(report: Report) -> list[dict[str, Any]]:
-    """What the page says of each run: by what it can be chosen, its numbers, its settings, and its command."""
+    """The data of each run in the page: filters, measures, settings and command."""
     return [
         {
             "id": str(run["run_id"]),
@@ -110,7 +110,7 @@ def _details(run: Mapping[str, Any]) -> str:
 
 
 def _commands(report: Report) -> str:
-    """What made the runs, and what made this page, a line each."""
+    """The commands that made the runs, and the one that made this page."""
     made = sorted({str(command) for command in report.runs["command"].dropna()}) if "command" in report.runs else []
     return "\n".join(
         map(_escaped, [*made, shlex.join(["rdbench", "report", *map(str, each(report.source)), "--format", "html"])])

@@ -1,4 +1,4 @@
-"""What became of each run of a store, and what it cost."""
+"""The status and cost of each run of a store."""
 
 import json
 from collections.abc import Collection
@@ -19,7 +19,7 @@ HEADERS = ["run_id", "run", "dataset", "status", "train s", "eval s", "what"]
 
 
 def without_answer(store: Store, rows: pd.DataFrame) -> dict[str, Status]:
-    """The runs that are being done, that were begun, or that a sweep has announced and are in no row."""
+    """The status of each run without an answer: running, unfinished or missing."""
     begun, working, found = unfinished(store.storage), owners(store.storage), set(rows["run_id"])
     states = {run_id: Status.MISSING for run_id in announced(store.storage) if run_id not in found}
     states |= dict.fromkeys(sorted(begun - found), Status.UNFINISHED)
@@ -27,10 +27,10 @@ def without_answer(store: Store, rows: pd.DataFrame) -> dict[str, Status]:
 
 
 def choose(store: Store, run_ids: Collection[str], status: str | None) -> list[str]:
-    """The ids of runs by the beginnings of their ids and by status, also of those that have no row.
+    """Find run ids by their beginnings and by status, also of runs that have no row.
 
     Raises:
-        UserError: an id is that of no run or of several, or no run has the status.
+        UserError: a beginning fits no run or several, or no run has the status.
     """
     rows = store.rows_or_none()
     states = without_answer(store, rows)
@@ -53,7 +53,7 @@ def choose(store: Store, run_ids: Collection[str], status: str | None) -> list[s
 
 
 def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
-    """A table of all runs, also of those that are being done or are missing; and what they cost in a line.
+    """A table of all runs, also running and missing ones; and a line with their cost.
 
     Raises:
         EmptyTableError: there are none.

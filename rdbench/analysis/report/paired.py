@@ -1,4 +1,4 @@
-"""How far the best run of each family is behind the best of all, image by image."""
+"""Paired differences between the best run of each family and the best of all, image by image."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ CONFIDENCE = 0.95
 
 
 def paired_differences(store: Source, runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The best run of each family against the best run of all that were measured on the same test images.
+    """Compare the best run of each family with the best of all runs that were measured on the same test images.
 
     A row has the mean of the per-image differences in −ELBO (nats per image), a Student's t interval, and a finding.
-    The runs are chosen on these very images, so the intervals hold jointly for all pairs of runs they were chosen from,
-    at 95%. The lines beside them say which files cannot be read, and which best run has no examples.
+    The best runs are chosen on these same images, so the intervals hold at 95% jointly for all pairs of runs. The
+    messages name files that cannot be read, and a best run that has no examples.
     """
     rows, lines = [], []
     for _, same in measured(runs).groupby(SAME_IMAGES, sort=False, dropna=False):
@@ -44,7 +44,7 @@ def paired_differences(store: Source, runs: pd.DataFrame) -> tuple[pd.DataFrame,
 def beside_the_best(
     best: Sequence[Mapping[Any, Any]], per_image: Mapping[str, NDArray[np.float64]], chosen_from: int
 ) -> list[dict[str, Any]]:
-    """A row for each run with examples after the first, which is the best of ``chosen_from`` runs."""
+    """A row for each run with examples but the first, which is the best of ``chosen_from`` runs."""
     winner, *others = best
     confidence = 1 - (1 - CONFIDENCE) / math.comb(chosen_from, 2)
     rows = []
@@ -70,7 +70,7 @@ def beside_the_best(
 
 
 def interval(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    """Student's t interval of a mean, NaN where there is one value.
+    """Student's t interval of a mean, NaN if there is only one value.
 
     >>> low, high = interval(np.array([0.0, 2.0]), 0.95)
     >>> round(low, 3), round(high, 3)

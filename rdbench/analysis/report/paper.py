@@ -1,4 +1,4 @@
-"""Runs beside the numbers that Alemi et al. print."""
+"""Compare runs with the numbers that the paper prints."""
 
 import json
 import math
@@ -12,10 +12,10 @@ from rdbench.config.run_config import LATER_DEFAULTS
 from rdbench.data import DATASETS
 
 TOLERANCE = 1.0
-"""Nats by which a run under the paper's protocol may differ: its numbers are of one seed, to one decimal."""
+"""Nats by which a run under the paper's protocol may differ: the paper prints one seed, to one decimal."""
 
 IMPLAUSIBLE = 5.0
-"""Nats that no retraining of the same model gains: more likely a decoder that sees the pixel it predicts."""
+"""An implausible gain in nats: more likely the decoder sees the pixel that it predicts."""
 
 PROTOCOL: dict[str, Any] = {
     "epochs": 200, "width": 1.0, "latent_dim": 64, "learning_rate": 3e-4, "warmup": 0.0, "schedule": "paper",
@@ -27,7 +27,7 @@ ANSWER = ["run_id", "dataset", "family", "beta", "annealed", "seed", "config", "
 
 
 def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row for every run that answers a printed point: both sets of numbers, their differences, and a judgement.
+    """A row for every run with a printed point: both sets of numbers, their differences, and a judgement.
 
     ``judgement`` is of −ELBO: "agrees", "better", "worse", "implausible", or why it is not
     judged. A run at another protocol gets no verdict: its judgement says how near it came, and at which part of the
@@ -46,7 +46,7 @@ def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _departures(row: dict[Any, Any]) -> str:
-    """How a run departs from the paper's protocol."""
+    """The settings in which a run departs from the paper's protocol."""
     settings = LATER_DEFAULTS | json.loads(row["config"])
     departures = [
         f"{name} {'all' if settings[name] is None else setting(settings[name])}"
@@ -73,9 +73,9 @@ def _judge(row: dict[Any, Any]) -> str:
 
 
 def _compute(row: dict[Any, Any]) -> float:
-    """The part of the paper's training compute that a run took: images seen × width², over those of its protocol.
+    """A run's training compute as a fraction of the paper's: images seen × width², over those of its protocol.
 
-    Width multiplies the channels in and out of a layer, so the operations of an image grow as its square.
+    Width multiplies the channels in and out of a layer, so the operations for each image grow as its square.
     """
     settings = LATER_DEFAULTS | json.loads(row["config"])
     every = DATASETS[row["dataset"]].sizes[0]

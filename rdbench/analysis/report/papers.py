@@ -21,13 +21,13 @@ ESCAPES = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
     "≤": r"$\leq$",
     "•": r"$\bullet$",
     "*": r"$^\ast$",
-    "-": "{-}",  # three of them are a family, and no dash
+    "-": "{-}",  # three of them are a family, not a dash
     "ᵢ": "$_i$",
 }
 
 
 def latex(report: Report, columns: str = "measures") -> str:
-    """The table of the runs for the package booktabs, its caption in a comment."""
+    """The table of runs for the LaTeX package booktabs, with its caption in a comment."""
     table = COLUMNS[columns](report.rows)
     aligned = "".join("l" if header in table.left else "r" for header in table.headers)
     lines = [
@@ -45,7 +45,7 @@ def latex(report: Report, columns: str = "measures") -> str:
 
 
 def csv(report: Report, columns: str = "measures") -> str:
-    """A row a run with every number of it, unrounded, whichever columns are asked for."""
+    """One row for each run with all its numbers, unrounded, whatever ``columns`` says."""
     lists = [name for name in report.runs if report.runs[name].map(lambda value: hasattr(value, "__len__")).any()]
     texts = [name for name in lists if report.runs[name].map(lambda value: isinstance(value, str)).any()]
     runs = report.runs.drop(columns=[name for name in lists if name not in texts])

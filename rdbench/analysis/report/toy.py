@@ -1,4 +1,4 @@
-"""Runs of the toy beside a best model built by hand."""
+"""Compare toy runs with an optimal model built by hand."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from rdbench.store.status import Status
 
 
 def toy_table(runs: pd.DataFrame) -> Cells:
-    """A row a start: where its rate stopped, how far it is from p*, and how much of the class its latent keeps."""
+    """One row for each seed: its rate, its divergence from p*, and the information of z about the class."""
     best = account(optimal())
     lines = [["built by hand", "", *_numbers(best, best), ""]]
     ended = runs[runs["status"] == Status.OK].sort_values(["objective", "beta", "target_rate", "distortion"])

@@ -1,4 +1,4 @@
-"""Runs beside models that need no training: fair coins, and independent pixels with the means of the training split."""
+"""Compare runs with untrained models: fair coins, and independent pixels with the means of the training split."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from rdbench.store.status import Status
 
 
 def untrained(runs: pd.DataFrame) -> list[str]:
-    """A line for each run that is worse than fair coins and was not allowed to be, whatever status an old row has."""
+    """A line for each run that is worse than fair coins without ``allow_untrained``, even if an old row says ``ok``."""
     lines = []
     for run in _perhaps_untrained(runs).to_dict("records"):
         if run["status"] == Status.UNTRAINED:
@@ -30,14 +30,14 @@ def untrained(runs: pd.DataFrame) -> list[str]:
 
 
 def _perhaps_untrained(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that say so, and those that are behind fair coins at all."""
+    """The runs with status ``untrained``, and all whose −ELBO is above that of fair coins."""
     side = runs["image_side"] if "image_side" in runs else pd.Series(SIDE, runs.index)
     coins = side.where(side > 0, SIDE) ** 2 * fair_coins(1)
     return runs[(runs["status"] == Status.UNTRAINED) | (-runs["elbo"] > coins)]
 
 
 def behind_pixels(runs: pd.DataFrame) -> list[str]:
-    """A line for each run that is worse than independent pixels by 3 standard errors; older rows do not know these."""
+    """A line for each run worse than independent pixels by 3 standard errors; older rows lack that number."""
     if "independent_pixels" not in runs:
         return []
     behind = runs["status"].eq(Status.OK) & (-runs["elbo"] > runs["independent_pixels"] + 3 * runs["elbo_se"])
