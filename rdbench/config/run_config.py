@@ -69,6 +69,7 @@ class RunConfig(BaseModel):
     ``batch_size``, ``pseudo_inputs``, ``anneal_epochs`` and the evaluation's numbers are ours, for it prints none.
     The learning rate rises from 0 to ``learning_rate`` over the fraction ``warmup`` of training, then follows
     ``schedule``. ``average`` is the decay of the moving average of the weights; 0 keeps the weights as they are.
+    For ``marginal_epochs`` more the marginal is trained on, with encoder and decoder frozen.
     With ``allow_untrained`` a run that ends worse than guessing still counts as ok. ``labels`` is the
     label set that the decoder explains, ``first`` for a dataset's first; None where it explains images.
     """
@@ -95,6 +96,7 @@ class RunConfig(BaseModel):
     warmup: float = Field(0.0, ge=0, le=0.5)
     schedule: Schedule = "paper"
     average: float = Field(0.0, ge=0, lt=1)
+    marginal_epochs: int = Field(0, ge=0, lt=2**63)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = Field(0, ge=0, lt=2**63)
     iwae: Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(validate_default=True)] = (1, 5, 50)
@@ -174,6 +176,9 @@ class RunConfig(BaseModel):
                 f"gradient {gradient}: objective iwae needs the pathwise gradient; choose gradient=pathwise, "
                 "or another objective"
             )
+        if self.marginal_epochs and (self.exact or self.average):
+            what = "an average of the weights" if self.average else "the toy"
+            raise ValueError(f"marginal_epochs {self.marginal_epochs} does not go with {what}; leave one of them out")
         if self.exact and self.average:
             raise ValueError(f"average {self.average:g}: the toy keeps its tables as trained; leave it out")
         if self.exact and self.objective == "iwae":

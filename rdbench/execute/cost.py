@@ -24,6 +24,7 @@ from rdbench.store.status import Status
 
 OF_TRAINING = ("dataset", "binarise", "binarise_seed", "objective", "anneal_epochs", "anneal_from", "target_rate",
                "free_nats", "train_samples", "epochs", "batch_size", "learning_rate", "warmup", "schedule", "average",
+               "marginal_epochs",
                "seed", "iwae", "rate_samples", "train_images", "evaluation_images", "generated_images",
                "train_information")  # fmt: skip
 """The keys of a run that change neither the size nor the speed of its model."""
@@ -94,7 +95,9 @@ def work(run: RunConfig, sizes: tuple[int, int, int], side: int) -> Work:
     def measured(images: int, draws: int) -> float:
         return images / IMAGES_AT_ONCE * flop.forward(IMAGES_AT_ONCE, draws)
 
-    training = run.epochs * (train // batch * flop.step(batch, run.train_samples or 1) + measured(valid, 1))
+    training = (run.epochs + run.marginal_epochs) * (
+        train // batch * flop.step(batch, run.train_samples or 1) + measured(valid, 1)
+    )
     draws = max(run.iwae, default=1)
     evaluated = measured(test, draws) + measured(test, 1) + (measured(run.generated_images, draws) if run.iwae else 0.0)
     return Work(training, evaluated)

@@ -42,6 +42,7 @@ class TrainingStep:
         self.batch = self.micro_batch = batch
         self.precision = precision
         self.average = average
+        self.marginal_only = False
         self.clock = torch.zeros((), dtype=torch.int64, device=device)
         model.follow(self.clock)
         if average:
@@ -69,7 +70,7 @@ class TrainingStep:
         index = self._batch()
         labels = self.images.labels
         terms = self._terms(self.images[index], None if labels is None else labels[index])
-        loss = self.objective(terms, self.clock) + terms.mean_penalty
+        loss = terms.mean_rate if self.marginal_only else self.objective(terms, self.clock) + terms.mean_penalty
         loss.backward()
         return terms, loss.detach()
 
@@ -83,10 +84,18 @@ class TrainingStep:
         self.optimizer.found_inf = skip  # type: ignore[attr-defined]
         self.rate.copy_(self.rates.index_select(0, self._index().view(1)).view(()))
         self.optimizer.step()
-        self.model.settle(skip)
+        if not self.marginal_only:
+            self.model.settle(skip)
         if self.average:
             self.average.update(skip)
         self.clock += 1
+
+    def train_marginal_only(self) -> None:
+        """From now on leave encoder and decoder as they are, and minimise R over the marginal."""
+        self.marginal_only = True
+        self.optimizer.zero_grad()
+        for part in (self.model.encoder, self.model.decoder):
+            part.requires_grad_(False)
 
     def undo(self) -> None:
         """Undo the changes of a ``backward`` that failed."""

@@ -82,7 +82,10 @@ class Training:
         self.precision = fast_precision(self.device) if config.precision == "auto" else config.precision
         self.batch = min(config.batch_size, len(train_images))
         self.steps_per_epoch = len(train_images) // self.batch
-        self.steps = config.epochs * self.steps_per_epoch
+        self.first_stage = config.epochs * self.steps_per_epoch
+        learns = any(True for _ in model.marginal.parameters())
+        self.second_stage = config.marginal_epochs * self.steps_per_epoch if learns else 0
+        self.steps = self.first_stage + self.second_stage
         self.objective = make_objective(config, self.steps_per_epoch).to(self.device)
         coins = fair_coins(train_images.side) if config.labels is None else math.inf  # no bound on labels
         self.totals = Totals(self.device, coins)
@@ -145,6 +148,9 @@ class Training:
 
     def _prepare_epoch(self) -> None:
         """Copy to the device the order of the images and the learning rates of an epoch's steps."""
+        if self.step >= self.first_stage and not self.body.marginal_only:
+            self.body.train_marginal_only()
+            self.captured.begin_anew()
         done = self.step % self.steps_per_epoch
         if not done:
             self.body.order.copy_(torch.randperm(len(self.train_images), device=self.device))
@@ -154,7 +160,10 @@ class Training:
 
     def _learning_rate(self, step: int) -> float:
         config = self.config
-        return learning_rate(config.learning_rate, step, self.steps, config.warmup, config.schedule)
+        steps = self.first_stage
+        if step >= steps:
+            step, steps = step - steps, self.second_stage
+        return learning_rate(config.learning_rate, step, steps, config.warmup, config.schedule)
 
     def _standing(self, means: tuple[float, float]) -> Step:
         return Step(self.step, self.steps, float(self.objective.beta), *means, self.jumps)
