@@ -22,6 +22,8 @@ class Output:
         Raises:
             UserError: the stream fails with an error that is not forgiven.
         """
+        if text == "":  # Typer probes a stream with it and passes over what that raises
+            return 0
         try:
             return self.stream.write(text)
         except OSError as error:

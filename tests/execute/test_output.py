@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 
 import pytest
@@ -63,3 +64,11 @@ def test_what_a_check_finds_is_its_exit_code_though_nobody_reads_it(undisturbed,
     code, out, _ = rdbench_command("report", undisturbed[1], "--check")
     assert out
     assert exit_code(closed, command(monkeypatch, "report", undisturbed[1], "--check")) == code
+
+
+def test_a_full_disk_is_told_by_the_command_in_a_process_of_its_own(undisturbed):
+    """Here standard output is what Python makes of it, and standard error can be read."""
+    with open("/dev/full", "w") as full_disk:
+        command = [sys.executable, "-m", "rdbench", "report", str(undisturbed[1])]
+        done = subprocess.run(command, stdout=full_disk, stderr=subprocess.PIPE, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stderr) == (2, "rdbench: cannot write the output: No space left on device\n")
