@@ -1,8 +1,8 @@
-"""Kills, signals, stops, wrong clocks and faults against sweeps that share a store, and what is left of it after each.
+"""Disturb sweeps that share a store by kills, signals, stops, wrong clocks and faults, and check the store afterwards.
 
-A round has a store of its own: commands run on it side by side and are disturbed at random, then a sweep that nothing
-disturbs does the rest. Its numbers and weights must be those of a store that nothing ever disturbed, bit for bit, each
-run there once, no state, claim or partial file left, and every exit code one that is documented.
+Each round has a store of its own: commands run on it side by side and are disturbed at random, then an undisturbed
+sweep does the rest. The store must then equal an undisturbed one bit for bit in numbers and weights, with each run
+once and no state, claim or partial file left; every exit code must be a documented one.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""One side of benchmarks/training.py or evaluation.py: reads amounts of work, does each, prints its speed.
+"""A contender of benchmarks/training.py or evaluation.py: it reads amounts of work, does each, prints its speed.
 
 The work is steps of training, given in images a second, or images of which IWAE-100 is estimated, given in draws of z a
 second over all images.

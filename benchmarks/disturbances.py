@@ -1,4 +1,4 @@
-"""What a campaign does to the processes that share a store: faults, wrong clocks, a server that fails, signals."""
+"""The disturbances of a campaign: file-system faults, wrong clocks, a failing server, signals."""
 
 import io
 import itertools

@@ -1,9 +1,9 @@
-"""How often the gate cries wolf, and how often it sleeps: stores are simulated, sound or with a fault of known size.
+"""How often the gate gives false alarms or misses faults, on simulated stores: sound, or with a fault of known size.
 
-Each is judged by the rules of the package ("now") and by those that it had before: 3 standard errors for a bound, a
+Each store is judged by the package's rules ("now") and by its former rules: 3 standard errors for a bound, a
 percentile bootstrap corrected for the number of intervals for the best run, 1.96 standard errors of two separate
-means for a baseline. Prints a Markdown table; `false` is the share of sound stores in which anything is found, `missed`
-the share of stores in which the fault is not.
+means for a baseline. Prints a Markdown table; `false` is the share of sound stores in which a fault is found, `missed`
+the share of faulty stores in which it is not.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""All that a card can show of rdbench, in so many minutes: what is right, how fast it is, and what sweep then fits.
+"""Check and time rdbench on a GPU within a number of minutes, and print the largest sweep that fits the time left.
 
-Rows are written to OUT/rows.jsonl as they come, so a machine that goes away leaves what was measured. What there is no
-time for is a row that says so. The table comes last, and after it the commands of the largest sweep that fits the
-minutes that are left. ``--device cpu --small`` runs the same code where there is no card; its numbers mean nothing.
+Rows are written to OUT/rows.jsonl as they come, so they survive the loss of the machine. A check without time left
+writes a row that says so. The table comes last, then the commands of the largest sweep that fits the minutes left.
+``--device cpu --small`` runs the same code without a GPU; its numbers mean nothing.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What benchmarks/gpu.py shows of a card, each a function that yields rows: what, found, wanted, passed."""
+"""The checks of benchmarks/gpu.py; each is a function that yields rows: what, found, wanted, passed."""
 
 import time
 from collections.abc import Callable, Iterator

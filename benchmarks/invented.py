@@ -1,4 +1,4 @@
-"""Runs that nobody trained, for what is to be timed with many of them."""
+"""Invented records of runs, for benchmarks that need many."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
-"""How long `rdbench report` and `rdbench plot` take on a store of many runs, as whole processes.
+"""Time `rdbench report` and `rdbench plot` on a store of many runs, as whole processes.
 
-The runs are invented; the store has one file a run until it is compacted, as after a sweep.
+The runs are invented; the store has one file for each run until it is compacted, as after a sweep.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What every benchmark prints and writes: medians and spreads, and the machine they were measured on."""
+"""Shared output of benchmarks: medians and spreads, and the machine on which they were measured."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""How long `rdbench sweep … --dry-run` takes, and how much memory, on a large sweep of which every other run is done.
+"""Time and memory of `rdbench sweep … --dry-run` on a large sweep, half of whose runs are done.
 
 The rows of the store are invented; it is compacted, as after a sweep.
 """

@@ -1,7 +1,7 @@
-"""How long PixelCNN++ takes to draw images: each feature computed once, against a pass of the whole network per pixel.
+"""Time to draw images from PixelCNN++: each feature computed once, against a pass of the whole network per pixel.
 
-The first is timed whole. Of the second some passes are timed, and their mean is multiplied by the number of pixels. The
-two take turns, so that a change in what else the machine does falls on both.
+The first is timed as a whole. Of the second a few passes are timed, and their mean is multiplied by the number of
+pixels. The two take turns, so that other work on the machine affects both.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""What is paid before any work: `rdbench --help`, `rdbench report` on 100 runs, and each run of a sweep.
+"""Start-up times: `rdbench --help`, `rdbench report` on 100 runs, and the overhead of each run of a sweep.
 
-All are whole processes. The cost of a run is what a further run adds to a sweep, less what the run's own row says that
-its training and its evaluation took: making the model at full width, its data, its claim, its tables and its weights.
+All are whole processes. The overhead of a run is the time that one more run adds to a sweep, less the training and
+evaluation time in its row: making the model at full width, its data, its claim, its tables and its weights.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The share of the matrix peak that training reaches: model FLOP/s of each family against those of one large product.
 
 The FLOP of a step are those of its products and convolutions and of their gradients, as torch counts them over the
-modules, whatever is computed to get them. The peak is measured beside every turn, in the precision of the training.
+modules, however they are computed. The peak is measured with every turn, in the precision of the training.
 """
 
 import argparse
