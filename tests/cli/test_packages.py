@@ -21,15 +21,12 @@ README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 PLUGIN = re.search(r"```python\n(# my_model.py\n.*?)```", README, re.S)[1]
 PROJECT = """
 [build-system]
-requires = ["setuptools>=77"]
-build-backend = "setuptools.build_meta"
+requires = ["hatchling"]
+build-backend = "hatchling.build"
 
 [project]
 name = "housemade"
 version = "1.2"
-
-[tool.setuptools]
-packages = ["housemade"]
 
 [project.entry-points."rdbench.encoders"]
 thick = "housemade:THICK"
