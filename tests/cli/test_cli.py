@@ -161,7 +161,7 @@ def test_an_interrupted_sweep_does_not_pass(swept, tmp_path):
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_does_the_rest(images, tmp_path):
     store = tmp_path / "store"
     arguments = ["sweep", "demo", *TINY, "--set", f"dataset={images}", "--set", "batch_size=1", "--epochs", "6"]
-    arguments += ["--family", "---", "--family", "--+", "--seed", "1", "--seed", "2", "--store", str(store)]
+    arguments += ["--family", "---", "--family", "--v", "--seed", "1", "--seed", "2", "--store", str(store)]
     command = [sys.executable, "-m", "rdbench", *arguments]
     hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell starts in the background ignores it
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -274,10 +274,10 @@ def test_the_toy_trains_reports_and_draws(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (["target_rate=8"], "no setting of objective beta-vae"),
+        (["target_rate=8"], "not a setting of objective beta-vae"),
         (["objective=target-rate", "target_rate=99"], "sprites carries at most 31.61 nats"),
         (["objective=target-rate", "target_rate=-1"], "greater than or equal to 0"),
-        (["objective=target-rate", "target_rate=3", "beta=1"], "no setting of objective target-rate"),
+        (["objective=target-rate", "target_rate=3", "beta=1"], "not a setting of objective target-rate"),
     ],
 )
 def test_targets_that_make_no_sense_are_refused(settings, told, tmp_path):

@@ -76,7 +76,7 @@ def test_a_multiplier_holds_the_rate_where_it_solves_a_convex_problem():
 
 
 def test_models_side_by_side_have_a_loss_each():
-    both = Terms(*(torch.stack([term, 2 * term]) for term in TERMS))
+    both = Terms(*(torch.stack([term, 2 * term]) for term in TERMS[:3]))
     for kind, setting in ((BetaVAE, 2.0), (TargetRate, 3.0), (TargetRatePenalty, 3.0), (FreeBits, 3.0), (IWAE, 1)):
         one, other = kind(setting).beside(2)(both, START).tolist()
         assert one == pytest.approx(kind(setting)(TERMS, START).item()) != other

@@ -140,7 +140,7 @@ def test_a_sweep_into_an_unreliable_server_is_that_of_a_folder(bucket, tmp_path)
     assert Store(url).storage.names("claims") == []
     report = assemble(Store(url), [], [], None, None)
     assert report.exit_code == 0 and len(report.runs) == 2
-    paths, _ = draw(Store(url), report.runs, ["plane", "samples"], ["png"], tmp_path / "figures")
+    paths, *_ = draw(Store(url), report.runs, ["plane", "samples"], ["png"], tmp_path / "figures")
     assert [path.name for path in paths] == ["plane.png", "samples.png"]
 
 

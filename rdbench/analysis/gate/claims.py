@@ -76,7 +76,7 @@ CLAIMS = (
         "test_images latent_dim *rate *mutual_information *mutual_information_se *marginal_kl *marginal_kl_se "
         "*active_units class_information class_information_se uniform_rate",
     ),
-    Claim("codes: perplexity ≤ those used, and n log of it ≤ n log K", bounds.codes,
+    Claim("codes: 1 ≤ perplexity ≤ codes used, entropy ≤ n log K", bounds.codes,
           "test_images marginal rate mutual_information codes_used code_perplexity code_entropy uniform_rate"),
     Claim("labels: H(Y) − D is below H(Y) and R", bounds.labels,
           "test_images entropy rate rate_se distortion distortion_se label_* probe_* predictive_*"),

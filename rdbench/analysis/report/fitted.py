@@ -22,6 +22,7 @@ FIRST_OUT = (
     "on runs",
     "dataset",
     "protocol",
+    "judgement",
 )
 """Columns in the order in which they are left out; then go the bounds of smallest k, then columns from the right."""
 KEPT = ("R", "D", "−ELBO", "nats per image", "truth", "estimate", "total")

@@ -67,8 +67,8 @@ def test_curves_are_drawn_through_their_temperatures_under_the_points(store, inv
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("bottleneck", "rdbench evaluate STORE --labels"),
-        ("curve", "rdbench evaluate STORE --ais 500"),
+        ("bottleneck", "rdbench evaluate .*/store --labels"),
+        ("curve", "rdbench evaluate .*/store --ais 500"),
         ("race", "--set gradient=rloo,gumbel"),
     ],
 )

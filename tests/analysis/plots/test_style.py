@@ -49,14 +49,14 @@ def test_a_users_settings_do_not_reach_the_figures(store, invented, tmp_path):
 
 
 def test_a_figure_in_grey_has_no_colour_and_the_width_asked_for(store, invented, tmp_path):
-    paths, _ = draw(store, invented(), ["plane"], ["png"], tmp_path, Look(3.25, "grey", paper_points()))
+    paths, *_ = draw(store, invented(), ["plane"], ["png"], tmp_path, Look(3.25, "grey", paper_points()))
     image = np.asarray(Image.open(paths[0]).convert("RGB")).astype(int)
     assert np.ptp(image, axis=2).max() == 0
     assert image.shape[1] == 3.25 * 200
 
 
 def test_fonts_of_a_pdf_are_truetype(store, invented, tmp_path):
-    (path,), _ = draw(store, invented(), ["plane"], ["pdf"], tmp_path)
+    (path,), *_ = draw(store, invented(), ["plane"], ["pdf"], tmp_path)
     content = path.read_bytes()
     assert b"/CIDFontType2" in content or b"/TrueType" in content
     assert b"/Type3" not in content
