@@ -161,13 +161,17 @@ class _News:
         self.ray = ray
         self.switchboard = switchboard
         self.resources: Mapping[str, float] = ray.cluster_resources()
-        self.asked = switchboard.heard.remote()
+        self.asked: Any = None
         self.answered = time.monotonic()
         self.lost = False
 
     def heard(self) -> list[tuple[Any, ...]]:
-        """The messages since the last answer, none while there is no further one."""
-        answers, _ = self.ray.wait([self.asked], timeout=0)
+        """The messages since the last answer; none if the switchboard does not answer for a moment.
+
+        It is asked now, so that the last words of a run that has just ended come with its outcome.
+        """
+        self.asked = self.asked or self.switchboard.heard.remote()
+        answers, _ = self.ray.wait([self.asked], timeout=WAIT_SECONDS)
         if not answers:
             return []
         try:
@@ -175,7 +179,7 @@ class _News:
         except self.ray.exceptions.RayError:  # the node that has the switchboard is gone
             self.lost = True
             return []
-        self.asked, self.answered = self.switchboard.heard.remote(), time.monotonic()
+        self.asked, self.answered = None, time.monotonic()
         return messages
 
     def silent(self, seconds: float) -> bool:
