@@ -1,5 +1,6 @@
 """Shared output of benchmarks: medians and spreads, and the machine on which they were measured."""
 
+import csv
 import os
 import platform
 from pathlib import Path
@@ -19,6 +20,16 @@ def describe() -> dict[str, str | int]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+
+
+def append(out: Path, row: dict) -> None:
+    """Add a row to a CSV file, after the header where it is new."""
+    new = not out.exists()
+    with out.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
 
 
 def table_and_parquet(rows: list[dict], keys: list[str], value: str, out: Path | None) -> None:

@@ -6,7 +6,6 @@ the CSV file as runs end, and a run that has a row is not made again: call it ag
 
 import argparse
 import contextlib
-import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
-from machine import describe
+from machine import append, describe
 
 from rdbench import data
 from rdbench.config.run_config import RunConfig
@@ -72,16 +71,6 @@ def rows(runs: list[RunConfig], done: set[str]) -> Iterator[dict]:
         row |= {name: getattr(run, name) for name in SETTINGS}
         row |= {name: measured[name] for name in ("rate", "distortion", "elbo", "elbo_se")}
         yield row | {"seconds": round(time.perf_counter() - started, 1)}
-
-
-def append(out: Path, row: dict) -> None:
-    """Add a row to a CSV file, after the header where it is new."""
-    new = not out.exists()
-    with out.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def table(found: pd.DataFrame) -> pd.DataFrame:

@@ -8,14 +8,13 @@ number is taken from print, and the dataset may be any.
 """
 
 import argparse
-import csv
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 import torch
-from machine import describe
+from machine import append, describe
 
 from rdbench import data
 from rdbench.analysis.paper import printed_points
@@ -102,16 +101,6 @@ def reached(history: Sequence[Epoch], target: float) -> dict[str, float]:
         row[f"within_{distance:g}"] = round(at[0], 3) if at else float("nan")
     best = min(bounds, default=float("nan"))
     return row | {"best_valid_neg_elbo": round(best, 3), "seconds": round(seconds[-1], 3) if seconds else 0.0}
-
-
-def append(out: Path, row: dict) -> None:
-    """Add a row to a CSV file, after the header where it is new."""
-    new = not out.exists()
-    with out.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def table(found: pd.DataFrame) -> pd.DataFrame:

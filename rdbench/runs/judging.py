@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rdbench import data
 from rdbench.config.parts import VECTOR, find
 from rdbench.config.run_config import FIRST_LABELS, RunConfig
 from rdbench.data import Dataset
@@ -24,7 +23,7 @@ from rdbench.models.discrete import DiscreteEncoder
 from rdbench.runs.kept_pieces import KeptPieces
 from rdbench.runs.provenance import command
 from rdbench.runs.splits import Splits
-from rdbench.runs.trained import load_model
+from rdbench.runs.trained import load_data, load_model
 from rdbench.store.changes import extend
 from rdbench.store.row_checks import read_config
 from rdbench.store.schema import known
@@ -219,9 +218,7 @@ def judge_run(
         UserError: the run was trained on other data, has no weights, or cannot be measured by this judge.
     """
     run = read_config(row["config"])
-    dataset = data.load(run.dataset, data_dir, run.binarisation)
-    if dataset.sha256 != row["dataset_sha256"]:
-        raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")
+    dataset = load_data(row, run, data_dir)
     trained = Trained(run, load_model(store, row).to(device), dataset, device)
     torch.manual_seed(run.seed)
     pieces = KeptPieces(store.storage, row["run_id"], repr(judge))

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from rdbench import data
 from rdbench.data.images import Images
 from rdbench.errors import UserError, unknown
 from rdbench.measures.bounds import measure
 from rdbench.runs.evaluation import information
 from rdbench.runs.provenance import command
 from rdbench.runs.splits import Splits
-from rdbench.runs.trained import load_model
+from rdbench.runs.trained import load_data, load_model
 from rdbench.store.changes import extend
 from rdbench.store.row_checks import read_config
 from rdbench.store.schema import MEASURES, Column, known
@@ -51,9 +50,7 @@ def reevaluate(
         raise UserError(f"run {row['run_id']} explains labels; IWAE-k is defined for images only")
     if not run.iwae:
         raise UserError(f"run {row['run_id']} has a deterministic encoder, of which IWAE-k is the ELBO whatever k")
-    dataset = data.load(run.dataset, data_dir, run.binarisation)
-    if dataset.sha256 != row["dataset_sha256"]:
-        raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")
+    dataset = load_data(row, run, data_dir)
     model = load_model(store, row).to(device)
     splits = Splits.of(dataset, run, device)
     images: Images = {"test": splits.test, "valid": splits.valid, "train": splits.train_again}[split]

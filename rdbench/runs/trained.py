@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from rdbench import data
-from rdbench.config.run_config import check_sources
+from rdbench.config.run_config import RunConfig, check_sources
 from rdbench.data.arrays import as_bits
-from rdbench.data.dataset import Bits
+from rdbench.data.dataset import Bits, Dataset
 from rdbench.data.images import Images
 from rdbench.errors import UserError, reason
 from rdbench.measures.bounds import measure
@@ -52,6 +52,18 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
     model = make_model(config, image_side, classes)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.eval()
+
+
+def load_data(row: Mapping[Any, Any], run: RunConfig, data_dir: Path | None) -> Dataset:
+    """The dataset that a run was trained on.
+
+    Raises:
+        UserError: it cannot be had, or the data of that name is other data here.
+    """
+    dataset = data.load(run.dataset, data_dir, run.binarisation)
+    if dataset.sha256 != row["dataset_sha256"]:
+        raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")
+    return dataset
 
 
 def _dtype(value: Tensor) -> np.dtype[Any]:

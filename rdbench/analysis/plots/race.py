@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
-from rdbench.analysis.plots.style import BOUND, NARROW, legend_outside, set_title
+from rdbench.analysis.plots.style import BOUND, MARGINAL_COLOURS, NARROW, OTHER_COLOURS, legend_outside, set_title
 from rdbench.config.parts import BIT_GRADIENTS
 from rdbench.config.run_config import aim
 
-COLOURS = ("#0072B2", "#B87A00", "#C65A9A", "#00805C", "#7A3DA8", "#000000", "#8C510A", "#A8320A", "#4D4D4D")
+COLOURS = (*MARGINAL_COLOURS.values(), *OTHER_COLOURS, "#4D4D4D")
 MARKERS = "osD^vPX*h"
 LOOKS = dict(zip(("pathwise", *BIT_GRADIENTS), zip(COLOURS, MARKERS, strict=True), strict=True))
 """A colour and a marker for each estimator, the same in every figure."""
