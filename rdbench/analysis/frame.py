@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
+from rdbench.config.aims import AIMS, aim
 from rdbench.config.family import FAMILIES, TOY, family_of
-from rdbench.config.run_config import AIMS, LATER_DEFAULTS, aim, own_settings
+from rdbench.config.run_config import LATER_DEFAULTS, own_settings
 from rdbench.store.status import Status
 
 FAMILY_ORDER = {family.words: index for index, family in enumerate((*FAMILIES, TOY))}

@@ -1,6 +1,5 @@
 """Frozen, validated descriptions of runs."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -17,32 +16,18 @@ from pydantic import (
     model_validator,
 )
 
+from rdbench.config.aims import AIMS, aim
 from rdbench.config.binarise import Binarise, How
-from rdbench.config.family import PART_KINDS, TOY, Family, dataset_kind
-from rdbench.config.parts import (
-    Part,
-    all_settings,
-    find,
-    objectives,
-    registered,
-    registered_parts,
-    settings_of,
-)
+from rdbench.config.family import PART_KINDS, Family, dataset_kind
+from rdbench.config.identity import FIRST_KEYS, name_of
+from rdbench.config.parts import Part, all_settings, find, registered, registered_parts, settings_of
+from rdbench.config.rules import check_keys, check_parts
+from rdbench.config.sources import sources_of
 from rdbench.errors import UserError, unknown
 
 Count = Annotated[int, Field(ge=1, lt=2**63)]
 PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Schedule = Literal["paper", "constant", "linear", "cosine"]
-
-AIMS = {part.takes[0]: part.sign or part.takes[0] for part in objectives().values()}
-"""The key that each objective aims at, with its sign."""
-
-FIRST_KEYS = frozenset((
-    "dataset", "encoder", "decoder", "marginal", "width", "latent_dim", "pseudo_inputs", "objective", "beta",
-    "anneal_epochs", "epochs", "batch_size", "learning_rate", "precision", "seed", "iwae", "rate_samples",
-    "evaluation_images",
-))  # fmt: skip
-"""The keys of the first release, which every run's name hashes. Any later key is hashed only off its default."""
 
 FIRST_LABELS = "first"
 """The name by which a description calls the first label set of any dataset."""
@@ -130,7 +115,7 @@ class RunConfig(BaseModel):
             if key not in cls.model_fields and key not in own:
                 raise UserError(_unknown_key(key, parts))
         given |= {name: setting.checked(given.get(name, setting.default)) for name, setting in own.items()}
-        return given | {"sources": _sources(parts), "labels": _labels(given.get("labels"), parts)}
+        return given | {"sources": sources_of(parts), "labels": _labels(given.get("labels"), parts)}
 
     @field_validator("beta")
     @classmethod
@@ -161,67 +146,11 @@ class RunConfig(BaseModel):
         return tuple(sorted(set(iwae)))
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> "RunConfig":
-        if self.anneal_epochs > self.epochs:
-            raise ValueError(f"anneal_epochs {self.anneal_epochs} is more than epochs {self.epochs}; set both")
-        if self.anneal_from is not None and not self.anneal_epochs:
-            raise ValueError(f"anneal_from {self.anneal_from:g} asks for annealing; set anneal_epochs too")
-        family = self.family
-        discrete = "discrete" in family
-        if discrete != (family == TOY) or discrete != self.exact:
-            raise ValueError(f"dataset {self.dataset} with {family.words}: the toy goes with {TOY.words} only")
-        gradient = self.settings.get("gradient", "pathwise")
-        if self.objective == "iwae" and gradient != "pathwise":
-            raise ValueError(
-                f"gradient {gradient}: objective iwae needs the pathwise gradient; choose gradient=pathwise, "
-                "or another objective"
-            )
-        if self.marginal_epochs and (self.exact or self.average):
-            what = "an average of the weights" if self.average else "the toy"
-            raise ValueError(f"marginal_epochs {self.marginal_epochs} does not go with {what}; leave one of them out")
-        if self.exact and self.average:
-            raise ValueError(f"average {self.average:g}: the toy keeps its tables as trained; leave it out")
-        if self.exact and self.objective == "iwae":
-            raise ValueError("objective iwae: the toy is summed exactly, it draws no samples to weigh")
-        if self.labels is not None and self.objective == "iwae":
-            raise ValueError("objective iwae: it bounds log p of images, and the decoder explains labels")
-        return self
-
-    @model_validator(mode="after")
-    def _parts_agree(self, info: ValidationInfo) -> "RunConfig":
+    def _goes_together(self, info: ValidationInfo) -> "RunConfig":
+        check_keys(self)
         if info.context != READING:
-            encoder, *others = (find(kind, name) for kind, name in zip(PART_KINDS, self.family, strict=True))
-            for part in others:
-                if not set(encoder.latent) & set(part.latent):
-                    raise ValueError(
-                        f"{part.kind} {part.name} takes z of {' or '.join(part.latent)}; encoder {encoder.name} gives "
-                        f"{' or '.join(encoder.latent)}; choose parts that agree"
-                    )
-            if encoder.deterministic:
-                self._check_deterministic(encoder)
-            self._check_objective(find("objective", self.objective).takes)
+            check_parts(self)
         return self
-
-    def _check_deterministic(self, encoder: Part) -> None:
-        found = f"objective {self.objective}"
-        if self.objective == "beta-vae":
-            found = f"beta {self.beta:g}" if self.beta != 1 else f"anneal_epochs {self.anneal_epochs}"
-        if (self.objective, self.beta, self.anneal_epochs) != ("beta-vae", 1.0, 0):
-            raise ValueError(
-                f"{found}: encoder {encoder.name} is deterministic, so no gradient of R reaches it, and no weight of R "
-                "moves it; leave objective at beta-vae, beta at 1 and anneal_epochs at 0, and vary "
-                f"{', '.join(setting.name for setting in encoder.settings)}"
-            )
-
-    def _check_objective(self, taken: tuple[str, ...]) -> None:
-        if taken and getattr(self, taken[0]) is None:
-            raise ValueError(f"objective {self.objective} needs {taken[0]}; set {taken[0]}")
-        for key, default in SETTINGS.items():
-            if key not in taken and getattr(self, key) not in (None, default):
-                raise ValueError(
-                    f"{key} {getattr(self, key)} is not a setting of objective {self.objective}, which takes "
-                    f"{', '.join(taken)}; leave it out, or set another objective"
-                )
 
     @property
     def family(self) -> Family:
@@ -259,20 +188,11 @@ class RunConfig(BaseModel):
         return self.model_dump(mode="json", exclude={"iwae", "sources"}) | {"family": self.family.words}
 
     def run_id(self, dataset_sha256: str) -> str:
-        """The run's name: a hash of this description, in which the dataset's checksum stands for its path.
-
-        A key newer than the first release is hashed only where it differs from its default, so that older runs keep
-        their names.
-        """
+        """The run's name, given the checksum of its data."""
         own = (registered(kind, getattr(self, kind)) for kind in (*PART_KINDS, "objective"))
         settings = settings_of(part for part in own if part)
         defaults = LATER_DEFAULTS | {key: setting.default for key, setting in settings.items()}
-        description = {
-            key: value
-            for key, value in (vars(self) | self.settings).items()
-            if key in FIRST_KEYS or key not in defaults or value != defaults[key]
-        } | {"dataset": dataset_sha256}
-        return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
+        return name_of(vars(self) | self.settings, defaults, dataset_sha256)
 
 
 KEYS = frozenset(RunConfig.model_fields)
@@ -280,9 +200,6 @@ KEYS = frozenset(RunConfig.model_fields)
 
 LATER_DEFAULTS = {key: field.default for key, field in RunConfig.model_fields.items() if key not in FIRST_KEYS}
 """The keys newer than the first release, with their defaults."""
-
-SETTINGS = {key: RunConfig.model_fields[key].default for part in objectives().values() for key in part.takes}
-"""The settings of rdbench's own objectives, with their defaults."""
 
 
 def _parts(values: Mapping[str, Any]) -> list[Part]:
@@ -309,11 +226,6 @@ def _labels(found: Any, parts: Iterable[Part]) -> Any:
     return None
 
 
-def _sources(parts: Iterable[Part]) -> tuple[str, ...]:
-    """The kind, name and source digest of each plug-in part."""
-    return tuple(f"{part.kind} {part.name} {part.origin.digest}" for part in parts if part.origin)
-
-
 def _unknown_key(key: str, parts: Iterable[Part]) -> str:
     own = all_settings()
     if key in own:
@@ -323,42 +235,9 @@ def _unknown_key(key: str, parts: Iterable[Part]) -> str:
     return str(unknown("key", key, [*GRID_KEYS, *own]))
 
 
-def check_sources(run: RunConfig) -> None:
-    """Check that each plug-in part of a run is here, with the same source.
-
-    Raises:
-        UserError: a part is not installed or not loaded, or its source has changed.
-    """
-    for source in run.sources:
-        kind, name, digest = source.split(" ")
-        if kind not in (*PART_KINDS, "objective"):
-            raise UserError(f"{source!r} is no source of a part")
-        part = find(kind, name)
-        found = part.origin.digest if part.origin else "rdbench's own"
-        if found != digest:
-            where = part.origin.where if part.origin else "rdbench"
-            raise UserError(
-                f"{kind} {name}: the source in {where} is {found[:12]}, the run was described with {digest[:12]}; "
-                "bring back that source, or run again with this one"
-            )
-
-
 def own_settings(config: str) -> list[str]:
     """The keys in a JSON description that are settings of single parts."""
     return [key for key in json.loads(config) if key not in KEYS]
-
-
-def aim(run: Mapping[Any, Any]) -> str:
-    """The aim of a run's objective in words; ``run`` is a description, or a row of a store's runs.
-
-    >>> aim({"objective": "target-rate", "target_rate": 8.0, "beta": None})
-    'R* 8'
-    """
-    part = registered("objective", run["objective"])
-    if part is None or not part.takes:
-        return str(run["objective"])
-    key = part.takes[0]
-    return f"{AIMS.get(key, key)} {run[key]:g}"
 
 
 def make_run(values: Mapping[str, Any], *, reading: bool = False) -> RunConfig:

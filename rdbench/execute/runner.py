@@ -11,7 +11,8 @@ from rich.console import Console
 
 from rdbench import data
 from rdbench.config.plugins import make
-from rdbench.config.run_config import RunConfig, check_sources, make_run
+from rdbench.config.run_config import RunConfig, make_run
+from rdbench.config.sources import check_sources
 from rdbench.config.sweep import Sweep
 from rdbench.errors import ExitCode, InterruptedSweepError, UserError, counted
 from rdbench.execute.cost import is_large, loads
@@ -92,7 +93,7 @@ def do_again(
     elsewhere = FinishedElsewhere(store)
     sweep, again = _described(store, run_ids)
     for run_id, run in again.items():
-        check_sources(run)
+        check_sources(run.sources)
         if run.run_id(data.checksum(run.dataset, data_dir, run.binarisation)) != run_id:
             raise UserError(f"run {run_id} was planned with other data than {run.dataset} has here")
     with Claims(store.storage) as claims:

@@ -10,7 +10,8 @@ import torch
 
 from rdbench import data
 from rdbench.config.plugins import load_plugins
-from rdbench.config.run_config import RunConfig, check_sources
+from rdbench.config.run_config import RunConfig
+from rdbench.config.sources import check_sources
 from rdbench.runs import toy
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.device import pick_device
@@ -132,7 +133,7 @@ def perform(task: Task, host: Host) -> list[Record]:
     """
     load_plugins(task.plugins)
     runs = list(task.runs.values())
-    check_sources(runs[0])
+    check_sources(runs[0].sources)
     if runs[0].exact:
         return toy.execute(runs, task.sweep, host)
     (run,) = runs

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from rdbench import data
-from rdbench.config.run_config import RunConfig, check_sources
+from rdbench.config.run_config import RunConfig
+from rdbench.config.sources import check_sources
 from rdbench.data.arrays import as_bits
 from rdbench.data.dataset import Bits, Dataset
 from rdbench.data.images import Images
@@ -35,7 +36,7 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
         UserError: its checkpoint is missing or does not fit, or a plug-in's part is not installed or has changed.
     """
     config, weights = read_config(row["config"]), store.load_weights(row["run_id"])
-    check_sources(config)
+    check_sources(config.sources)
     classes = int(row["classes"]) if known(row.get("classes")) else 0
     image_side = Size.image_side  # for old rows, which do not say it
     if known(row.get("image_side")):

@@ -11,7 +11,8 @@ from rdbench.config import parts, plugins
 from rdbench.config.family import FAMILIES, parse_family
 from rdbench.config.parts import Part, Setting, find, known
 from rdbench.config.plugins import load_plugins, make
-from rdbench.config.run_config import check_sources, make_run
+from rdbench.config.run_config import make_run
+from rdbench.config.sources import check_sources
 from rdbench.config.sweep import load_sweep
 from rdbench.errors import UserError
 
@@ -88,15 +89,15 @@ def test_a_package_brings_its_parts_and_is_imported_only_for_them(package):
 def test_the_source_of_a_part_is_in_the_name_of_its_runs(file):
     load_plugins([file])
     run = make_run({"encoder": "mine"})
-    check_sources(run)
+    check_sources(run.sources)
     parts.unregister(find("encoder", "mine"))
     file.write_text(FILE + "# another\n")
     with pytest.raises(UserError, match=r"unknown encoder 'mine'.*--plugin"):
-        check_sources(run)
+        check_sources(run.sources)
     load_plugins([file])
     assert make_run({"encoder": "mine"}).run_id("d" * 64) != run.run_id("d" * 64)
     with pytest.raises(UserError, match=r"encoder mine: the source in .*mine.py is .* described with"):
-        check_sources(run)
+        check_sources(run.sources)
 
 
 def test_a_setting_is_part_of_the_name_only_off_its_default(file):

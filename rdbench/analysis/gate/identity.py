@@ -9,7 +9,8 @@ from rdbench.analysis.gate.judging import Judgement
 from rdbench.analysis.gate.measured import Measured
 from rdbench.config.family import PART_KINDS, dataset_kind
 from rdbench.config.parts import registered
-from rdbench.config.run_config import RunConfig, check_sources
+from rdbench.config.run_config import RunConfig
+from rdbench.config.sources import check_sources
 from rdbench.data import DATASETS, NamedDataset, checksum
 from rdbench.data.dataset import SIDE
 from rdbench.errors import UserError
@@ -29,7 +30,7 @@ def named(m: Measured) -> Iterator[Judgement]:
 def _parts_are_here(run: RunConfig) -> bool:
     """Whether all parts of a run are installed, unchanged: the defaults of their settings enter the hash."""
     try:
-        check_sources(run)
+        check_sources(run.sources)
     except UserError:
         return False
     return all(registered(kind, getattr(run, kind)) for kind in (*PART_KINDS, "objective"))

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from rdbench.analysis.frame import but_for_seed
 from rdbench.analysis.plots.style import LETTER, look
+from rdbench.config.aims import AIMS, aim
 from rdbench.config.family import Family, family_of
-from rdbench.config.run_config import AIMS, aim
 
 HEIGHT, MARKER = 9.0, 6.0
 """Points: of a line of text, and of a run's marker."""

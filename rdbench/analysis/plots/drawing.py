@@ -12,8 +12,8 @@ from rdbench.analysis.frame import frontiers
 from rdbench.analysis.plots.others import no_points
 from rdbench.analysis.plots.style import WIDTH
 from rdbench.analysis.stores import Source, each
+from rdbench.config.aims import aim
 from rdbench.config.family import dataset_kind
-from rdbench.config.run_config import aim
 from rdbench.errors import plain
 
 MOST_LETTERS = 60

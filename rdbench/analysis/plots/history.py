@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from rdbench.analysis.frame import labels
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
 from rdbench.analysis.plots.style import DARK, NARROW, legend_outside, look, set_title
+from rdbench.config.aims import aim
 from rdbench.config.family import Family, family_of
-from rdbench.config.run_config import aim
 from rdbench.store.row_checks import LARGEST
 
 MOST_RUNS = 60

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
 from rdbench.analysis.plots.style import BOUND, MARGINAL_COLOURS, NARROW, OTHER_COLOURS, legend_outside, set_title
+from rdbench.config.aims import aim
 from rdbench.config.parts import BIT_GRADIENTS
-from rdbench.config.run_config import aim
 
 COLOURS = (*MARGINAL_COLOURS.values(), *OTHER_COLOURS, "#4D4D4D")
 MARKERS = "osD^vPX*h"

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure, SubFigure
 from rdbench.analysis.plots.drawing import Drawing
 from rdbench.analysis.plots.style import set_title
 from rdbench.analysis.stores import holder
-from rdbench.config.run_config import aim
+from rdbench.config.aims import aim
 
 MOST_FAMILIES, MOST_RUNS = 4, 6
 """The most rows of a figure, one for each family, and the most runs in a row."""

@@ -14,7 +14,7 @@ from rdbench.analysis.report.paper import against_paper
 from rdbench.analysis.report.trivial import behind_pixels, untrained
 from rdbench.analysis.stores import Source, each
 from rdbench.analysis.where import select
-from rdbench.config.run_config import aim
+from rdbench.config.aims import aim
 from rdbench.errors import ExitCode
 from rdbench.store import plans
 from rdbench.store.status import Status

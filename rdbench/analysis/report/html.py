@@ -13,8 +13,8 @@ from rdbench.analysis.frame import labels
 from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells, with_error
 from rdbench.analysis.stores import each
+from rdbench.config.aims import aim
 from rdbench.config.family import family_of
-from rdbench.config.run_config import aim
 from rdbench.errors import ExitCode, plain
 
 TONES = {"#ffffff": "var(--paper)", "#000000": "currentColor", "#595959": "var(--dim)"}

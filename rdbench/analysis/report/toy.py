@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from rdbench.analysis.report.cells import Cells
-from rdbench.config.run_config import aim
+from rdbench.config.aims import aim
 from rdbench.measures.exact import account, optimal
 from rdbench.store.status import Status
 

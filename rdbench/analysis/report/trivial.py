@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from rdbench.config.aims import aim
 from rdbench.config.family import dataset_kind
-from rdbench.config.run_config import aim
 from rdbench.data.dataset import SIDE
 from rdbench.data.trivial import fair_coins, worse_than_coins
 from rdbench.store.status import Status
