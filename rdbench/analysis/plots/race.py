@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rdbench.analysis.paper import printed_gradients
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
-from rdbench.analysis.plots.style import BOUND, MARGINAL_COLOURS, NARROW, OTHER_COLOURS, legend_outside, set_title
+from rdbench.analysis.plots.style import BOUND, DARK, MARGINAL_COLOURS, NARROW, OTHER_COLOURS, legend_outside, set_title
 from rdbench.config.aims import aim
 from rdbench.config.parts import BIT_GRADIENTS
 
@@ -24,7 +25,7 @@ def race(drawing: Drawing) -> Figure:
     """By gradient estimator: −ELBO on the validation split against seconds of training, and the test split's D and R.
 
     A row an encoder and aim. A line is the mean over seeds after each epoch, the bar at its end the standard deviation
-    over them; a point is a run.
+    over them; a point is a run. A dotted line is the −ELBO that Jang et al. (2017) print for that estimator.
     """
     runs = drawing.runs
     if "gradient" not in runs or runs["gradient"].nunique() < 2:
@@ -67,11 +68,25 @@ def _draw_times(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, drawing: D
         mean, spread = by_epoch.mean(), by_epoch.std()["neg_elbo"].fillna(0)
         axes.plot(mean["so_far"], mean["neg_elbo"], linewidth=0.9, label=gradient, **style)
         axes.errorbar(mean["so_far"].iloc[-1], mean["neg_elbo"].iloc[-1], spread.iloc[-1], color=style["color"])
+    printed = _printed(runs)
+    for gradient, neg_elbo in printed:
+        axes.axhline(neg_elbo, color=LOOKS[gradient][0], linestyle=":", linewidth=0.9)
+    if printed:
+        axes.plot([], [], color=DARK, linestyle=":", label="in print, other\nnetworks")
     axes.set_xscale("log")
     if drawing.entropy is not None:
         axes.axhline(drawing.entropy, color=BOUND, linestyle="--", label=f"H {drawing.entropy:.2f}")
     axes.set_xlabel("seconds of training")
     axes.set_ylabel(f"−ELBO ({drawing.unit})")
+
+
+def _printed(runs: pd.DataFrame) -> list[tuple[str, float]]:
+    """The estimators of runs, each with its printed −ELBO; none where print has other datasets, sizes or β."""
+    keys = ["dataset", "encoder", "latent_dim", "gradient"]
+    printed = printed_gradients().merge(runs[runs["beta"] == 1], on=keys, suffixes=("", "_run"))
+    if "categories_run" in printed:
+        printed = printed[printed["categories"].isna() | (printed["categories"] == printed["categories_run"])]
+    return sorted(set(zip(printed["gradient"], printed["neg_elbo"], strict=True)))
 
 
 def _draw_points(axes: Axes, runs: pd.DataFrame, drawing: Drawing) -> None:

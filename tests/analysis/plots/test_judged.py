@@ -81,6 +81,7 @@ def test_runs_without_the_numbers_are_told_how_to_get_them(store, invented, kind
 def raced(tmp_path, invented):
     """Two gradients of two seeds at two β, each of three epochs, and their store."""
     runs = invented(8, family="bernoulli-deconv-uniform", encoder="bernoulli", beta=[0.5, 1.0] * 4)
+    runs["latent_dim"] = 16
     runs["gradient"] = ["score"] * 4 + ["gumbel"] * 4
     store = Store(tmp_path / "raced")
     store.prepare()
@@ -106,3 +107,20 @@ def test_a_race_joins_the_means_of_seeds_along_the_seconds_so_far(raced, width):
     expected = runs.sort_values(["beta", "gradient"], ascending=[True, False])[["rate", "distortion"]].to_numpy()
     assert drawn_points == pytest.approx(expected)
     assert "nats per image" in times[0].get_ylabel() and times[0].get_xlabel() == "seconds of training"
+
+
+def dotted(figure):
+    """The heights of the dotted lines, by row."""
+    return [[line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":" and len(line.get_ydata())]
+            for axes in figure.axes[::2]]  # fmt: skip
+
+
+def test_a_race_shows_what_jang_et_al_print_for_the_same_latents_at_beta_1(raced):
+    store, runs = raced
+    runs = runs.assign(dataset="mnist", latent_dim=200)
+    assert dotted(drawn("race", store, runs)) == [[], [105.0, 112.2]]
+    for other in ({"latent_dim": 100}, {"dataset": "sprites"}):
+        assert dotted(drawn("race", store, runs.assign(**other))) == [[], []]
+    categories = runs.assign(encoder="categorical", latent_dim=20)
+    assert dotted(drawn("race", store, categories.assign(categories=10))) == [[], [101.5, 110.6]]
+    assert dotted(drawn("race", store, categories.assign(categories=8))) == [[], []]
