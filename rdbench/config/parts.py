@@ -150,6 +150,8 @@ OWN = (
     Part("encoder", "vq", "rdbench.models.quantised:VQEncoder", "the nearest of several codes at each place of a grid",
          latent=("codes",), deterministic=True, settings=(
              Setting("grid", 7, "places along a side, of 28 pixels", least=1, most=14), *CODEBOOK)),
+    Part("encoder", "vq2", "rdbench.models.quantised:VQ2Encoder", "codes at 4×4 places, and at 7×7 given those",
+         latent=("codes",), deterministic=True, settings=CODEBOOK),
     Part("marginal", "uniform", "rdbench.models.discrete:UniformMarginal", "all values alike, fixed", latent=DISCRETE),
     Part("marginal", "factorised", "rdbench.models.discrete:FactorisedMarginal", "variables independent, learned",
          latent=DISCRETE),

@@ -13,20 +13,23 @@ from rdbench.models.distributions.codes import Codes
 
 
 def use_of_codes(model: VAE, images: Images | Tensor) -> dict[str, float]:
-    """``codes_used``; ``code_perplexity`` e^H of the codes' frequencies at all places; and two rates for comparison.
+    """``codes_used``; ``code_perplexity`` e^H of the codes' frequencies; and two rates for comparison.
 
     ``uniform_rate`` is n log K, ``code_entropy`` n H: what R would be if each of n places drew its code by these
-    frequencies. Both in nats. Empty unless z is codes.
+    frequencies. Both in nats. Places that share a codebook are counted together. Of two codebooks ``codes_used`` is the
+    larger number and n H a sum over both. Empty unless z is codes.
     """
     counts = code_counts(model, images)
     if counts is None:
         return {}
     places, codes = counts.shape
-    entropy = float(_entropy(counts.sum(0)))
+    levels: Any = model.encoder.levels
+    by_level = [level.sum(0) for level in counts.split(levels)]
+    entropy = float(sum(n * _entropy(found) for n, found in zip(levels, by_level, strict=True)))
     return {
-        "codes_used": int((counts.sum(0) > 0).sum()),
-        "code_perplexity": math.exp(entropy),
-        "code_entropy": places * entropy,
+        "codes_used": max(int((found > 0).sum()) for found in by_level),
+        "code_perplexity": math.exp(entropy / places),
+        "code_entropy": entropy,
         "uniform_rate": places * math.log(codes),
     }
 

@@ -1,12 +1,24 @@
 """A codebook: vectors, the nearest of them, and two ways for them to follow what is quantised."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
+
+from rdbench.models.estimators import through
 
 DECAY = 0.99
 SMOOTHING = 1e-5
 DEAD = 0.05
 """A code taken less than this part of the average is dead, and restarts at a vector that a step quantised."""
+
+
+class Quantised(NamedTuple):
+    """``codes`` (N, n); their ``vectors`` (N, …), whose gradient goes to what was quantised; ``penalty`` (N,)."""
+
+    codes: Tensor
+    vectors: Tensor
+    penalty: Tensor
 
 
 class Codebook(nn.Module):
@@ -48,8 +60,12 @@ class Codebook(nn.Module):
             vectors = self.vectors.detach()
             return (vectors.square().sum(1) - 2 * flat @ vectors.T).argmin(-1)
 
-    def forward(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (N, n) and penalty (N,). What moving averages need is noted when the gradient comes back."""
+    def look_up(self, codes: Tensor, side: int) -> Tensor:
+        """(..., side²) codes to (..., D, side, side) vectors."""
+        return self.vectors[codes].transpose(-1, -2).unflatten(-1, (side, side))
+
+    def forward(self, encoded: Tensor) -> Quantised:
+        """Quantise (N, D, side, side) numbers. What moving averages need is noted when the gradient comes back."""
         codes, flat = self.nearest(encoded), _by_place(encoded)
         chosen = self.vectors[codes]
         penalty = self.commitment * (flat - chosen.detach()).square().sum((-2, -1))
@@ -58,7 +74,7 @@ class Codebook(nn.Module):
         elif flat.requires_grad:
             found = flat.detach().flatten(0, 1)
             flat.register_hook(lambda gradient: self._note(codes.flatten(), found))
-        return codes, penalty
+        return Quantised(codes, through(self.look_up(codes, encoded.shape[-1]), encoded.float()), penalty)
 
     def _note(self, codes: Tensor, found: Tensor) -> None:
         """Take (M,) codes of (M, D) vectors into account. A forward pass may be made twice, its gradient comes once."""

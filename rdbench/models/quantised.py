@@ -1,19 +1,22 @@
 """Encoders that quantise: z is a grid of codes, and the decoder sees the codes' vectors."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from rdbench.models.codebook import Codebook
+from rdbench.models.codebook import Codebook, Quantised
 from rdbench.models.discrete import DiscreteEncoder
 from rdbench.models.distributions.codes import Codes, Indices, UniformIndices
-from rdbench.models.estimators import through
+from rdbench.models.nn.gated import GatedConv, GatedDeconv
 from rdbench.models.size import Size
 from rdbench.models.terms import Terms
 from rdbench.models.trunk import trunk
 from rdbench.models.vae import VAE
+
+COARSE, FINE = 4, 7
+"""Places along a side of the two grids of ``vq2``, of 28 pixels."""
 
 PAPER_SIDE = 28
 """Of the images to which ``grid`` refers; of other images it is in proportion."""
@@ -26,14 +29,6 @@ def places(grid: int, image_side: int) -> int:
     (7, 4, 5)
     """
     return max(1, round(grid * image_side / PAPER_SIDE))
-
-
-class Quantised(NamedTuple):
-    """``codes`` (N, n); the ``vectors`` (N, size) that the decoder sees; ``penalty`` (N,)."""
-
-    codes: Tensor
-    vectors: Tensor
-    penalty: Tensor
 
 
 class QuantisedTerms(nn.Module):
@@ -58,7 +53,7 @@ class QuantisedTerms(nn.Module):
 class OfCodes(nn.Module):
     """A decoder of codes: ``decoder`` at the vectors that an encoder has for them."""
 
-    def __init__(self, encoder: "VQEncoder", decoder: nn.Module) -> None:
+    def __init__(self, encoder: "CodeEncoder", decoder: nn.Module) -> None:
         super().__init__()
         self.of_vectors = decoder
         self._encoder = (encoder,)  # in a tuple, for its parameters are the encoder's and not this module's
@@ -69,37 +64,100 @@ class OfCodes(nn.Module):
         return decoded
 
 
-class VQEncoder(DiscreteEncoder):
+class CodeEncoder(DiscreteEncoder):
+    """A deterministic encoder; z is codes of one codebook or more, ``levels`` has the number of places of each.
+
+    A decoder sees ``latent_size`` numbers on ``grid`` × ``grid`` places.
+    """
+
+    factors, uniform = Indices, UniformIndices
+    levels: tuple[int, ...]
+    latent_size: int
+    grid: int
+
+    def __init__(self, levels: tuple[int, ...], codes: int) -> None:
+        super().__init__()
+        self.levels = levels
+        self.logits_shape = (sum(levels), codes)
+        self.estimator = QuantisedTerms()
+
+    def forward(self, images: Tensor) -> Distribution:
+        return Codes(self.quantise(images).codes)
+
+    def quantise(self, images: Tensor) -> Quantised:
+        """Codes and penalty of images, and the (N, latent_size) numbers that a decoder sees of them."""
+        raise NotImplementedError
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """(..., n) codes to the (..., latent_size) numbers that a decoder sees, as maps lie in memory."""
+        raise NotImplementedError
+
+
+class VQEncoder(CodeEncoder):
     """z = the nearest of K codes, in ``latent_dim`` dimensions, at each of ``grid`` × ``grid`` places.
 
     (N, side, side) images to codes of (n,), row by row. "Neural discrete representation learning" (van den Oord et al.,
     2017, https://arxiv.org/abs/1711.00937).
     """
 
-    factors, uniform = Indices, UniformIndices
-
     def __init__(self, size: Size, codes: int, grid: int, commitment: float, codebook: str) -> None:
-        super().__init__()
-        self.grid = places(grid, size.image_side)
-        self.dimensions = size.latent_dim
+        side = places(grid, size.image_side)
+        super().__init__((side**2,), codes)
+        self.grid = side
         layers, wide = trunk(size, self.grid)
         self.features = layers[:-1]  # without what flattens them
         self.project = nn.Conv2d(wide, size.latent_dim, 1)
         self.codebook = Codebook(codes, size.latent_dim, commitment, codebook)
-        self.logits_shape = (self.grid**2, codes)
         self.latent_size = size.latent_dim * self.grid**2
-        self.estimator = QuantisedTerms()
-
-    def forward(self, images: Tensor) -> Distribution:
-        return Codes(self.codebook.nearest(self.project(self.features((2 * images - 1).unsqueeze(1)))))
 
     def quantise(self, images: Tensor) -> Quantised:
-        """Codes and penalty of images, and the codes' vectors with a gradient to the encoder."""
-        encoded = self.project(self.features((2 * images - 1).unsqueeze(1)))
-        codes, penalty = self.codebook(encoded)
-        vectors = through(self.embed(codes), encoded.float().flatten(1))
-        return Quantised(codes, vectors, penalty)
+        """Codes, their vectors and the penalty."""
+        codes, vectors, penalty = self.codebook(self.project(self.features((2 * images - 1).unsqueeze(1))))
+        return Quantised(codes, vectors.flatten(1), penalty)
 
     def embed(self, codes: Tensor) -> Tensor:
-        """(..., n) codes to (..., D · n) vectors, dimension by dimension as maps lie in memory."""
-        return self.codebook.vectors[codes].transpose(-1, -2).flatten(-2)
+        """The codes' vectors."""
+        return self.codebook.look_up(codes, self.grid).flatten(-3)
+
+
+class VQ2Encoder(CodeEncoder):
+    """z = codes at 4 × 4 places (top), then codes at 7 × 7 (bottom), which an encoder chooses that sees the top's.
+
+    (N, side, side) images to codes of (n,), first the top's and then the bottom's, each row by row. A decoder sees the
+    top's vectors, enlarged to the bottom's grid, and the bottom's. "Generating diverse high-fidelity images with
+    VQ-VAE-2" (Razavi et al., 2019, https://arxiv.org/abs/1906.00446).
+    """
+
+    def __init__(self, size: Size, codes: int, commitment: float, codebook: str) -> None:
+        coarse, fine = places(COARSE, size.image_side), places(FINE, size.image_side)
+        super().__init__((coarse**2, fine**2), codes)
+        self.coarse, self.grid = coarse, fine
+        self.latent_size = 2 * size.latent_dim * fine**2
+        layers, wide = trunk(size, fine)
+        self.features = layers[:-1]
+        self.smaller = GatedConv(wide, wide, fine - coarse + 1, padding="valid")
+        self.project_top = nn.Conv2d(wide, size.latent_dim, 1)
+        self.larger = GatedDeconv(size.latent_dim, size.latent_dim, fine - coarse + 1)
+        self.project_bottom = nn.Conv2d(wide + size.latent_dim, size.latent_dim, 1)
+        self.top = Codebook(codes, size.latent_dim, commitment, codebook)
+        self.bottom = Codebook(codes, size.latent_dim, commitment, codebook)
+
+    def quantise(self, images: Tensor) -> Quantised:
+        """Codes, vectors and penalty, both levels together."""
+        features = self.features((2 * images - 1).unsqueeze(1))
+        top = self.top(self.project_top(self.smaller(features)))
+        enlarged = self.larger(top.vectors)
+        bottom = self.bottom(self.project_bottom(torch.cat([features, enlarged], 1)))
+        codes = torch.cat([top.codes, bottom.codes], -1)
+        return Quantised(codes, _side_by_side(enlarged, bottom.vectors), top.penalty + bottom.penalty)
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """The top's vectors, enlarged, and the bottom's."""
+        top, bottom = codes.reshape(-1, codes.shape[-1]).split(self.levels, -1)
+        enlarged = self.larger(self.top.look_up(top, self.coarse))
+        return _side_by_side(enlarged, self.bottom.look_up(bottom, self.grid)).reshape(*codes.shape[:-1], -1)
+
+
+def _side_by_side(top: Tensor, bottom: Tensor) -> Tensor:
+    """Two (N, D, side, side) maps as (N, 2D · side²)."""
+    return torch.cat([top.float(), bottom], 1).flatten(1)

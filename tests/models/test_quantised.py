@@ -40,9 +40,12 @@ def begun(**values):
     return training
 
 
+def books(training):
+    return [module for module in training.model.modules() if isinstance(module, Codebook)]
+
+
 def averages(training):
-    book = training.model.encoder.codebook
-    return [value.clone() for value in (book.counts, book.sums, book.vectors)]
+    return [value.clone() for book in books(training) for value in (book.counts, book.sums, book.vectors)]
 
 
 @pytest.mark.parametrize(("grid", "places"), [(1, 1), (4, 16), (7, 49), (14, 196)])
@@ -53,9 +56,18 @@ def test_the_rate_under_a_uniform_marginal_is_n_log_k_to_the_last_bit(grid, plac
     assert model.decoder(model.marginal().sample((2,))).sample().shape == (2, 28, 28)
 
 
-def test_autoregressive_probabilities_of_all_codes_of_a_grid_sum_to_one():
-    model = build(Family("vq", "deconv", "autoregressive"), Size(0.05, 3, image_side=8), {"grid": 7, "codes": 3})
-    every = torch.cartesian_prod(*[torch.arange(3)] * 4)
+@pytest.mark.parametrize(("side", "places"), [(28, 16 + 49), (8, 1 + 4), (64, 81 + 256)])
+def test_two_levels_have_n_log_k_over_the_places_of_both(side, places):
+    model = build(Family("vq2", "deconv", "uniform"), Size(0.05, 3, image_side=side), {"codes": 7})
+    images = torch.zeros(2, side, side)
+    assert (measure(model, images).rate == places * math.log(7)).all()
+    assert model.decoder(model.marginal().sample((2,))).sample().shape == images.shape
+
+
+@pytest.mark.parametrize(("encoder", "places"), [("vq", 4), ("vq2", 5)])
+def test_autoregressive_probabilities_of_all_codes_sum_to_one(encoder, places):
+    model = build(Family(encoder, "deconv", "autoregressive"), Size(0.05, 3, image_side=8), {"grid": 7, "codes": 3})
+    every = torch.cartesian_prod(*[torch.arange(3)] * places)
     log_m = model.marginal().log_prob(every)
     assert log_m.std() > 1e-3
     assert log_m.double().exp().sum().item() == pytest.approx(1, abs=1e-5)
@@ -80,7 +92,7 @@ def test_two_clusters_give_two_codes_at_their_means(how):
         book.vectors.data.copy_(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))
     for _ in range(300):
         book.begin_step()
-        _, penalty = book(points)
+        penalty = book(points).penalty
         penalty.mean().backward()
         if how == "averages":
             book.settle(torch.tensor(0.0))
@@ -104,6 +116,31 @@ def test_the_gradient_at_what_was_quantised_is_that_at_the_codes():
     assert torch.equal(seen[0][0], model.encoder.embed(model.encoder(IMAGES[:3]).codes))  # to the last bit
 
 
+def test_the_lower_codes_are_chosen_given_the_upper_and_both_reach_the_decoder():
+    model = build(Family("vq2", "deconv", "uniform"), TINY, {"codes": 9})
+    encoder = model.encoder
+    before = encoder(IMAGES[:4]).codes
+    seen = model.decoder(before).mean
+    with torch.no_grad():
+        encoder.top.vectors += 5  # all alike, so the top's codes change with what they stand for
+    moved = encoder(IMAGES[:4]).codes
+    assert not torch.equal(moved[:, 16:], before[:, 16:])
+    for level in (slice(16), slice(16, None)):
+        other = before.clone()
+        other[:, level] = (other[:, level] + 1) % 9
+        assert (model.decoder(other).mean - seen).abs().max() > 1e-4
+
+
+def test_two_levels_are_quantised_to_what_their_codes_stand_for():
+    model = build(Family("vq2", "deconv", "uniform"), TINY, {"codes": 9})
+    codes, vectors, penalty = model.encoder.quantise(IMAGES[:3])
+    assert torch.equal(vectors, model.encoder.embed(codes))
+    for level in (model.encoder.project_top, model.encoder.project_bottom):
+        gradient = torch.autograd.grad(vectors.square().sum(), level.weight, retain_graph=True)
+        assert gradient[0].abs().sum() > 0
+    assert (penalty > 0).all()
+
+
 def test_the_penalty_is_in_the_loss_and_in_neither_rate_nor_distortion():
     with_penalty, without = begun(commitment=0.5), begun(commitment=0.0)
     terms, loss = with_penalty.body.backward()
@@ -115,8 +152,9 @@ def test_the_penalty_is_in_the_loss_and_in_neither_rate_nor_distortion():
     assert with_penalty.history[-1].penalty > 0
 
 
-def test_a_skipped_step_changes_no_average(monkeypatch):
-    training = begun()
+@pytest.mark.parametrize("encoder", ["vq", "vq2"])
+def test_a_skipped_step_changes_no_average(encoder, monkeypatch):
+    training = begun(encoder=encoder)
     training.body()
     before = averages(training)
     forward = training.objective.forward
@@ -128,9 +166,10 @@ def test_a_skipped_step_changes_no_average(monkeypatch):
     assert not torch.equal(averages(training)[0], before[0])
 
 
-def test_a_step_repeated_in_parts_changes_each_average_once(monkeypatch):
+@pytest.mark.parametrize(("encoder", "places"), [("vq", [49]), ("vq2", [16, 49])])
+def test_a_step_repeated_in_parts_changes_each_average_once(encoder, places, monkeypatch):
     """Memory runs out once, after the gradient has come back; then each part is computed twice."""
-    plain, repeated = begun(), begun()
+    plain, repeated = begun(encoder=encoder), begun(encoder=encoder)
     plain.body()
     backward, calls = repeated.body.backward, []
 
@@ -144,16 +183,16 @@ def test_a_step_repeated_in_parts_changes_each_average_once(monkeypatch):
     monkeypatch.setattr(repeated.body, "backward", small)
     InParts(repeated.body)(lambda line: None)
     assert calls == [8, 4]
-    book, other = (training.model.encoder.codebook for training in (plain, repeated))
-    assert torch.equal(book.taken_counts, other.taken_counts) and book.taken_counts.sum() == 8 * 49
-    torch.testing.assert_close(book.taken_sums, other.taken_sums)
+    for book, other, n in zip(books(plain), books(repeated), places, strict=True):
+        assert torch.equal(book.taken_counts, other.taken_counts) and book.taken_counts.sum() == 8 * n
+        torch.testing.assert_close(book.taken_sums, other.taken_sums)
 
 
 def test_dead_codes_restart_at_vectors_of_the_step():
     book = Codebook(4, 2, 0.25, "averages")
     book.vectors.copy_(torch.tensor([[0.0, 0.0], [50.0, 0.0], [60.0, 0.0], [70.0, 0.0]]))
     points = torch.randn(20, 2, 1, 1, requires_grad=True)
-    book(points)[1].sum().backward()
+    book(points).penalty.sum().backward()
     book.settle(torch.tensor(0.0))
     flat = points.detach().flatten(1)
     assert (torch.cdist(book.vectors[1:], flat).min(1).values < 1e-3).all()
@@ -170,6 +209,21 @@ def test_the_use_of_codes_is_that_of_a_plain_count():
     assert found["code_entropy"] == pytest.approx(49 * -(p * np.log(p)).sum())
     assert found["uniform_rate"] == 49 * math.log(5)
     assert (code_counts(model, IMAGES).sum(1) == len(IMAGES)).all()
+
+
+def test_the_use_of_two_levels_is_counted_apart():
+    model = build(Family("vq2", "deconv", "uniform"), TINY, {"codes": 5})
+    codes = model.encoder(IMAGES).codes
+    entropies, used = [], []
+    for n, level in ((16, codes[:, :16]), (49, codes[:, 16:])):
+        p = np.bincount(level.flatten(), minlength=5) / level.numel()
+        entropies.append(n * -(p[p > 0] * np.log(p[p > 0])).sum())
+        used.append((p > 0).sum())
+    found = use_of_codes(model, IMAGES)
+    assert found["code_entropy"] == pytest.approx(sum(entropies))
+    assert found["code_perplexity"] == pytest.approx(np.exp(sum(entropies) / 65))
+    assert found["codes_used"] == max(used)
+    assert found["uniform_rate"] == 65 * math.log(5)
 
 
 def test_what_codes_know_of_images_is_the_entropy_of_whole_grids():

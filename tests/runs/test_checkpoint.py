@@ -77,6 +77,7 @@ def assert_same(one, other):
         ("-++", {"objective": "iwae", "train_samples": 2}),
         ("--+", {"precision": "bfloat16"}),
         ("vq-deconv-autoregressive", {"codes": 5, "epochs": 8}),
+        ("vq2-deconv-autoregressive", {"codes": 5, "epochs": 8}),
         ("--v", {"average": 0.9, "schedule": "cosine", "warmup": 0.2}),
     ],
 )

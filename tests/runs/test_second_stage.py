@@ -27,7 +27,7 @@ def weights(training, part):
     return {name: value.clone() for name, value in getattr(training.model, part).state_dict().items()}
 
 
-@pytest.mark.parametrize("signs", ["--+", "--v", "vq-deconv-autoregressive"])
+@pytest.mark.parametrize("signs", ["--+", "--v", "vq-deconv-autoregressive", "vq2-deconv-autoregressive"])
 def test_only_the_marginal_changes_and_resuming_gives_the_same(signs):
     whole, again = begun(signs), begun(signs)
     seen = {}
