@@ -5,7 +5,7 @@ command line, the columns of the table of runs and the labels of figures all fol
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -86,7 +86,8 @@ class Part:
     ``sign`` is the paper's sign for it. ``latent`` has the kinds of z that an encoder gives, or that a decoder or a
     marginal takes. A ``deterministic`` encoder gives one z for each x. ``settings`` belong to this part alone;
     ``takes`` are the keys of a run that an objective or a marginal uses, an objective's aim first. ``explains`` is what
-    a decoder's distribution is over. ``draws`` has the kinds of datasets that a figure can show.
+    a decoder's distribution is over. ``draws`` has the kinds of datasets that a figure can show. ``lacks`` says of
+    another part's setting why this part cannot have it.
     """
 
     kind: Kind
@@ -100,6 +101,7 @@ class Part:
     explains: Literal["image", "label"] = "image"
     deterministic: bool = False
     draws: tuple[DatasetKind, ...] = ("images", "table")
+    lacks: Mapping[str, str] = field(default_factory=dict)
     origin: Origin | None = None
 
 
@@ -130,7 +132,8 @@ OWN = (
     Part("encoder", "gaussian", "rdbench.models.encoders:GaussianEncoder", "N(μ(x), diag σ²(x))", "-",
          settings=(_gradient("pathwise", ("pathwise", "score", "rloo")), GRADIENT_SAMPLES)),
     Part("encoder", "iaf", "rdbench.models.encoders:IAFEncoder",
-         "gaussian, then 4 mean-only inverse autoregressive steps", "+"),
+         "gaussian, then 4 mean-only inverse autoregressive steps", "+",
+         lacks={"gradient": "it scores z by the cached path of its draw, which score and rloo must not follow"}),
     Part("decoder", "deconv", "rdbench.models.decoders:DeconvDecoder", "pixels independent given z", "-", ANY),
     Part("decoder", "pixelcnn", "rdbench.models.decoders:PixelCNNDecoder", "PixelCNN++, pixels in order", "+", ANY),
     Part("decoder", "linear", "rdbench.models.label_decoders:LinearDecoder", "labels: softmax of a linear map of z",

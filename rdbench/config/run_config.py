@@ -231,7 +231,8 @@ def _unknown_key(key: str, parts: Iterable[Part]) -> str:
     if key in own:
         takers = [f"{part.kind} {part.name}" for part in registered_parts() if key in settings_of([part])]
         chosen = ", ".join(f"{part.kind} {part.name}" for part in parts)
-        return f"{key} is a setting of {', '.join(takers)}; found {chosen}; leave it out, or choose another part"
+        why = "".join(f" ({part.name}: {part.lacks[key]})" for part in parts if key in part.lacks)
+        return f"{key} is a setting of {', '.join(takers)}; found {chosen}{why}; leave it out, or choose another part"
     return str(unknown("key", key, [*GRID_KEYS, *own]))
 
 

@@ -97,7 +97,10 @@ CATEGORIES = {"encoder": "categorical", "marginal": "uniform"}
             "marginal uniform takes z of bits or categories or codes; encoder gaussian gives vector",
         ),
         ({"gradient": "gumbel"}, "gradient: found 'gumbel'; expected pathwise, score or rloo"),
-        ({"encoder": "iaf", "gradient": "score"}, "a setting of encoder gaussian, .*; found encoder iaf"),
+        (
+            {"encoder": "iaf", "gradient": "score"},
+            r"a setting of encoder gaussian, .*; found encoder iaf, .*\(iaf: it scores z by the cached path",
+        ),
     ],
 )
 def test_settings_that_contradict_are_refused(values, told):
