@@ -214,6 +214,7 @@ def main() -> None:
             while time.monotonic() < end and campaign.counts["disturbed by: kill"] < options.kills:
                 campaign.round(number)
                 number += 1
+                print(f"after {number} stores: {campaign.counts['disturbed by: kill']:,} kills", flush=True)
         finally:
             for counts in (campaign.counts, campaign.codes):
                 print("\n".join(f"{count:6,}  {what}" for what, count in sorted(counts.items())), flush=True)
