@@ -160,6 +160,8 @@ OWN = (
          latent=DISCRETE),
     Part("marginal", "autoregressive", "rdbench.models.discrete:AutoregressiveMarginal",
          "each variable given those before it", latent=DISCRETE),
+    Part("marginal", "pixelcnn", "rdbench.models.code_pixelcnn:CodePixelCNNMarginal",
+         "each code given those before it on its grid, by convolutions", latent=("codes",)),
     Part("encoder", "realnvp", "rdbench.models.library_flows:RealNVPEncoder",
          "gaussian, then 4 affine coupling layers"),
     Part("marginal", "realnvp", "rdbench.models.library_flows:RealNVPMarginal", "4 affine coupling layers"),

@@ -64,13 +64,33 @@ def test_two_levels_have_n_log_k_over_the_places_of_both(side, places):
     assert model.decoder(model.marginal().sample((2,))).sample().shape == images.shape
 
 
+@pytest.mark.parametrize("marginal", ["autoregressive", "pixelcnn"])
 @pytest.mark.parametrize(("encoder", "places"), [("vq", 4), ("vq2", 5)])
-def test_autoregressive_probabilities_of_all_codes_sum_to_one(encoder, places):
-    model = build(Family(encoder, "deconv", "autoregressive"), Size(0.05, 3, image_side=8), {"grid": 7, "codes": 3})
+def test_autoregressive_probabilities_of_all_codes_sum_to_one(encoder, places, marginal):
+    model = build(Family(encoder, "deconv", marginal), Size(0.05, 3, image_side=8), {"grid": 7, "codes": 3})
+    with torch.no_grad():
+        for value in model.marginal.parameters():
+            value += 0.1 * torch.randn_like(value)
     every = torch.cartesian_prod(*[torch.arange(3)] * places)
     log_m = model.marginal().log_prob(every)
     assert log_m.std() > 1e-3
     assert log_m.double().exp().sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_no_code_sees_itself_or_a_later_one_but_each_sees_all_before():
+    """By gradients, on 4×4 and 7×7 places."""
+    network = build(Family("vq2", "deconv", "pixelcnn"), Size(0.1, 3), {"codes": 4}).marginal.network
+    seen = []
+    network.embedding.register_forward_hook(lambda module, given, found: (found.retain_grad(), seen.append(found)))
+    logits = network(torch.randint(4, (1, 65)))
+    for place in (0, 9, 15, 16, 40, 64):
+        for maps in seen:
+            maps.grad = None
+        logits[0, place].square().sum().backward(retain_graph=True)
+        reached = torch.cat([torch.zeros(1, n, 1) if maps.grad is None else maps.grad.abs().sum(-1, keepdim=True)
+                             for maps, n in zip(seen, (16, 49), strict=True)], 1)[0, :, 0] > 0  # fmt: skip
+        assert not reached[place:].any()
+        assert reached[:place].all()
 
 
 def test_the_nearest_code_is_that_of_a_plain_search():

@@ -99,7 +99,21 @@ class Grow(nn.Module):
         return gate(self.down(down)), gate(self.right(right))
 
 
-class PixelCNN(nn.Module):
+class TwoStreams(nn.Module):
+    """The start of both streams, from (N, inputs, H, W) maps of which neither shows a pixel to itself."""
+
+    def __init__(self, inputs: int, features: int) -> None:
+        super().__init__()
+        self.down_input = CausalConv(inputs, 2 * features, DOWN)
+        self.above_input = CausalConv(inputs, 2 * features, (1, 3))
+        self.left_input = CausalConv(inputs, 2 * features, (2, 1))
+
+    def begin(self, above: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+        """The down and the down-right stream; values are one row down in ``above``, one column right in ``left``."""
+        return gate(self.down_input(above)), gate(self.above_input(above) + self.left_input(left))
+
+
+class PixelCNN(TwoStreams):
     """Bernoulli logits of every pixel given the pixels before it, in raster order, and a context.
 
     (N, H, W) images of zeros and ones and (N, H, W) contexts to (N, H, W) logits; H and W are multiples of 4. Blocks of
@@ -107,10 +121,7 @@ class PixelCNN(nn.Module):
     """
 
     def __init__(self, features: int = 64) -> None:
-        super().__init__()
-        self.down_input = CausalConv(2, 2 * features, DOWN)
-        self.above_input = CausalConv(2, 2 * features, (1, 3))
-        self.left_input = CausalConv(2, 2 * features, (2, 1))
+        super().__init__(2, features)
         self.descent = nn.ModuleList(StreamPair(features, shortcuts=False) for _ in range(6))
         self.ascent = nn.ModuleList(StreamPair(features, shortcuts=True) for _ in range(6))
         self.shrink = nn.ModuleList(Shrink(features) for _ in range(2))
@@ -121,9 +132,7 @@ class PixelCNN(nn.Module):
         signs = 2 * images - 1  # so that padding, which is 0, is neither ink nor paper
         above = _maps(F.pad(signs, (0, 0, 1, -1)), context)  # the image one row down
         left = _maps(F.pad(signs, (1, -1)), context)  # the image one column right
-        down = gate(self.down_input(above))
-        right = gate(self.above_input(above) + self.left_input(left))
-        streams, passed = (down, right), []
+        streams, passed = self.begin(above, left), []
         for index, layer in enumerate(self.descent):
             if index in (2, 4):
                 streams = self.shrink[index // 2 - 1](streams)
