@@ -51,7 +51,7 @@ def write_sweep(runs: int, path: Path) -> Sweep:
 
 def fill(store: Store, sweep: Sweep, generator: np.random.Generator) -> int:
     """Keep an invented row of every other run of a sweep; say how many runs it has."""
-    runs = plan(sweep.runs(), (), None).runs
+    runs = plan(sweep, (), None).runs
     finished = list(runs.items())[::2]
     for start in range(0, len(finished), RUNS_A_FILE):
         some = finished[start : start + RUNS_A_FILE]

@@ -103,13 +103,13 @@ def sweep(
     from rdbench.config.plugins import load_plugins
     from rdbench.config.sweep import load_sweep
     from rdbench.execute.runner import make_executor, run_sweep
-    from rdbench.execute.task import Resources
+    from rdbench.execute.task import Resources, Settings
 
     load_plugins(plugins)
     chosen = load_sweep(name).with_values(values)
     location = Path("outputs") / chosen.name if store is None else store
-    folder = None if data_dir is None else Path(data_dir)
-    return run_sweep(chosen, location, device, folder, make_executor("local", Resources(device, jobs))).runs
+    settings = Settings(device, None if data_dir is None else Path(data_dir))
+    return run_sweep(chosen, location, settings, make_executor("local", Resources(device, jobs))).runs
 
 
 def __getattr__(name: str) -> Any:

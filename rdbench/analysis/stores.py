@@ -60,12 +60,6 @@ class Stores:
 Source = Store | Stores
 
 
-def one_source(locations: Sequence[str]) -> Source:
-    """The store at one location, or the stores at several locations as one."""
-    stores = [Store(location) for location in locations]
-    return stores[0] if len(stores) == 1 else Stores(stores)
-
-
 def each(source: Source) -> Sequence[Store]:
     """The stores that a source is made of."""
     return source.stores if isinstance(source, Stores) else [source]

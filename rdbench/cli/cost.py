@@ -1,8 +1,6 @@
 """Print the cost of a sweep before it begins."""
 
 import sys
-from collections.abc import Collection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,16 +8,11 @@ import typer
 from rdbench.errors import ExitCode, InterruptedSweepError, counted, plain
 
 if TYPE_CHECKING:
-    from rdbench.config.run_config import RunConfig
     from rdbench.execute.plan import Plan
+    from rdbench.execute.task import Settings
     from rdbench.store.store import Store
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
-
-
-def tell_cost(planned: "Plan", store: "Store", device: str, data_dir: Path | None) -> None:
-    """Print the cost of a plan's pending runs: operations, hours on this machine, disk."""
-    typer.echo(cost_line(list(planned.pending.values()), store, device, data_dir))
 
 
 def ask_to_begin(planned: "Plan", yes: bool) -> None:
@@ -35,21 +28,22 @@ def ask_to_begin(planned: "Plan", yes: bool) -> None:
         raise InterruptedSweepError(smaller, ExitCode.INTERRUPTED)
 
 
-def cost_line(runs: Collection["RunConfig"], store: "Store", device: str, data_dir: Path | None) -> str:
-    """The cost of runs in one line."""
+def tell_cost(planned: "Plan", store: "Store", settings: "Settings") -> None:
+    """Print the cost of a plan's pending runs in a line: operations, hours on this machine, disk."""
     import pandas as pd
 
     from rdbench.execute.cost import total_cost
     from rdbench.runs.device import pick_device
 
-    where = pick_device(device)
+    runs, where = planned.pending.values(), pick_device(settings.device)
     rows = store.rows_or_none() if store.storage.is_there() else pd.DataFrame()
-    cost = total_cost(runs, rows, where, data_dir)
+    cost = total_cost(runs, rows, where, settings.data_dir)
     known = f"by a timing of {counted(cost.timed, 'model')}" if cost.timed else "by what such runs took"
-    return plain(
+    line = (
         f"{counted(len(runs), 'run')} to do: {scaled(cost.flop)}FLOP, about {duration(cost.seconds)} on this machine "
         f"({where.type}, {known}), {scaled(cost.disk)}B in the store"
     )
+    typer.echo(plain(line))
 
 
 def scaled(value: float) -> str:

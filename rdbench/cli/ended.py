@@ -4,14 +4,16 @@ import os
 import shlex
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    import pandas as pd
+from rdbench.errors import ExitCode
 
+if TYPE_CHECKING:
     from rdbench.analysis.report.cells import Cells
+    from rdbench.execute.runner import Ended
 
 PIPED = "through a pipe the table is whole"
 """How to get a command's whole table if the command has no --wide."""
@@ -29,13 +31,21 @@ def in_terminal(table: "Cells", wide: bool = False, whole: str = "--wide shows a
     return fitted(table, None if wide else terminal_width(), whole)
 
 
-def print_runs(runs: "pd.DataFrame", store: str) -> None:
-    """Print the table of these runs of a store, and the command that draws them."""
+def end(ended: "Ended", store: str, quiet: bool, more: Iterable[str] = ()) -> NoReturn:
+    """End a command that did runs: print their table, how to draw them, and ``more``; exit with how they ended.
+
+    Raises:
+        typer.Exit: always.
+    """
     from rdbench.analysis.frame import join_seeds, mark_frontier, sort_runs
     from rdbench.analysis.report.cells import runs_table
     from rdbench.errors import plain
 
-    named = shlex.quote(os.path.expanduser(store))
-    table = runs_table(join_seeds(mark_frontier(sort_runs(runs))))
-    typer.echo(in_terminal(table, whole=f"all with: rdbench report {named} --wide"))
-    typer.echo(plain(f"results are in {store}; draw them with: rdbench plot {named}"))
+    if not quiet:
+        named = shlex.quote(os.path.expanduser(store))
+        table = runs_table(join_seeds(mark_frontier(sort_runs(ended.runs))))
+        typer.echo(in_terminal(table, whole=f"all with: rdbench report {named} --wide"))
+        typer.echo(plain(f"results are in {store}; draw them with: rdbench plot {named}"))
+        for line in more:
+            typer.echo(line)
+    raise typer.Exit(ExitCode.BROKEN if ended.failed else ExitCode.OK)

@@ -44,6 +44,23 @@ DataDir = Annotated[
 ]
 FamilyOption = Annotated[list[str], typer.Option(help="In words (gaussian-pixelcnn-vamp) or signs (-+v).")]
 BetaOption = Annotated[list[float], typer.Option(help="Weight of the rate in D + βR.")]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any key of a run, such as width=0.5; commas give a run for each value."
+    ),
+]
+BudgetOption = Annotated[
+    str | None, typer.Option(help="Stop before so much time is over, such as 9m or 1h30m.", show_default="none")
+]
+AddressOption = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster.", show_default="the one that this machine is in, or a new one")
+]
+CpusOption = Annotated[float, typer.Option(min=0, help="What a run reserves on a Ray cluster.")]
+GpusOption = Annotated[
+    float | None,
+    typer.Option(min=0, help="What a run reserves on a Ray cluster.", show_default="1 where --device takes a GPU"),
+]
 DatasetArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `rdbench data list`.")]
 StoreArgument = Annotated[
     str, typer.Argument(metavar="STORE", help="Folder of a sweep's tables, such as outputs/demo, or its URL.")

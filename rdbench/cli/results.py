@@ -1,7 +1,8 @@
 """`rdbench plot` and `rdbench report`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +19,9 @@ from rdbench.cli.options import (
 )
 from rdbench.config.parts import names
 from rdbench.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rdbench.analysis.stores import Source
 
 
 def plot(
@@ -54,13 +58,12 @@ def plot(
 
     from rdbench.analysis.plots import Look, draw, paper_points, read_points
     from rdbench.analysis.report import select
-    from rdbench.analysis.stores import one_source
     from rdbench.config.plugins import load_plugins
     from rdbench.errors import plain
     from rdbench.store.store import Store
 
     load_plugins(plugin)
-    source = one_source(stores)
+    source = _source(stores)
     rows = source.read("runs")
     chosen = select(rows.frame, family, beta, None)
     others = ([paper_points()] if reference else []) + ([read_points(points)] if points else [])
@@ -106,7 +109,6 @@ def report(
     """
     from rdbench.analysis.report import COLUMNS, FORMATS, assemble
     from rdbench.analysis.report.formats import text
-    from rdbench.analysis.stores import one_source
     from rdbench.errors import UserError, unknown
     from rdbench.store.store import Store
 
@@ -114,7 +116,7 @@ def report(
         raise unknown("format", format_name, FORMATS)
     if columns not in COLUMNS:
         raise unknown("choice of --columns", columns, COLUMNS)
-    found = assemble(one_source(stores), family, beta, where, Store(baseline) if baseline else None)
+    found = assemble(_source(stores), family, beta, where, Store(baseline) if baseline else None)
     if out is None and format_name == "table" and not wide:
         content = text(found, columns, terminal_width())
     else:
@@ -127,3 +129,12 @@ def report(
         except OSError as error:
             raise UserError(f"cannot write {out}: {error.strerror}; name another file with --out") from None
     raise typer.Exit(found.exit_code if check else ExitCode.INCOMPLETE if found.skipped else ExitCode.OK)
+
+
+def _source(locations: Sequence[str]) -> "Source":
+    """The store at one location, or the stores at several locations as one."""
+    from rdbench.analysis.stores import Stores
+    from rdbench.store.store import Store
+
+    stores = [Store(location) for location in locations]
+    return stores[0] if len(stores) == 1 else Stores(stores)

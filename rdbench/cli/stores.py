@@ -1,11 +1,11 @@
 """`rdbench runs`, `rdbench merge` and `rdbench evaluate`."""
 
-import re
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rdbench.cli.ended import in_terminal, print_runs
+from rdbench.cli.ended import end, in_terminal
 from rdbench.cli.options import (
     BetaOption,
     DataDir,
@@ -17,8 +17,9 @@ from rdbench.cli.options import (
     StoreArgument,
     WideOption,
 )
-from rdbench.errors import ExitCode
-from rdbench.execute.output import unstoppable
+
+if TYPE_CHECKING:
+    from rdbench.store.store import Store
 
 ACTIONS = ("list", "show", "rm", "retry")
 
@@ -42,12 +43,10 @@ def runs(
 
     Exit codes: as for `rdbench sweep` if runs are done again, else 0, and 2 on wrong usage.
     """
-    import numpy as np
-
     from rdbench.analysis.report.listing import choose, listing
-    from rdbench.errors import UserError, counted, plain, unknown
+    from rdbench.errors import UserError, counted, unknown
+    from rdbench.execute.task import Settings
     from rdbench.store.changes import remove
-    from rdbench.store.schema import known
     from rdbench.store.status import Status
     from rdbench.store.store import Store
 
@@ -65,26 +64,35 @@ def runs(
         raise UserError(f"runs {action}: expected the ids of runs{'' if action == 'show' else ', or --status'}")
     chosen = choose(source, ids or [], status)
     if action == "show":
-        rows = source.rows_or_none()
-        for row in rows[rows["run_id"].isin(chosen)].to_dict("records"):
-            for name, value in row.items():
-                if known(value):
-                    shown = value.tolist() if isinstance(value, np.ndarray) else value
-                    typer.echo(plain(f"{name}: {shown}"))
+        _show(source, chosen)
     elif action == "rm":
         remove(source, chosen)
         if not quiet:
             typer.echo(f"removed {counted(len(chosen), 'run')} from {source}")
     else:
         from rdbench.config.plugins import load_plugins
-        from rdbench.execute.runner import do_again, make_executor
+        from rdbench.execute.again import do_again
+        from rdbench.execute.runner import make_executor
         from rdbench.execute.task import Resources
 
         load_plugins(plugin)
-        ended = do_again(source, chosen, device, data_dir, make_executor("local", Resources(device, jobs)), quiet)
-        if not quiet:
-            print_runs(ended.runs, store)
-        raise typer.Exit(ExitCode.BROKEN if ended.failed else ExitCode.OK)
+        executor = make_executor("local", Resources(device, jobs))
+        end(do_again(source, chosen, Settings(device, data_dir, quiet=quiet), executor), store, quiet)
+
+
+def _show(store: "Store", run_ids: Sequence[str]) -> None:
+    """Print everything that the rows of these runs say."""
+    import numpy as np
+
+    from rdbench.errors import plain
+    from rdbench.store.schema import known
+
+    rows = store.rows_or_none()
+    for row in rows[rows["run_id"].isin(run_ids)].to_dict("records"):
+        for name, value in row.items():
+            if known(value):
+                shown = value.tolist() if isinstance(value, np.ndarray) else value
+                typer.echo(plain(f"{name}: {shown}"))
 
 
 def merge(
@@ -103,7 +111,6 @@ def merge(
     typer.echo(f"{counted(came, 'run')} came into {Store(into)}, which holds {holds}")
 
 
-@unstoppable()
 def evaluate(
     store: StoreArgument,
     iwae: Annotated[list[int], typer.Option(min=1, help="k of IWAE-k.")] = [],
@@ -129,18 +136,14 @@ def evaluate(
 
     Each run's results are kept (of --ais, those of each 25 images), so the same command goes on after an interruption.
     """
-    from rich.console import Console
-
     from rdbench.analysis.frame import measured
-    from rdbench.analysis.report import select
+    from rdbench.analysis.where import select
     from rdbench.config.family import dataset_kind
     from rdbench.config.plugins import load_plugins
     from rdbench.errors import UserError, counted
-    from rdbench.execute.display import Display
-    from rdbench.runs.device import pick_device
-    from rdbench.runs.judging import Annealing, Judge, LabelProbe, judge_run
-    from rdbench.runs.remeasuring import is_measured, reevaluate
-    from rdbench.store.changes import compact
+    from rdbench.execute.remeasure import Wanted, remeasure
+    from rdbench.execute.task import Settings
+    from rdbench.runs.judging import Annealing, Judge, LabelProbe
     from rdbench.store.store import Store
 
     judges: list[Judge] = [LabelProbe()] if labels else []
@@ -151,36 +154,10 @@ def evaluate(
     source = Store(store)
     rows = measured(select(source.read("runs").frame, family, beta, None))
     rows = rows[(rows["dataset"].map(dataset_kind) == "images") & rows["labels"].isna()]
-    records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
-
-    def is_whole(row: dict[str, Any]) -> bool:
-        return is_measured(row, iwae, split) and all(judge.is_done(row) for judge in judges)
-
-    todo = [row for row in records if not is_whole(row)]
-    if not len(rows):
+    if rows.empty:
         raise UserError(f"{source} holds no run that ended well and has images; nothing to measure")
-    where = pick_device(device)
-    words = {row["run_id"]: f"{row['family']}  {row['run_id']}" for row in todo}
-    with Display(len(todo), words, Console(), quiet=quiet) as display:
-        for row in todo:
-            name = row["run_id"]
-            display.begin(name)
-
-            def progress(done: int, total: int, name: str = name) -> None:
-                display.show(name, f"{split} split", done, total, "")
-
-            def say(line: str, name: str = name) -> None:
-                display.say(name, line)
-
-            new: dict[str, Any] = {}
-            if not is_measured(row, iwae, split):
-                new |= reevaluate(source, row, sorted(set(iwae)), split, where, data_dir, progress)
-            for judge in judges:
-                if not judge.is_done(row):
-                    new |= judge_run(judge, source, row, where, data_dir, progress, say)
-            shown = re.compile(r"((train|valid)_)?iwae_\d+|ais_\d+(_gap)?|probe_(information|error)")
-            bounds = "  ".join(f"{key} {value:.3f}" for key, value in new.items() if shown.fullmatch(key))
-            display.finish(name, bounds)
-    compact(source)
+    records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
+    wanted = Wanted(sorted(set(iwae)), split, judges)
+    count = remeasure(source, records, wanted, Settings(device, data_dir, quiet=quiet))
     if not quiet:
-        typer.echo(f"{len(todo)} of {counted(len(rows), 'run')} measured now; the columns are in {source}")
+        typer.echo(f"{count} of {counted(len(rows), 'run')} measured now; the columns are in {source}")

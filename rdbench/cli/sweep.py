@@ -1,34 +1,41 @@
 """`rdbench sweep` and `rdbench toy`."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rdbench.cli.cost import ask_to_begin, tell_cost
-from rdbench.cli.ended import in_terminal, print_runs
+from rdbench.cli.ended import end, in_terminal
 from rdbench.cli.options import (
     AUTO,
+    AddressOption,
     BetaOption,
+    BudgetOption,
+    CpusOption,
     DataDir,
     DeviceOption,
     FamilyOption,
+    GpusOption,
     PluginOption,
     QuietOption,
+    SetOption,
     SweepJobsOption,
     among,
     listed,
 )
 from rdbench.config.parts import names
-from rdbench.errors import ExitCode, counted
+from rdbench.errors import counted
 
 if TYPE_CHECKING:
     from rdbench.config.sweep import Sweep
     from rdbench.execute.plan import Plan, Shard
+    from rdbench.execute.task import Executor, Settings
     from rdbench.store.store import Store
 
-STARTED = time.monotonic()
+STARTED = time.time()
 
 
 def sweep(
@@ -40,30 +47,18 @@ def sweep(
     beta: BetaOption = [],
     seed: Annotated[list[int], typer.Option(help="Random seed.")] = [],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
-    assignments: Annotated[
-        list[str],
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Any key of a run, such as width=0.5; commas give a run for each value."
-        ),
-    ] = [],
+    assignments: SetOption = [],
     device: DeviceOption = "auto",
     data_dir: DataDir = None,
     jobs: SweepJobsOption = AUTO,
-    time_budget: Annotated[
-        str | None, typer.Option(help="Stop before so much time is over, such as 9m or 1h30m.", show_default="none")
-    ] = None,
+    time_budget: BudgetOption = None,
     checkpoint_every: Annotated[str, typer.Option(help="How often a run keeps its state, to go on from.")] = "1m",
     max_runs: Annotated[int | None, typer.Option(min=1, help="Begin no more than so many runs.")] = None,
     shard: Annotated[str, typer.Option(metavar="PART/OF", help="Only this part of the sweep, such as 3/16.")] = "1/1",
     executor: Annotated[str, typer.Option(help=listed("executor"), callback=among(*names("executor")))] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster.", show_default="the one that this machine is in, or a new one")
-    ] = None,
-    cpus_per_run: Annotated[float, typer.Option(min=0, help="What a run reserves on a Ray cluster.")] = 1.0,
-    gpus_per_run: Annotated[
-        float | None,
-        typer.Option(min=0, help="What a run reserves on a Ray cluster.", show_default="1 where --device takes a GPU"),
-    ] = None,
+    address: AddressOption = None,
+    cpus_per_run: CpusOption = 1.0,
+    gpus_per_run: GpusOption = None,
     plugin: PluginOption = [],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the runs that would be done, and what they would cost.")
@@ -82,50 +77,95 @@ def sweep(
     with runs left; 130 interrupted.
     """
     from rdbench.config.plugins import load_plugins
-    from rdbench.config.sweep import load_sweep, parse_assignments
     from rdbench.execute.plan import parse_shard
     from rdbench.execute.stopping import parse_duration
+    from rdbench.execute.task import Resources, Settings
+    from rdbench.store.store import Store
 
     load_plugins(plugin)
-    given = {"family": family, "beta": beta, "seed": seed, "epochs": epochs}
-    given["family"] = [name for names in family for name in names.split(",")]
-    values = parse_assignments(assignments) | {key: value for key, value in given.items() if value not in (None, [])}
-    chosen = load_sweep(name).with_values(values)
+    chosen = _chosen(name, assignments, {"family": family, "beta": beta, "seed": seed, "epochs": epochs})
     location = str(Path("outputs") / chosen.name) if store is None else store
     part = parse_shard(shard)
-    budget = None if time_budget is None else parse_duration("--time-budget", time_budget)
+    ends = None if time_budget is None else STARTED + parse_duration("--time-budget", time_budget)
     every = parse_duration("--checkpoint-every", checkpoint_every)
+    settings = Settings(device, data_dir, ends, max_runs, every, quiet)
     if dry_run:
-        if device == "cuda":
-            from rdbench.runs.device import pick_device
-
-            pick_device(device)
-        _print_plan(chosen, location, device, data_dir, part)
+        _print_plan(chosen, Store(location), part, settings)
         return
+    from rdbench.execute.runner import make_executor, run_sweep
+
+    several = 1 if jobs == AUTO else int(jobs)
+    doing = make_executor(executor, Resources(device, several, address, cpus_per_run, gpus_per_run))
+    doing = _agreed(chosen, Store(location), part, settings, doing, share_cores=jobs == AUTO, yes=yes)
+    end(run_sweep(chosen, location, settings, doing, part), location, quiet)
+
+
+def _chosen(name: str, assignments: list[str], options: Mapping[str, Any]) -> "Sweep":
+    """The sweep of that name, with the values that were typed; values of options count before those of --set."""
+    from rdbench.config.sweep import load_sweep, parse_assignments
+
+    given = {key: value for key, value in options.items() if value not in (None, [])}
+    if "family" in given:
+        given["family"] = [name for names in given["family"] for name in names.split(",")]
+    return load_sweep(name).with_values(parse_assignments(assignments) | given)
+
+
+def _agreed(
+    chosen: "Sweep", store: "Store", shard: "Shard", settings: "Settings", executor: "Executor", *,
+    share_cores: bool, yes: bool,
+) -> "Executor":  # fmt: skip
+    """The executor for a sweep, after the user has agreed to the cost of a large one.
+
+    With ``share_cores`` a large sweep that would be done one run at a time has as many at once as are fastest.
+
+    Raises:
+        InterruptedSweepError: the user does not agree.
+    """
     from rdbench.execute.cores import by_timing
     from rdbench.execute.cost import is_large
     from rdbench.execute.local import ThisProcess
-    from rdbench.execute.queue import Limits
-    from rdbench.execute.runner import make_executor, run_sweep
-    from rdbench.execute.task import Resources
 
-    many = 1 if jobs == AUTO else int(jobs)
-    chosen_executor = make_executor(executor, Resources(device, many, address, cpus_per_run, gpus_per_run))
-    if is_large(chosen.runs(), data_dir):
-        planned, found = _plan(chosen, location, data_dir, part)
-        if planned.pending:
-            if not quiet:
-                tell_cost(planned, found, device, data_dir)
-            ask_to_begin(planned, yes)
-        if jobs == AUTO and isinstance(chosen_executor, ThisProcess) and len(planned.pending) > 1:
-            say = (lambda line: None) if quiet else typer.echo
-            chosen_executor = by_timing(planned.pending, found.storage, data_dir, say)
-    left = None if budget is None else budget - (time.monotonic() - STARTED)
-    limits = Limits(left, max_runs, every)
-    ended = run_sweep(chosen, location, device, data_dir, chosen_executor, limits, part, quiet)
-    if not quiet:
-        print_runs(ended.runs, location)
-    raise typer.Exit(ExitCode.BROKEN if ended.failed else ExitCode.OK)
+    if not is_large(chosen.runs(), settings.data_dir):
+        return executor
+    planned = _plan(chosen, store, shard, settings)
+    if planned.pending:
+        if not settings.quiet:
+            tell_cost(planned, store, settings)
+        ask_to_begin(planned, yes)
+    if share_cores and isinstance(executor, ThisProcess) and len(planned.pending) > 1:
+        say = (lambda line: None) if settings.quiet else typer.echo
+        return by_timing(planned.pending, store.storage, settings.data_dir, say)
+    return executor
+
+
+def _plan(sweep: "Sweep", store: "Store", shard: "Shard", settings: "Settings") -> "Plan":
+    """The plan of a sweep; nothing is fetched."""
+    from rdbench.data.files import data_folder
+    from rdbench.execute.plan import plan
+
+    data_folder(settings.data_dir)
+    return plan(sweep, store.finished(), settings.data_dir, shard, fetch=False)
+
+
+def _print_plan(sweep: "Sweep", store: "Store", shard: "Shard", settings: "Settings") -> None:
+    import gc
+
+    from rdbench.errors import plain
+
+    if settings.device == "cuda":
+        from rdbench.runs.device import pick_device
+
+        pick_device(settings.device)
+    gc.freeze()  # spares imported modules, whose collection takes a tenth of a large plan's time
+    planned = _plan(sweep, store, shard, settings)
+    lines = [
+        f"{run_id}  {plain(run.dataset)}  {run.family.words}  {run.label(planned.varying)}"
+        for run_id, run in planned.pending.items()
+    ]
+    all_runs = counted(len(planned.runs), "run")
+    typer.echo("\n".join([*lines, f"{len(lines):,} of {all_runs} to do in {store}"]))
+    if planned.pending:
+        tell_cost(planned, store, settings)
 
 
 def toy(
@@ -144,46 +184,14 @@ def toy(
     from rdbench.analysis.report.toy import toy_table
     from rdbench.config.sweep import load_sweep
     from rdbench.execute.runner import run_sweep
+    from rdbench.execute.task import Settings
     from rdbench.store.store import Store
 
     values = {"seed": list(range(seeds)), "target_rate": target_rate, "anneal_epochs": anneal_epochs, "epochs": epochs}
     chosen = load_sweep("toy").with_values(values)
     target = Store(store)
-    ended = run_sweep(chosen, store, "cpu", None, quiet=quiet)
+    ended = run_sweep(chosen, store, Settings("cpu", quiet=quiet))
     folder = target.figures() or Path("outputs") / target.name / "figures"
     paths, left_out, _ = draw(target, ended.runs, ["toy"], ["png", "svg"], folder)
-    if not quiet:
-        print_runs(ended.runs, str(store))
-        typer.echo("\n" + in_terminal(toy_table(ended.runs)))
-        for line in (*paths, *left_out):
-            typer.echo(line)
-    raise typer.Exit(ExitCode.BROKEN if ended.failed else ExitCode.OK)
-
-
-def _plan(sweep: "Sweep", location: str, data_dir: Path | None, shard: "Shard") -> tuple["Plan", "Store"]:
-    """The plan of a sweep, and its store; nothing is fetched."""
-    from rdbench.data.files import data_folder
-    from rdbench.execute.plan import plan
-    from rdbench.store.store import Store
-
-    data_folder(data_dir)
-    store = Store(location)
-    return plan(sweep.runs(), store.finished(), data_dir, shard, fetch=False), store
-
-
-def _print_plan(sweep: "Sweep", location: str, device: str, data_dir: Path | None, shard: "Shard") -> None:
-    import gc
-
-    from rdbench.errors import plain
-
-    gc.freeze()  # spares imported modules, whose collection takes a tenth of a large plan's time
-    planned, store = _plan(sweep, location, data_dir, shard)
-    varying = sweep.varying
-    lines = [
-        f"{run_id}  {plain(run.dataset)}  {run.family.words}  {run.label(varying)}"
-        for run_id, run in planned.pending.items()
-    ]
-    all_runs = counted(len(planned.runs), "run")
-    typer.echo("\n".join([*lines, f"{len(lines):,} of {all_runs} to do in {store}"]))
-    if planned.pending:
-        tell_cost(planned, store, device, data_dir)
+    more = ["\n" + in_terminal(toy_table(ended.runs)), *map(str, paths), *left_out]
+    end(ended, str(store), quiet, more)

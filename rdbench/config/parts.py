@@ -202,7 +202,7 @@ OWN = (
     Part("figure", "curve", "rdbench.analysis.plots.curve:curve", "each model's own rate-distortion curve",
          draws=("images",)),
     Part("figure", "toy", "rdbench.analysis.plots.toy:toy_figure", "the paper's Figure 2", draws=("table",)),
-    Part("executor", "local", "rdbench.execute.processes:on_this_machine", "this process, or --jobs processes"),
+    Part("executor", "local", "rdbench.execute.local:on_this_machine", "this process, or --jobs processes"),
     Part("executor", "ray", "rdbench.execute.ray_cluster:Cluster", "a Ray cluster; needs rdbench[ray]"),
 )  # fmt: skip
 """The parts that ship with rdbench, in the order in which tables and figures show them."""

@@ -1,6 +1,6 @@
 """Plan a sweep: find the runs that are still to do."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -8,13 +8,19 @@ from typing import NamedTuple
 
 from rdbench import data
 from rdbench.config.run_config import RunConfig
+from rdbench.config.sweep import Sweep
 from rdbench.errors import UserError
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep by id, in order: all runs, and the pending ones, which have no answer yet."""
+    """The runs of a sweep by id, in order: all runs, and the pending ones, which have no answer yet.
 
+    ``varying`` are the keys in which runs differ, which the label of a run shows.
+    """
+
+    sweep: str
+    varying: Sequence[str]
     runs: dict[str, RunConfig]
     pending: dict[str, RunConfig]
 
@@ -56,20 +62,20 @@ def _parts_of(of: str) -> str:
 
 
 def plan(
-    runs: Iterable[RunConfig],
+    sweep: Sweep,
     finished: Collection[str],
     data_dir: Path | None,
     shard: Shard = WHOLE,
     fetch: bool = True,
 ) -> Plan:
-    """Plan a shard, which has every ``of``-th run in the order of the sweep.
+    """Plan a shard of a sweep, which has every ``of``-th run in the order of the sweep.
 
     Without ``fetch`` a dataset's checksum may be unknown; its runs then have provisional ids.
 
     Raises:
         UserError: a dataset cannot be fetched or read.
     """
-    runs = list(runs)
+    runs = sweep.runs()
     _check_targets(runs)
     checksums = {
         (name, binarise): data.checksum(name, data_dir, binarise)
@@ -79,7 +85,9 @@ def plan(
     }
     named = {run.run_id(checksums[run.dataset, run.binarisation]): run for run in runs}
     named = dict(islice(named.items(), shard.part - 1, None, shard.of))
-    return Plan(named, {run_id: run for run_id, run in named.items() if run_id not in finished})
+    return Plan(
+        sweep.name, sweep.varying, named, {run_id: run for run_id, run in named.items() if run_id not in finished}
+    )
 
 
 def _check_targets(runs: Iterable[RunConfig]) -> None:

@@ -15,23 +15,13 @@ from typing import Any
 import torch
 
 from rdbench.errors import UserError, named
-from rdbench.execute.local import ThisProcess
+from rdbench.execute.local import failed, perform
 from rdbench.execute.stopping import SIGNALS, Deadline
-from rdbench.execute.task import Executor, Outcome, Queue, Resources, Task, Watch, begin_tasks, failed, perform
-from rdbench.runs.device import pick_device
+from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks
 from rdbench.runs.host import StoppedError
 from rdbench.store.claims import HEARTBEATS, claim_seconds
 
 WAIT_SECONDS = 0.2
-
-
-def on_this_machine(resources: Resources) -> Executor:
-    """The executor for this machine: this process for a single job on a CPU, else processes.
-
-    On a GPU even a single job has a process of its own, since some CUDA errors last as long as their process.
-    """
-    alone = resources.jobs == 1 and pick_device(resources.device).type == "cpu"
-    return ThisProcess() if alone else Processes(resources.jobs)
 
 
 class Processes:
@@ -209,7 +199,7 @@ def _work(connection: Connection, threads: int) -> None:
             continue
         message: tuple[Any, ...]
         try:
-            message = ("records", perform(task, _Host(connection, task.ends)))
+            message = ("records", perform(task, _Host(connection, task.settings.ends)))
         except StoppedError:
             message = ("stopped",)
         except UserError as error:

@@ -2,28 +2,16 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 from rdbench.config.plugins import plugin_files
 from rdbench.config.run_config import RunConfig
 from rdbench.errors import counted
 from rdbench.execute.finished_elsewhere import FinishedElsewhere
+from rdbench.execute.plan import Plan
 from rdbench.execute.stopping import Deadline
-from rdbench.execute.task import Task
-from rdbench.runs.keeping import CHECKPOINT_SECONDS
+from rdbench.execute.task import Settings, Task
 from rdbench.store.claims import Claims
-from rdbench.store.store import Store
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a sweep stops early (None is never), and how often it saves the states of its runs."""
-
-    seconds: float | None = None
-    runs: int | None = None
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
 
 class Work:
@@ -34,26 +22,19 @@ class Work:
 
     def __init__(
         self,
-        pending: Mapping[str, RunConfig],
-        sweep: str,
-        store: Store,
+        planned: Plan,
+        settings: Settings,
         claims: Claims,
-        device: str,
-        data_dir: Path | None,
-        limits: Limits,
         elsewhere: FinishedElsewhere,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.pending = deque(_together(pending))
-        self.sweep = sweep
-        self.store = store
+        self.pending = deque(_together(planned.pending))
+        self.sweep = planned.sweep
+        self.settings = settings
         self.claims = claims
-        self.device = device
-        self.data_dir = data_dir
-        self.limits = limits
         self.say = say
         self.waits = False
-        self.deadline = Deadline(limits.seconds)
+        self.deadline = Deadline.at(settings.ends)
         self.shortest_start = 0.0
         self.begun = 0
         self.elsewhere = elsewhere
@@ -66,7 +47,7 @@ class Work:
         Raises:
             StopIteration: all runs are done, or a limit forbids to begin another.
         """
-        full = self.limits.runs is not None and self.begun >= self.limits.runs
+        full = self.settings.most_runs is not None and self.begun >= self.settings.most_runs
         if not self.pending or full or self.stopped or not self.deadline.has(self.shortest_start):
             raise StopIteration
         for _ in range(len(self.pending)):
@@ -77,17 +58,7 @@ class Work:
                     self.claims.release(runs)
                     continue
                 self.begun += len(runs)
-                device, ends = self.device, self.deadline.clock
-                return Task(
-                    runs,
-                    self.sweep,
-                    self.store.storage.location,
-                    device,
-                    self.data_dir,
-                    ends,
-                    self.limits.checkpoint_seconds,
-                    plugin_files(),
-                )
+                return Task(runs, self.sweep, self.claims.storage.location, self.settings, plugin_files())
             self.pending.append(runs)
         if not self.pending:
             raise StopIteration

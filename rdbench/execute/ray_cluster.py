@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from rdbench.errors import UserError, named
+from rdbench.execute.local import failed, perform
 from rdbench.execute.stopping import Deadline
-from rdbench.execute.task import Outcome, Queue, Resources, Task, Watch, begin_tasks, failed, perform
+from rdbench.execute.task import Outcome, Queue, Resources, Task, Watch, begin_tasks
 from rdbench.runs.host import StoppedError
 
 WAIT_SECONDS = 0.5
@@ -192,7 +193,7 @@ class _Host:
     def __init__(self, task: Task, switchboard: Any) -> None:
         self.name = task.name
         self.switchboard = switchboard
-        self.deadline = Deadline.at(task.ends)
+        self.deadline = Deadline.at(task.settings.ends)
         self.messages: dict[str, tuple[Any, ...]] = {}
         self.next = Deadline(ASK_SECONDS)
         self.stopping = False

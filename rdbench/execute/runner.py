@@ -1,9 +1,8 @@
 """Do the runs of a sweep that its store does not hold yet."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 import pandas as pd
@@ -11,10 +10,9 @@ from rich.console import Console
 
 from rdbench import data
 from rdbench.config.plugins import make
-from rdbench.config.run_config import RunConfig, make_run
-from rdbench.config.sources import check_sources
+from rdbench.config.run_config import RunConfig
 from rdbench.config.sweep import Sweep
-from rdbench.errors import ExitCode, InterruptedSweepError, UserError, counted
+from rdbench.errors import ExitCode, InterruptedSweepError, counted
 from rdbench.execute.cost import is_large, loads
 from rdbench.execute.display import Display
 from rdbench.execute.estimate import Estimate
@@ -22,17 +20,16 @@ from rdbench.execute.finished_elsewhere import FinishedElsewhere
 from rdbench.execute.local import ThisProcess
 from rdbench.execute.output import unstoppable
 from rdbench.execute.plan import WHOLE, Plan, Shard, plan
-from rdbench.execute.queue import Limits, Work
+from rdbench.execute.queue import Work
 from rdbench.execute.stopping import Signals
-from rdbench.execute.task import Executor, Outcome, Resources, Task
+from rdbench.execute.task import DEFAULTS, Executor, Outcome, Resources, Settings, Task
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.device import pick_device
 from rdbench.runs.provenance import command
 from rdbench.store.changes import clear_states, compact
 from rdbench.store.claims import Claims
 from rdbench.store.current import finished
-from rdbench.store.plans import announce, noted
-from rdbench.store.row_checks import read_config
+from rdbench.store.plans import announce
 from rdbench.store.status import Status
 from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
@@ -58,105 +55,39 @@ def make_executor(name: str = "local", resources: Resources = Resources()) -> Ex
 def run_sweep(
     sweep: Sweep,
     location: str | Path,
-    device: str = "auto",
-    data_dir: Path | None = None,
+    settings: Settings = DEFAULTS,
     executor: Executor | None = None,
-    limits: Limits = Limits(),  # noqa: B008 - it is frozen
     shard: Shard = WHOLE,
-    quiet: bool = False,
 ) -> Ended:
-    """Do the runs of a sweep that the store does not hold; return the rows of all. ``quiet`` shows only bad endings.
+    """Do the runs of a sweep that the store does not hold; return the rows of all.
 
     Raises:
         UserError: the sweep or a setting is invalid; raised before any training.
         InterruptedSweepError: the sweep was stopped, or ended at a limit.
     """
-    store = Store(location)
-    elsewhere = FinishedElsewhere(store)
-    planned = plan(sweep.runs(), finished(elsewhere.known), data_dir, shard)
-    return do_runs(planned, sweep.name, sweep.varying, store, elsewhere, device, data_dir, executor, limits, quiet)
-
-
-def do_again(
-    store: Store,
-    run_ids: Collection[str],
-    device: str,
-    data_dir: Path | None,
-    executor: Executor | None = None,
-    quiet: bool = False,
-) -> Ended:
-    """Do runs of a store or of its plans again, without their saved states; as ``run_sweep``.
-
-    Raises:
-        UserError: neither the store nor a plan describes a run, or the data has changed.
-    """
-    elsewhere = FinishedElsewhere(store)
-    sweep, again = _described(store, run_ids)
-    for run_id, run in again.items():
-        check_sources(run.sources)
-        if run.run_id(data.checksum(run.dataset, data_dir, run.binarisation)) != run_id:
-            raise UserError(f"run {run_id} was planned with other data than {run.dataset} has here")
-    with Claims(store.storage) as claims:
-        if not claims.take(again):
-            raise UserError(f"another process is doing one of these runs; see: rdbench runs {quote(str(store))}")
-        for run_id in again:
-            Checkpoint(store.storage, run_id).discard()
-    varying = [key for key in RunConfig.model_fields if len({getattr(run, key) for run in again.values()}) > 1]
-    return do_runs(Plan(again, again), sweep, varying, store, elsewhere, device, data_dir, executor, quiet=quiet)
-
-
-def _described(store: Store, run_ids: Collection[str]) -> tuple[str, dict[str, RunConfig]]:
-    """The sweep of the first of these runs, and the description of each.
-
-    Raises:
-        UserError: a run has no row, and no plan has its settings.
-    """
-    sweeps, runs = [], {}
-    rows = {row["run_id"]: row for row in store.rows_or_none().to_dict("records")}
-    for run_id in run_ids:
-        if run_id in rows:
-            sweeps.append(rows[run_id]["sweep"])
-            runs[run_id] = read_config(rows[run_id]["config"])
-            continue
-        note = noted(store.storage, run_id)
-        if note is None or run_id not in note.settings:
-            do = f"do it with: {note.command}" if note else "start its sweep again"
-            raise UserError(f"the settings of run {run_id} are not noted in {store}; {do}")
-        sweeps.append(note.sweep)
-        runs[run_id] = make_run(dict(note.settings[run_id]))
-    return sweeps[0], runs
+    elsewhere = FinishedElsewhere(Store(location))
+    return do_runs(plan(sweep, finished(elsewhere.known), settings.data_dir, shard), elsewhere, settings, executor)
 
 
 @unstoppable()
-def do_runs(
-    planned: Plan,
-    sweep: str,
-    varying: Sequence[str],
-    store: Store,
-    elsewhere: FinishedElsewhere,
-    device: str = "auto",
-    data_dir: Path | None = None,
-    executor: Executor | None = None,
-    limits: Limits = Limits(),  # noqa: B008 - it is frozen
-    quiet: bool = False,
-) -> Ended:
+def do_runs(planned: Plan, elsewhere: FinishedElsewhere, settings: Settings, executor: Executor | None) -> Ended:
     """Do the pending runs of a plan that was made after ``elsewhere``; as ``run_sweep``."""
-    console = Console()
-    place = getattr(executor, "place", None) or pick_device(device).type
+    store, console = elsewhere.store, Console()
+    place = getattr(executor, "place", None) or pick_device(settings.device).type
     sources = dict.fromkeys((run.dataset, run.binarisation, run.labels) for run in planned.pending.values())
     for name, binarise, labels in sources:
-        data.make_ready(name, data_dir, binarise, labels)  # before any training
+        data.make_ready(name, settings.data_dir, binarise, labels)  # before any training
     store.prepare()
-    words = {run_id: run.label(varying) for run_id, run in planned.runs.items()}
-    settings = {run_id: run.model_dump(mode="json") for run_id, run in planned.runs.items()}
-    announce(store.storage, sweep, command(), words, settings)
+    words = {run_id: run.label(planned.varying) for run_id, run in planned.runs.items()}
+    descriptions = {run_id: run.model_dump(mode="json") for run_id, run in planned.runs.items()}
+    announce(store.storage, planned.sweep, command(), words, descriptions)
     kept = len(planned.runs) - len(planned.pending)
     note = f", {kept} of them already there" if kept else ""
-    with Signals() as signals, _display(planned.pending, words, console, data_dir, quiet) as display:
-        if not quiet:
-            display.line(f"sweep {sweep}: {counted(len(planned.runs), 'run')}{note}, on {place}, into {store}")
+    with Signals() as signals, _display(planned.pending, words, console, settings) as display:
+        if not settings.quiet:
+            display.line(f"sweep {planned.sweep}: {counted(len(planned.runs), 'run')}{note}, on {place}, into {store}")
         with Claims(store.storage) as claims:
-            work = Work(planned.pending, sweep, store, claims, device, data_dir, limits, elsewhere, display.line)
+            work = Work(planned, settings, claims, elsewhere, display.line)
             try:
                 _work_through(work, executor or ThisProcess(), store, display, _Watch(display, signals, work))
             except KeyboardInterrupt:
@@ -171,9 +102,10 @@ def do_runs(
 
 
 def _display(
-    pending: Mapping[str, RunConfig], words: Mapping[str, str], console: Console, data_dir: Path | None, quiet: bool
+    pending: Mapping[str, RunConfig], words: Mapping[str, str], console: Console, settings: Settings
 ) -> Display:
     """A display, with an estimate of the time left if there is a terminal or the sweep is large."""
+    data_dir, quiet = settings.data_dir, settings.quiet
     wanted = not quiet and (console.is_terminal or is_large(pending.values(), data_dir))
     return Display(len(pending), words, console, Estimate(loads(pending, data_dir) if wanted else {}), quiet)
 

@@ -46,11 +46,6 @@ class Deadline:
         """The deadline at a time in seconds since 1970."""
         return cls(None if clock is None else clock - time.time())
 
-    @property
-    def clock(self) -> float | None:
-        """The end in seconds since 1970."""
-        return None if self.left is None else time.time() + self.left
-
     def near(self) -> bool:
         """Whether to stop here."""
         now = time.monotonic()

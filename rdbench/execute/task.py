@@ -1,44 +1,46 @@
-"""Tasks, their outcomes, and the protocols between executors and sweeps."""
+"""Tasks, their settings and outcomes, and the protocols between executors and sweeps."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import torch
-
-from rdbench import data
-from rdbench.config.plugins import load_plugins
 from rdbench.config.run_config import RunConfig
-from rdbench.config.sources import check_sources
-from rdbench.runs import toy
-from rdbench.runs.checkpoint import Checkpoint
-from rdbench.runs.device import pick_device
-from rdbench.runs.host import Host
-from rdbench.runs.provenance import describe
-from rdbench.runs.run import execute
-from rdbench.runs.state import UnusableStateError
-from rdbench.store.location import open_storage
+from rdbench.runs.host import CHECKPOINT_SECONDS
 from rdbench.store.schema import Record
-from rdbench.store.status import Status
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the runs of a sweep are done: where, with whose data, until when, and what is shown and kept on the way.
+
+    The sweep stops at ``ends``, in seconds since 1970, which other processes understand, and begins at most
+    ``most_runs`` runs; None is no limit. ``quiet`` shows only runs that did not end well.
+    """
+
+    device: str = "auto"
+    data_dir: Path | None = None
+    ends: float | None = None
+    most_runs: int | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    quiet: bool = False
+
+
+DEFAULTS = Settings()
 
 
 @dataclass(frozen=True)
 class Task:
     """Runs that are done together, by id (one, or several toy runs), and all that a process needs to do them.
 
-    ``plugins`` are files of parts, which the process that does the task loads too. ``ends`` is the deadline in seconds
-    since 1970, which other processes understand; None is never.
+    ``store`` is the location of the store, and ``plugins`` are files of parts, which the process that does the task
+    loads too.
     """
 
     runs: dict[str, RunConfig]
     sweep: str
     store: str
-    device: str
-    data_dir: Path | None
-    ends: float | None
-    checkpoint_seconds: float
+    settings: Settings
     plugins: tuple[str, ...] = ()
 
     @property
@@ -57,7 +59,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Resources:
-    """Settings of executors: ``jobs`` at once on this machine, or what a run reserves on the cluster at ``address``.
+    """What an executor may use: ``jobs`` at once on this machine, or what a run reserves on the cluster at ``address``.
 
     If ``gpus_per_run`` is None, a run reserves the GPUs that ``device`` needs.
     """
@@ -122,38 +124,3 @@ def begin_tasks(queue: Queue, watch: Watch, has_room: Callable[[], bool], start:
         watch.begin(task)
         start(task)
     return True
-
-
-def perform(task: Task, host: Host) -> list[Record]:
-    """Do a task.
-
-    Raises:
-        UserError: a plug-in's part is not installed here, or its source differs.
-        StoppedError: the host asked the task to stop; its state is saved, except for toy runs, which take seconds.
-    """
-    load_plugins(task.plugins)
-    runs = list(task.runs.values())
-    check_sources(runs[0].sources)
-    if runs[0].exact:
-        return toy.execute(runs, task.sweep, host)
-    (run,) = runs
-    dataset = data.load(run.dataset, task.data_dir, run.binarisation)
-    checkpoint = Checkpoint(open_storage(task.store), task.name)
-    threads = torch.get_num_threads()
-    try:
-        return [execute(run, task.sweep, dataset, pick_device(task.device), host, checkpoint, task.checkpoint_seconds)]
-    except UnusableStateError as error:
-        return failed(task, str(error))
-    finally:
-        torch.set_num_threads(threads)  # a run that went on had its own number of them
-
-
-def failed(task: Task, reason: str) -> list[Record]:
-    """Records of failed runs, with the reason."""
-    records = []
-    for run_id, run in task.runs.items():
-        sha256 = data.checksum(run.dataset, task.data_dir, run.binarisation)
-        row = describe(run, task.sweep, sha256, None, None)
-        row |= {"status": Status.FAILED, "error": reason}
-        records.append(Record(run_id, row, {"run_id": []}, {"run_id": []}, {"none": np.zeros(0, np.float32)}))
-    return records

@@ -5,6 +5,9 @@ from typing import Protocol
 
 DEVICES = ("auto", "cpu", "cuda")
 
+CHECKPOINT_SECONDS = 60.0
+"""The seconds between two saved states of a run; an interrupted run loses at most the work since the last one."""
+
 log = logging.getLogger("rdbench")
 
 

@@ -13,9 +13,6 @@ from rdbench.runs.pieces import Pieces
 from rdbench.runs.state import State
 from rdbench.runs.training import Training
 
-CHECKPOINT_SECONDS = 60.0
-"""The seconds between two saved states of a run; an interrupted run loses at most the work since the last one."""
-
 
 class Keeper:
     """Saves the state of a run every ``seconds``, and once more before it stops."""

@@ -16,8 +16,8 @@ from rdbench.models import count_parameters, make_model
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.runs.device import peak_memory
 from rdbench.runs.evaluation import evaluate
-from rdbench.runs.host import Host, QuietHost
-from rdbench.runs.keeping import CHECKPOINT_SECONDS, Keeper
+from rdbench.runs.host import CHECKPOINT_SECONDS, Host, QuietHost
+from rdbench.runs.keeping import Keeper
 from rdbench.runs.pieces import Pieces
 from rdbench.runs.provenance import describe
 from rdbench.runs.splits import Splits, explained_labels
@@ -80,20 +80,9 @@ def execute(
         row |= {"status": Status.DIVERGED, "error": str(error)}
     except torch.OutOfMemoryError as error:
         row |= {"status": Status.FAILED, "error": str(error).splitlines()[0]}
-    history = training.history
-    seconds = sum(epoch.seconds for epoch in history)
-    row["train_seconds"] = seconds
-    row["effective_beta"] = history[-1].beta_mean if history else None
-    row["effective_beta_sd"] = history[-1].beta_sd if history else None
-    row["jumps"] = training.jumps
-    row["relaxation_gap"] = history[-1].relaxation_gap if history else None
-    row["penalty"] = history[-1].penalty if history else None
-    row["images_per_second"] = history[-1].step * training.batch / seconds if history else None
-    row["skipped_steps"] = training.skipped_steps
-    row["micro_batch"] = training.micro_batch
-    row["peak_memory_bytes"] = peak_memory(device)
+    row |= _of_training(training, device)
     weights = {name: value.detach().cpu().contiguous().numpy() for name, value in training.trained.state_dict().items()}
-    return Record(row["run_id"], row, _columns(row["run_id"], history), examples, weights)
+    return Record(row["run_id"], row, _columns(row["run_id"], training.history), examples, weights)
 
 
 def _begin(
@@ -192,6 +181,26 @@ def _training(step: Step, dataset: Dataset) -> tuple[str, int, int, str]:
     if step.jumps:
         numbers += f"  jumps {step.jumps}"
     return "training", step.step, step.steps, numbers
+
+
+def _of_training(training: Training, device: torch.device) -> dict[str, Any]:
+    """The columns that say how training went, whether or not it ended."""
+    seconds = sum(epoch.seconds for epoch in training.history)
+    row: dict[str, Any] = {
+        "train_seconds": seconds,
+        "jumps": training.jumps,
+        "skipped_steps": training.skipped_steps,
+        "micro_batch": training.micro_batch,
+        "peak_memory_bytes": peak_memory(device),
+    }
+    last = training.history[-1] if training.history else None
+    return row | {
+        "effective_beta": last and last.beta_mean,
+        "effective_beta_sd": last and last.beta_sd,
+        "relaxation_gap": last and last.relaxation_gap,
+        "penalty": last and last.penalty,
+        "images_per_second": last and last.step * training.batch / seconds,
+    }
 
 
 def _columns(run_id: str, history: list[Epoch]) -> dict[str, list[Any]]:

@@ -10,7 +10,7 @@ import torch
 from rdbench import data
 from rdbench.analysis.report.listing import choose, listing
 from rdbench.errors import UserError
-from rdbench.execute.runner import do_again
+from rdbench.execute.again import do_again
 from rdbench.runs.remeasuring import is_measured, reevaluate
 from rdbench.store.changes import extend, remove
 from rdbench.store.claims import Claims
@@ -101,7 +101,7 @@ def test_runs_that_failed_are_done_again(store, assert_same, tmp_path):
     row = row_of(store)
     extend(store, row["run_id"], FAILED | {"replaces": row["created_at"]}, {})
     assert choose(store, [], "failed") == [row["run_id"]]
-    assert not do_again(store, choose(store, [], "failed"), "auto", None).failed
+    assert not do_again(store, choose(store, [], "failed")).failed
     with pytest.raises(UserError, match=r"no run in .* is failed"):
         choose(store, [], "failed")
     ours = row_of(store)
@@ -152,7 +152,7 @@ def test_what_is_missing_or_unfinished_can_be_done_again_or_removed(store, sweep
     announce(store.storage, "demo", "rdbench sweep demo", dict.fromkeys(runs, "words"), settings)
     store.storage.write(f"checkpoints/{one}.unfinished-a.safetensors", b"killed")
     assert choose(store, [], "unfinished") == [one] and choose(store, [], "missing") == [other]
-    assert not do_again(store, [one, other], "auto", None).failed
+    assert not do_again(store, [one, other]).failed
     assert_same(Path(str(store)))
 
 
@@ -171,4 +171,4 @@ def test_what_is_missing_or_unfinished_can_be_removed(store):
 def test_a_run_whose_settings_are_not_noted_says_what_does_it(store):
     announce(store.storage, "more", "rdbench sweep more", {"m": "another"})
     with pytest.raises(UserError, match=r"the settings of run m are not noted in .*; do it with: rdbench sweep more"):
-        do_again(store, ["m"], "auto", None)
+        do_again(store, ["m"])

@@ -76,17 +76,17 @@ def finish(store, run_ids):
 
 
 @pytest.fixture
-def runs():
-    return load_sweep("demo").with_values({"beta": [0.5, 1]}).runs()
+def sweep():
+    return load_sweep("demo").with_values({"beta": [0.5, 1]})
 
 
-def test_what_has_a_row_is_not_pending(runs, tmp_path):
+def test_what_has_a_row_is_not_pending(sweep, tmp_path):
     store = Store(tmp_path)
-    first = plan(runs, store.finished(), None)
+    first = plan(sweep, store.finished(), None)
     assert len(first.runs) == len(first.pending) == 24
     done = list(first.runs)[3:10]
     finish(store, done)
-    assert set(plan(runs, store.finished(), None).pending) == set(first.runs) - set(done)
+    assert set(plan(sweep, store.finished(), None).pending) == set(first.runs) - set(done)
 
 
 @given(GRIDS)
@@ -94,7 +94,7 @@ def test_a_plan_has_the_runs_that_are_made_one_by_one(grid):
     found, expected = outcome(Sweep("mine", "", grid).runs), outcome(partial(one_by_one, grid))
     assert found == expected
     if isinstance(found, list):
-        planned = plan(found, (), None)
+        planned = plan(Sweep("mine", "", grid), (), None)
         named = [(run.run_id(SPRITES), run) for run in expected]
         assert list(planned.runs.items()) == list(planned.pending.items()) == named
 
@@ -114,8 +114,8 @@ def test_published_runs_keep_their_ids(folder):
         assert make_run(json.loads(row["config"])).run_id(row["dataset_sha256"]) == row["run_id"]
 
 
-def test_a_dry_run_of_what_is_done_loads_neither_torch_nor_pandas(runs, tmp_path):
-    finish(Store(tmp_path), list(plan(runs, (), None).runs))
+def test_a_dry_run_of_what_is_done_loads_neither_torch_nor_pandas(sweep, tmp_path):
+    finish(Store(tmp_path), list(plan(sweep, (), None).runs))
     command = ["sweep", "demo", "--beta", "0.5", "--beta", "1", "--dry-run", "--store", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "rdbench", *command], capture_output=True, text=True, check=True
@@ -132,14 +132,15 @@ def test_a_target_above_what_the_data_can_carry_is_refused_with_the_ceiling(data
     family = "ddd" if dataset == "toy" else "---"
     values = {"dataset": dataset, "family": family, "objective": "target-rate", "target_rate": target}
     with pytest.raises(UserError, match=f"{dataset} carries at most {ceiling} nats"):
-        plan(load_sweep("demo").with_values(values).runs(), (), None)
+        plan(load_sweep("demo").with_values(values), (), None)
 
 
 def test_a_plan_fetches_nothing_unless_it_may(monkeypatch):
     monkeypatch.setattr(data, "load", lambda *_: pytest.fail("it opened the files"))
     monkeypatch.setattr(data, "present", lambda *_: False)
+    both = Sweep("both", "", {"family": ("---",), "dataset": ("mnist", "omniglot")})
+    planned = plan(both, (), None, fetch=False)
     mnist, omniglot = (make_run({"dataset": name}) for name in ("mnist", "omniglot"))
-    planned = plan([mnist, omniglot], (), None, fetch=False)
     assert list(planned.pending.values()) == [mnist, omniglot]
     assert next(iter(planned.pending)) == mnist.run_id(data.DATASETS["mnist"].sha256)
 

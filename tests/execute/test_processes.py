@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from rdbench.errors import InterruptedSweepError, UserError
-from rdbench.execute import processes, task
+from rdbench.execute import local, processes
 from rdbench.execute.display import Display
+from rdbench.execute.local import failed, perform
 from rdbench.execute.plan import Shard
 from rdbench.execute.processes import Processes, _Worker
-from rdbench.execute.queue import Limits
 from rdbench.execute.runner import make_executor, run_sweep
-from rdbench.execute.task import Outcome, Resources, Task, failed, perform
+from rdbench.execute.task import Outcome, Resources, Settings, Task
 from rdbench.runs.host import QuietHost, StoppedError
 from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
@@ -47,7 +47,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_message_is_a_failed_run(sweep):
     dead.start()
     worker = object.__new__(_Worker)
     run = sweep.runs()[0]
-    task = Task({run.run_id("d"): run}, "demo", "store", "cpu", None, None, 60.0)
+    task = Task({run.run_id("d"): run}, "demo", "store", Settings("cpu"))
     vars(worker).update(connection=ours, process=dead, task=task, lives=True)
     outcome = worker.heard(None)
     assert outcome.records[0].row["error"] == "its process ended with exit code 9" and not worker.lives
@@ -60,7 +60,7 @@ def test_a_worker_ends_after_an_error_that_its_device_keeps(sweep, monkeypatch, 
     """The executor is told before, and gives the next run to another process."""
     ours, theirs = multiprocessing.Pipe()
     run = sweep.runs()[0]
-    task = Task({run.run_id("d"): run}, "demo", "store", "cpu", None, None, 60.0)
+    task = Task({run.run_id("d"): run}, "demo", "store", Settings("cpu"))
     tasks = [task, task]
 
     def perform(*arguments):
@@ -119,7 +119,7 @@ class Impatient:
 
 def test_a_run_that_raises_is_a_failed_row_and_the_others_go_on(sweep, assert_same, tmp_path, monkeypatch):
     """In this process as in another."""
-    execute, tried = task.execute, []
+    execute, tried = local.execute, []
 
     def raise_at_first(config, *arguments):
         tried.append(config)
@@ -127,7 +127,7 @@ def test_a_run_that_raises_is_a_failed_row_and_the_others_go_on(sweep, assert_sa
             raise RuntimeError("out of everything")
         return execute(config, *arguments)
 
-    monkeypatch.setattr(task, "execute", raise_at_first)
+    monkeypatch.setattr(local, "execute", raise_at_first)
     assert run_sweep(sweep, tmp_path).failed
     runs = Store(tmp_path).read("runs").frame
     assert sorted(runs["status"]) == ["failed", "ok", "ok", "ok"]
@@ -161,7 +161,10 @@ def attempt(sweep, folder, jobs, budget):
     try:
         code = int(
             run_sweep(
-                sweep, folder, executor=make_executor("local", Resources(jobs=jobs)), limits=Limits(budget)
+                sweep,
+                folder,
+                Settings(ends=budget and time.time() + budget),
+                make_executor("local", Resources(jobs=jobs)),
             ).failed
         )
     except InterruptedSweepError as ended:
@@ -191,9 +194,9 @@ def test_a_time_budget_is_kept_and_what_was_begun_goes_on(sweep, read_tables, tm
 def test_a_number_of_runs_is_kept(sweep, assert_same, tmp_path):
     for done in (1, 2, 3):
         with pytest.raises(InterruptedSweepError, match=f"{done} of 4 runs are whole") as ended:
-            run_sweep(sweep, tmp_path, limits=Limits(runs=1))
+            run_sweep(sweep, tmp_path, settings=Settings(most_runs=1))
         assert ended.value.exit_code == 3
-    assert not run_sweep(sweep, tmp_path, limits=Limits(runs=1)).failed
+    assert not run_sweep(sweep, tmp_path, settings=Settings(most_runs=1)).failed
     assert_same(tmp_path)
 
 

@@ -14,9 +14,8 @@ from rdbench.config.parts import find, unregister
 from rdbench.config.plugins import load_plugins
 from rdbench.errors import InterruptedSweepError, UserError
 from rdbench.execute.display import Display
-from rdbench.execute.queue import Limits
 from rdbench.execute.runner import make_executor, run_sweep
-from rdbench.execute.task import Resources
+from rdbench.execute.task import Resources, Settings
 from rdbench.store.store import Store
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: rdbench[ray]")
@@ -51,7 +50,9 @@ def test_a_node_is_lost_and_its_run_goes_on_elsewhere(sweep, read_tables, cluste
     monkeypatch.setattr(Display, "show", watch)
     monkeypatch.setattr(Display, "say", lambda display, name, line: said.append(line))
     executor = make_executor("ray", Resources("cpu", address=cluster.address))
-    assert not run_sweep(longer, tmp_path / "store", executor=executor, limits=Limits(checkpoint_seconds=0.2)).failed
+    assert not run_sweep(
+        longer, tmp_path / "store", executor=executor, settings=Settings(checkpoint_seconds=0.2)
+    ).failed
     assert lost
     assert [line.rpartition(" ")[0][:19] for line in said] == ["going on from step "], said
     ours, theirs = read_tables(tmp_path / "store"), read_tables(tmp_path / "undisturbed")
