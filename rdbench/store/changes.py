@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rdbench.errors import UserError
-from rdbench.store.claims import Claims, changing, owners
+from rdbench.store.claims import Claims, owners, until_held
 from rdbench.store.columns import TABLES, Table, column_type
 from rdbench.store.current import (
     EARLIEST,
@@ -41,9 +41,13 @@ def compact(store: Store) -> None:
     Raises:
         UserError: the store cannot be written.
     """
+
+    def change() -> None:
+        with store.changing() as held:
+            compact_claimed(held)
+
     try:
-        with changing(store.storage):
-            compact_claimed(store)
+        until_held(change)
     except OSError as error:
         raise cannot_write(store, error) from None
 
@@ -151,16 +155,16 @@ def extend(store: Store, run_id: str, columns: Mapping[str, Any], per_image: Map
     """
     added: dict[Table, Mapping[str, Column]]
     added = {"examples": per_image, "runs": {name: [value] for name, value in columns.items()}}
-    with changing(store.storage):
-        now = date_after(store.current([run_id]).get(run_id))
+    with store.changing() as held:
+        now = date_after(held.current([run_id]).get(run_id))
         for table, values in added.items():
-            rows = store.arrow(table, [run_id])
+            rows = held.arrow(table, [run_id])
             if rows is None:
                 continue
             for name, value in {**values, "created_at": [now] * len(rows)}.items():
                 rows = with_column(rows, name, pa.array(value, column_type(table, name)))
             try:
-                store.storage.write(f"{table}/{run_id}.parquet", serialized(rows))
+                held.storage.write(f"{table}/{run_id}.parquet", serialized(rows))
             except OSError as error:
                 raise cannot_write(store, error) from None
 
@@ -173,16 +177,16 @@ def remove(store: Store, run_ids: Collection[str]) -> None:
     """
     gone = set(run_ids)
     try:
-        with changing(store.storage):
-            for run_id, owner in owners(store.storage).items():
+        with store.changing() as held:
+            for run_id, owner in owners(held.storage).items():
                 if run_id in gone:
                     raise UserError(f"run {run_id} is being done by process {owner.pid} on {owner.host}; stop it first")
             for table in TABLES:
-                _remove_rows(store, table, gone)
-            for name in store.storage.names(CHECKPOINTS):
+                _remove_rows(held, table, gone)
+            for name in held.storage.names(CHECKPOINTS):
                 if name.removeprefix(f"{CHECKPOINTS}/").partition(".")[0] in gone:
-                    store.storage.delete(name)
-            strike(store.storage, gone)
+                    held.storage.delete(name)
+            strike(held.storage, gone)
     except OSError as error:
         raise cannot_write(store, error) from None
 

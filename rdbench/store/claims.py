@@ -1,5 +1,6 @@
 """Claims: files that say which process does which run, so that sweeps can share a store and never do a run twice."""
 
+import copy
 import json
 import math
 import os
@@ -8,15 +9,18 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from rdbench.errors import UserError
 from rdbench.store.files import CLAIMS, Storage, cannot_write
+
+Answer = TypeVar("Answer")
 
 CLAIM_SECONDS = 60.0
 """How long a claim holds after its owner last renewed it, by the clock of the storage."""
@@ -167,18 +171,24 @@ class Claims:
             self._renew_all()
 
     def _renew_all(self) -> None:
-        self.renewed = time.monotonic()
+        now = time.monotonic()
         with suppress(OSError, UserError):  # if the store stays unwritable, writing the run reports it
             self._renew(sorted(self.held))
+        self.renewed = now  # last, for who asks meanwhile must not take the claims for renewed
 
     def _renew(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
             with self.lock:
-                if run_id in self.held and not self._is_renewed(self._name(run_id)):
+                if run_id in self.held and not self._is_renewed(run_id):
                     self.held.discard(run_id)
 
-    def _is_renewed(self, mine: str) -> bool:
-        """Write a claim again; False if another process deleted it as too old, or has claimed the run since."""
+    def _is_renewed(self, run_id: str) -> bool:
+        """Write a claim again; False if another process deleted it as too old, or has claimed the run since.
+
+        Another may have had a claim that lapsed and have given it up again. That is nothing to a run, whose answer
+        shows, but tables may have changed: a claim on them that has lapsed is lost.
+        """
+        mine = self._name(run_id)
         before = self.storage.stamp(mine)
         if before is None:
             return False
@@ -186,7 +196,8 @@ class Claims:
         after = self.storage.stamp(mine)
         if after is None:
             return False
-        if (after[0] - before[0]).total_seconds() > self.seconds and self._others(mine)[1]:
+        lapsed = (after[0] - before[0]).total_seconds() > self.seconds
+        if lapsed and (run_id == TABLES_CLAIM or self._others(mine)[1]):
             self.storage.delete(mine)
             return False
         return True
@@ -248,12 +259,19 @@ def _owners(storage: Storage) -> dict[str, Owner]:
     return found
 
 
+class LostTablesError(UserError):
+    """This process was suspended while it changed the tables of a store, and another has the claim on them since."""
+
+
 @contextmanager
-def changing(storage: Storage) -> Iterator[None]:
+def changing(storage: Storage) -> Iterator[Storage]:
     """Hold the claim on the tables of a store, which one process at a time has; wait until it is free.
 
+    Yield the storage for the changes: before each of them it sees that the claim still holds.
+
     Raises:
-        UserError: another process holds it for too long, or the store cannot be written.
+        LostTablesError: this process was suspended for too long, and must not change what it has read before.
+        UserError: another process holds the claim for too long, or the store cannot be written.
     """
     longest = WAIT_CLAIMS * claim_seconds()
     end = time.monotonic() + longest
@@ -271,7 +289,26 @@ def changing(storage: Storage) -> Iterator[None]:
                     f"{who} has been changing the tables of {storage} for more than {longest:.0f} s; "
                     "try again when it has ended"
                 )
-        yield
+
+        def require_held() -> None:
+            if claims.lost([TABLES_CLAIM]):
+                raise LostTablesError(
+                    f"another process may have changed the tables of {storage} while this one was suspended; "
+                    "what it had not changed yet stays; look at the store, and run the same command again if need be"
+                )
+
+        held = copy.copy(storage)
+        held.before_change = require_held
+        yield held
+
+
+def until_held(change: Callable[[], Answer]) -> Answer:
+    """Do a change that may be repeated, anew if the claim on the tables was lost in the middle of it."""
+    while True:
+        try:
+            return change()
+        except LostTablesError:
+            continue
 
 
 def _read(storage: Storage, name: str) -> Owner | None:

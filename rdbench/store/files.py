@@ -2,6 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -51,6 +52,8 @@ class Storage(ABC):
         self.words = plain(words)
         self.location = location
         """The path or URL by which another process opens the same storage."""
+        self.before_change: Callable[[], None] = lambda: None
+        """What is done before each writing and deleting; it may raise, and then nothing is changed."""
 
     def __str__(self) -> str:
         return self.words

@@ -68,6 +68,7 @@ class LocalStorage(Storage):
 
     def write(self, name: str, content: Any) -> None:
         """Write a temporary file, sync it, rename it."""
+        self.before_change()
         with self._parent(name) as (here, last):
             partial = f".{uuid.uuid4().hex}.partial"
 
@@ -88,6 +89,7 @@ class LocalStorage(Storage):
 
     def delete(self, name: str) -> None:
         """Unlink a file; of a link, delete the link and not its target."""
+        self.before_change()
         with suppress(FileNotFoundError), self._parent(name) as (here, last):
             os.unlink(last, dir_fd=here)
 

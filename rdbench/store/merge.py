@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from rdbench.errors import UserError
 from rdbench.store.changes import clear_states, compact_claimed
-from rdbench.store.claims import Claims, changing, owners
+from rdbench.store.claims import Claims, owners
 from rdbench.store.columns import TABLES, Table
 from rdbench.store.current import date_after
 from rdbench.store.files import PLANS, cannot_read, cannot_write
@@ -58,16 +58,16 @@ def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
     into.prepare()
     written = 0
     try:
-        with changing(into.storage):
+        with into.changing() as held:
             for store in sources:
                 mine = {run_id: answer for run_id, answer in chosen.items() if answer.store is store}
                 if store is into:
                     mine = {run_id: answer for run_id, answer in mine.items() if answer.others}
                 else:
-                    _copy_files(store, into, mine, set(chosen))
-                _write_rows(store, into, mine)
+                    _copy_files(store, held, mine, set(chosen))
+                _write_rows(store, held, mine)
                 written += len(mine)
-            compact_claimed(into)
+            compact_claimed(held)
         with Claims(into.storage) as claims:
             clear_states(into, claims)
     except OSError as error:

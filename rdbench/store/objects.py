@@ -85,6 +85,7 @@ class ObjectStorage(Storage):
 
     def write(self, name: str, content: Any) -> None:
         """Put an object, in a thread: a signal in the middle of it would put an empty one."""
+        self.before_change()
         with ThreadPoolExecutor(1) as thread:
             thread.submit(patiently, partial(self._put, name, content)).result()
 
@@ -94,6 +95,7 @@ class ObjectStorage(Storage):
 
     def delete(self, name: str) -> None:
         """Delete an object."""
+        self.before_change()
         with suppress(FileNotFoundError):
             patiently(partial(self.filesystem.delete_file, self.path(name)))
 

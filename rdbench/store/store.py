@@ -4,11 +4,13 @@ Every file is written under a temporary name and then renamed. The row in ``runs
 row has everything else.
 """
 
+import copy
 import hashlib
 import logging
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +22,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from rdbench.errors import ExitCode, UserError, plain, reason
-from rdbench.store.claims import changing
+from rdbench.store.claims import changing, until_held
 from rdbench.store.columns import OTHERS, TABLES, Table, known_type
 from rdbench.store.current import WRITING, Writing, choose_current, counting, current, date_after, deciding, finished
 from rdbench.store.files import CHECKPOINTS, CLAIMS, PLANS, cannot_write, why
@@ -105,6 +107,14 @@ class Store:
         except OSError as error:
             raise cannot_write(self, error, "name another") from None
 
+    @contextmanager
+    def changing(self) -> Iterator["Store"]:
+        """Hold the claim on the tables, and yield this store as it is to be changed; raises as ``claims.changing``."""
+        with changing(self.storage) as storage:
+            held = copy.copy(self)
+            held.storage = storage
+            yield held
+
     def write(self, record: Record, replacing: Writing | None = None) -> bool:
         """Write a record, dated later than the rows it replaces; return whether it was written.
 
@@ -114,12 +124,15 @@ class Store:
         Raises:
             UserError: the store cannot be read or written.
         """
-        with changing(self.storage):
-            known = self.current([record.run_id]).get(record.run_id)
+        return until_held(lambda: self._write(record, replacing))
+
+    def _write(self, record: Record, replacing: Writing | None) -> bool:
+        with self.changing() as held:
+            known = held.current([record.run_id]).get(record.run_id)
             if known is not None and known.is_answer and known != replacing:
                 return False
             replaced = None if known is None else known.date if known.is_answer else known.replaces
-            self.put(record, date_after(known), replaced)
+            held.put(record, date_after(known), replaced)
             return True
 
     def put(self, record: Record, date: str, replaced: str | None = None) -> None:

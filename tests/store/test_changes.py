@@ -1,8 +1,11 @@
 """A store at rest, and changes to it by several processes at once."""
 
+import itertools
 import json
 import logging
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +18,9 @@ from rdbench.config.run_config import RunConfig
 from rdbench.errors import UserError
 from rdbench.store import schema
 from rdbench.store.changes import compact, extend, remove
-from rdbench.store.claims import Claims
+from rdbench.store.claims import SECONDS_VARIABLE, Claims, LostTablesError
 from rdbench.store.columns import TABLES
+from rdbench.store.folder import LocalStorage
 from rdbench.store.merge import merge
 from rdbench.store.schema import Record
 from rdbench.store.store import Store
@@ -118,6 +122,67 @@ def test_what_is_removed_beside_a_compaction_does_not_come_back(store):
         assert at_once(lambda turn=turn: remove(store, [f"x{turn}"]), lambda: compact(store)) == [0, 0]
         compact(store)
         assert_at_rest(store, "abc")
+
+
+def suspended_before(number, work):
+    """The process that does ``work``, stopped before its ``number``-th change of a file; None if it made fewer."""
+    if not (child := os.fork()):
+        changes = itertools.count(1)
+
+        def stop_first(method):
+            def stopping(self, name, *content):
+                if not name.startswith("claims/") and next(changes) == number:
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                return method(self, name, *content)
+
+            return stopping
+
+        for name in ("write", "delete"):
+            setattr(LocalStorage, name, stop_first(getattr(LocalStorage, name)))
+        try:
+            with suppress(LostTablesError):
+                work()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    _, status = os.waitpid(child, os.WUNTRACED)
+    return child if os.WIFSTOPPED(status) else None
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda store: remove(store, ["a"]),
+        lambda store: compact(store),
+        lambda store: store.write(record("a"), store.current(["a"])["a"]),
+        lambda store: extend(store, "a", {"iwae_5": -2.0}, {"iwae_5": np.full(3, -2.0, np.float32)}),
+    ],
+    ids=["remove", "compact", "write", "extend"],
+)
+def test_who_was_suspended_while_changing_tables_harms_nothing_that_others_wrote(tmp_path, monkeypatch, work):
+    monkeypatch.setenv(SECONDS_VARIABLE, "0.2")
+    for number in itertools.count(1):
+        store = Store(tmp_path / f"store{number}")
+        store.prepare()
+        for run_id in "abc":
+            store.write(record(run_id))
+            if number % 2 and run_id == "a":
+                compact(store)  # so that files of one run, and of many, are changed
+        child = suspended_before(number, lambda store=store: work(store))
+        if child is None:
+            break
+        try:
+            remove(store, ["a"])  # waits until the claim of the suspended process has lapsed
+            store.write(record("a", rate=7.5))
+        finally:
+            os.kill(child, signal.SIGCONT)
+        assert os.waitpid(child, 0)[1] == 0
+        rows = store.read("runs").frame.set_index("run_id")
+        assert rows["rate"].to_dict() == {"a": 7.5, "b": 1.5, "c": 1.5}
+        assert store.read("history").frame.groupby("run_id").size().to_dict() == {"a": 2, "b": 2, "c": 2}
+        assert store.read("examples").frame.groupby("run_id").size().to_dict() == {"a": 3, "b": 3, "c": 3}
+        assert store.load_weights("a").keys() == {"weight"}
+    assert number >= 3
 
 
 def test_a_run_that_is_being_done_is_not_removed(store):
