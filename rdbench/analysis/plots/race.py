@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from rdbench.analysis.paper import printed_gradients
 from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
@@ -74,6 +75,9 @@ def _draw_times(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, drawing: D
     if printed:
         axes.plot([], [], color=DARK, linestyle=":", label="in print, other\nnetworks")
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     if drawing.entropy is not None:
         axes.axhline(drawing.entropy, color=BOUND, linestyle="--", label=f"H {drawing.entropy:.2f}")
     axes.set_xlabel("seconds of training")
