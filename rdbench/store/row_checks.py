@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,7 @@ def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     too_large = (numbers.abs().gt(LARGEST) & np.isfinite(numbers)).any(axis=1)
     negative = numbers.filter(regex="_se$").lt(0).any(axis=1)
     configs, lines = {}, []
-    told = runs[[name for name in (*TOLD, *all_settings()) if name in runs]].to_dict("records")
-    for index, row in zip(runs.index, told, strict=True):
+    for index, row in zip(runs.index, records(runs, (*TOLD, *all_settings())), strict=True):
         try:
             if too_large[index]:
                 raise UserError(f"a number is beyond {LARGEST:g}")
@@ -41,12 +40,18 @@ def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         except UserError as error:
             lines.append(f"run {row['run_id']}: not the row of a run ({error}){_made_by(row)}")
     kept = runs.loc[list(configs)]
-    kept = kept.assign(config=[json.dumps(config.model_dump(mode="json")) for config in configs.values()])
+    kept = kept.assign(config=[json.dumps(vars(config) | config.settings) for config in configs.values()])
     for name in DESCRIPTION:
         if kept[name].isna().any():
             values = pd.Series([_setting(config, name) for config in configs.values()], kept.index)
             kept = kept.assign(**{name: values}) if values.notna().any() else kept
     return kept, lines
+
+
+def records(runs: pd.DataFrame, names: Iterable[str]) -> list[dict[str, Any]]:
+    """The rows of a frame with the columns ``names`` that it has; much faster than ``DataFrame.to_dict``."""
+    here = [name for name in dict.fromkeys(names) if name in runs]
+    return [dict(zip(here, row, strict=True)) for row in zip(*(runs[name].tolist() for name in here), strict=True)]
 
 
 def _made_by(row: Mapping[Any, Any]) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from rdbench.analysis.frame import SAME_IMAGES, iwae_columns, numbered, setting, varying
 from rdbench.analysis.report.assemble import Report
 from rdbench.config.family import dataset_kind, family_of
+from rdbench.store.row_checks import records
 from rdbench.store.status import Status
 
 Row = Mapping[Any, Any]
@@ -172,7 +173,7 @@ def _described(rows: pd.DataFrame, numbers: Callable[[Any, Row], list[str]]) -> 
     if rows["dataset"].nunique() > 1:
         headers.insert(0, "dataset")
     lines = []
-    for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
+    for index, row in zip(rows.index, records(rows, rows.columns), strict=True):
         cells = [str(row["dataset"])] if headers[0] == "dataset" else []
         cells += [f"{family_of(row['family']).signs}{FRONTIER if row['frontier'] else ''}", setting(row["beta"])]
         cells += [setting(row[name]) for name in differing] + ([str(row["seeds"])] if several else [])
