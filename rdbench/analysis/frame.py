@@ -11,7 +11,7 @@ from pandas.api.types import is_float_dtype
 
 from rdbench.config.aims import AIMS, aim
 from rdbench.config.family import FAMILIES, TOY, family_of
-from rdbench.config.run_config import LATER_DEFAULTS, own_settings
+from rdbench.store.row_checks import read_config
 from rdbench.store.status import Status
 
 FAMILY_ORDER = {family.words: index for index, family in enumerate((*FAMILIES, TOY))}
@@ -34,7 +34,7 @@ VARYING = ("objective", "target_rate", "free_nats", "train_samples", "anneal_fro
 
 def varying(runs: pd.DataFrame) -> list[str]:
     """The settings in which runs differ, besides family and β, those of parts included."""
-    of_parts = dict.fromkeys(name for config in runs["config"].unique() for name in own_settings(config))
+    of_parts = dict.fromkeys(name for config in runs["config"].unique() for name in read_config(config).settings)
     differing = [name for name in VARYING if name in runs and runs[name].nunique(dropna=False) > 1]
     return differing + [name for name in of_parts if name in runs and runs[name].nunique() > 1]
 
@@ -146,5 +146,5 @@ def join_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
 def but_for_seed(config: str, *others: str) -> str:
     """A description without the seed, the dataset's name and ``others``: equal for runs that differ only in these."""
-    blank = dict.fromkeys(("seed", "dataset", *others))
-    return json.dumps(LATER_DEFAULTS | json.loads(config) | blank, sort_keys=True)
+    run = read_config(config)
+    return json.dumps(vars(run) | run.settings | dict.fromkeys(("seed", "dataset", *others)), sort_keys=True)

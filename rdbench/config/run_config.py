@@ -1,6 +1,5 @@
 """Frozen, validated descriptions of runs."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
@@ -234,11 +233,6 @@ def _unknown_key(key: str, parts: Iterable[Part]) -> str:
         why = "".join(f" ({part.name}: {part.lacks[key]})" for part in parts if key in part.lacks)
         return f"{key} is a setting of {', '.join(takers)}; found {chosen}{why}; leave it out, or choose another part"
     return str(unknown("key", key, [*GRID_KEYS, *own]))
-
-
-def own_settings(config: str) -> list[str]:
-    """The keys in a JSON description that are settings of single parts."""
-    return [key for key in json.loads(config) if key not in KEYS]
 
 
 def make_run(values: Mapping[str, Any], *, reading: bool = False) -> RunConfig:

@@ -14,6 +14,7 @@ from rdbench.config.parts import all_settings
 from rdbench.config.run_config import DESCRIPTION, RunConfig, make_run
 from rdbench.errors import UserError
 from rdbench.store.current import WRITING
+from rdbench.store.schema import known
 from rdbench.store.status import OF_ROWS
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -23,6 +24,9 @@ LARGEST = 1e100
 LEAST = {"test_images": 1, "entropy": 0, "image_side": 8, "classes": 2}
 TOLD = ("run_id", "rdbench_version", "status", "config", "dataset_sha256", "rate_by_dimension", *LEAST, *DESCRIPTION)
 
+_READ: dict[str, RunConfig] = {}
+"""The runs of checked rows, by the text that their column ``config`` has now, so that none is parsed twice."""
+
 
 def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The valid rows, with every setting of their runs filled in, and a message for each invalid row."""
@@ -30,20 +34,23 @@ def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     too_large = (numbers.abs().gt(LARGEST) & np.isfinite(numbers)).any(axis=1)
     negative = numbers.filter(regex="_se$").lt(0).any(axis=1)
     configs, lines = {}, []
-    for index, row in zip(runs.index, records(runs, (*TOLD, *all_settings())), strict=True):
+    rows = records(runs, (*TOLD, *all_settings()))
+    for index, row, is_large, is_negative in zip(runs.index, rows, too_large, negative, strict=True):
         try:
-            if too_large[index]:
+            if is_large:
                 raise UserError(f"a number is beyond {LARGEST:g}")
-            if negative[index]:
+            if is_negative:
                 raise UserError("a standard error is below 0")
             configs[index] = _check(row)
         except UserError as error:
             lines.append(f"run {row['run_id']}: not the row of a run ({error}){_made_by(row)}")
     kept = runs.loc[list(configs)]
-    kept = kept.assign(config=[json.dumps(vars(config) | config.settings) for config in configs.values()])
+    texts = [json.dumps(vars(config) | config.settings) for config in configs.values()]
+    _READ.update(zip(texts, configs.values(), strict=True))
+    kept = kept.assign(config=texts)
     for name in DESCRIPTION:
         if kept[name].isna().any():
-            values = pd.Series([_setting(config, name) for config in configs.values()], kept.index)
+            values = pd.Series([_settings(config)[name] for config in configs.values()], kept.index)
             kept = kept.assign(**{name: values}) if values.notna().any() else kept
     return kept, lines
 
@@ -83,6 +90,11 @@ def read_config(text: Any) -> RunConfig:
     Raises:
         UserError: it describes no run.
     """
+    return _READ.get(text) or _parsed(text)
+
+
+def _parsed(text: Any) -> RunConfig:
+    """As ``read_config``."""
     try:
         values = json.loads(text)
     except (TypeError, ValueError, RecursionError):
@@ -90,8 +102,8 @@ def read_config(text: Any) -> RunConfig:
     return make_run(values, reading=True)
 
 
-def _setting(config: RunConfig, name: str) -> Any:
-    return config.family.words if name == "family" else getattr(config, name)
+def _settings(config: RunConfig) -> dict[str, Any]:
+    return vars(config) | config.settings | {"family": config.family.words}
 
 
 def _check(row: Mapping[Any, Any]) -> RunConfig:
@@ -100,17 +112,18 @@ def _check(row: Mapping[Any, Any]) -> RunConfig:
     Raises:
         UserError: it describes no run, or its columns contradict its ``config``.
     """
-    config = read_config(row["config"])
+    config = _parsed(row["config"])
+    settings = _settings(config)
     for name in (*DESCRIPTION, *config.settings):
-        value, told = _setting(config, name), row.get(name)
-        if told != value and not pd.isna(told):
-            raise UserError(f"{name} is {told} in its column and {value} in its config")
+        told = row.get(name)
+        if told != settings[name] and known(told):
+            raise UserError(f"{name} is {told} in its column and {settings[name]} in its config")
     if row["status"] not in OF_ROWS:
         raise UserError(f"status: found {row['status']!r}; expected one of {', '.join(OF_ROWS)}")
     if not SHA256.fullmatch(str(row["dataset_sha256"])):
         raise UserError(f"dataset_sha256: found {row['dataset_sha256']!r}; expected 64 hexadecimal digits")
     for name, least in LEAST.items():
-        if not pd.isna(found := row.get(name)) and not least <= found < np.inf:
+        if known(found := row.get(name)) and not least <= found < np.inf:
             raise UserError(f"{name}: found {found:g}; expected at least {least}")
     rates = row.get("rate_by_dimension")
     if isinstance(rates, np.ndarray) and len(rates) != config.latent_dim:

@@ -1,5 +1,6 @@
 """The tables of a store as files: what names a row, which version wrote it, and a run's record before it is written."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ def dated(columns: Mapping[str, Column], row: Mapping[str, Any]) -> Mapping[str,
 
 def known(value: Any) -> bool:
     """Whether a cell has a value: it is neither None nor NaN."""
-    return value is not None and not (isinstance(value, float | np.floating) and np.isnan(value))
+    return value is not None and not (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 def with_column(rows: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:

@@ -21,7 +21,7 @@ IMAGES = {"train_images": "train_images", "valid_images": "evaluation_images", "
 
 def named(m: Measured) -> Iterator[Judgement]:
     """A run's id is the hash of its description and of its data's checksum."""
-    rows = zip(m.descriptions, m.raw("dataset_sha256"), strict=True)
+    rows = zip(m.descriptions, m.raw("dataset_sha256").tolist(), strict=True)
     hashes = m.series([run.run_id(sha256) for run, sha256 in rows])
     here = m.series([_parts_are_here(run) for run in m.descriptions]).astype(bool)
     yield m.true("run_id", m.raw("run_id") == hashes, here)

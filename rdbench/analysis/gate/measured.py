@@ -1,7 +1,7 @@
 """The runs of a store by column, for the claims."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,8 @@ class Measured:
         self.descriptions = [read_config(config) for config in runs["config"]]
         self.sampled = self.series([dataset_kind(run.dataset) == "images" for run in self.descriptions]).astype(bool)
         self.explains_labels = self.series([run.labels is not None for run in self.descriptions]).astype(bool)
-        self._asked = [set() if run.labels else set(run.iwae) for run in self.descriptions]
+        asked = [() if run.labels else run.iwae for run in self.descriptions]
+        self._asked, self._distinct = pd.factorize(pd.Series(asked))
 
     def __getitem__(self, name: str) -> pd.Series:
         """A column of numbers."""
@@ -55,30 +56,32 @@ class Measured:
             return pd.Series(np.isfinite(found.to_numpy(float, na_value=np.nan)), found.index)
         return found.map(_known).astype(bool)
 
-    def series(self, values: Sequence[object]) -> pd.Series:
+    def series(self, values: Sequence[object] | np.ndarray) -> pd.Series:
         """One value for each run, as a column."""
         return pd.Series(values, self.frame.index)
 
     def asked(self, k: int) -> pd.Series:
         """Whether a run was asked for IWAE-k."""
         self.read.add("config")
-        return self.series([k in asked for asked in self._asked]).astype(bool)
+        return self._of_asked(lambda asked: k in asked)
+
+    def _of_asked(self, holds: Callable[[tuple[int, ...]], bool]) -> pd.Series:
+        """Whether something holds of the k that each run was asked for, which few of them differ in."""
+        return self.series(np.array([holds(asked) for asked in self._distinct], bool)[self._asked])
 
     def at_largest(self, name: str) -> pd.Series:
         """The column of the largest k that a run was asked for; ``name`` has {} in place of k."""
         self.read.add("config")
         found = pd.Series(np.nan, self.frame.index)
         for k in self.bounds:
-            largest = self.series([k == max(asked, default=0) for asked in self._asked])
+            largest = self._of_asked(lambda asked, k=k: k == max(asked, default=0))
             found = found.where(~largest, self[name.format(k)])
         return found
 
     def same_draws(self, k: int, larger: int) -> pd.Series:
         """Whether a run has IWAE-k of both k from the same draws, so that they are ordered image by image."""
         self.read.add("config")
-        return self.series(
-            [{k, larger} <= asked and larger % k == 0 == max(asked) % larger for asked in self._asked]
-        ).astype(bool)
+        return self._of_asked(lambda asked: {k, larger} <= {*asked} and larger % k == 0 == max(asked) % larger)
 
     def at_least(
         self, what: str, value: pd.Series, bound: Numbers, error: Numbers = 0.0, scale: Numbers = 0.0,
