@@ -123,7 +123,8 @@ def _check(row: Mapping[Any, Any]) -> RunConfig:
     if not SHA256.fullmatch(str(row["dataset_sha256"])):
         raise UserError(f"dataset_sha256: found {row['dataset_sha256']!r}; expected 64 hexadecimal digits")
     for name, least in LEAST.items():
-        if known(found := row.get(name)) and not least <= found < np.inf:
+        found: Any = row.get(name)
+        if known(found) and not least <= found < np.inf:
             raise UserError(f"{name}: found {found:g}; expected at least {least}")
     rates = row.get("rate_by_dimension")
     if isinstance(rates, np.ndarray) and len(rates) != config.latent_dim:

@@ -1,5 +1,6 @@
 """The runs of a store by column, for the claims."""
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 
@@ -74,7 +75,7 @@ class Measured:
         self.read.add("config")
         found = pd.Series(np.nan, self.frame.index)
         for k in self.bounds:
-            largest = self._of_asked(lambda asked, k=k: k == max(asked, default=0))
+            largest = self._of_asked(functools.partial(_is_largest, k))
             found = found.where(~largest, self[name.format(k)])
         return found
 
@@ -122,6 +123,10 @@ class Measured:
     def with_error(self) -> list[str]:
         """The columns that have a standard error."""
         return sorted(str(name).removesuffix("_se") for name in self.frame if re.fullmatch(r"[a-z]\w*_se", str(name)))
+
+
+def _is_largest(k: int, asked: tuple[int, ...]) -> bool:
+    return k == max(asked, default=0)
 
 
 def _known(value: object) -> bool:
