@@ -104,14 +104,14 @@ def _importance(header: str, headers: Sequence[str]) -> tuple[int, int]:
 
 
 def _broken(table: Cells, width: int) -> list[str]:
-    """The lines of a table; if it is too wide, columns of words are broken over lines, the widest first."""
+    """The lines of a table; if it is too wide, columns of words are broken over lines, the first column last."""
     widths = _widths(table.headers, table.rows)
-    words = [index for index, is_left in enumerate(_left(table)) if is_left and index]
-    while words and sum(widths) + GAP * (len(widths) - 1) > width:
-        widest = max(words, key=lambda index: widths[index])
-        if widths[widest] <= NARROWEST:
+    words = [index for index, is_left in enumerate(_left(table)) if is_left]
+    while sum(widths) + GAP * (len(widths) - 1) > width:
+        wide = [index for index in words if widths[index] > NARROWEST]
+        if not wide:
             break
-        widths[widest] -= 1
+        widths[max(wide, key=lambda index: (index > 0, widths[index]))] -= 1
     lines = [_line(table.headers, widths, _left(table)), _line(["─" * each for each in widths], widths, _left(table))]
     for row in table.rows:
         cells = [
