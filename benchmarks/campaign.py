@@ -105,12 +105,12 @@ class Campaign:
         evaluated = self.chance.random() < 0.5
         self.run(self.command("sweep", store), {0})
         self.run(self.command("evaluate", store), {0})
+        if not remote:
+            folder.LONGEST_WRITE_SECONDS = 0.0  # what killed writers have left is cleared now, not in an hour
+            time.sleep(0.01)
         if not remote and evaluated:
             self.run(self.command("merge", store), {0})
             self.check(f"{store}-merged")
-        if not remote:
-            folder.LONGEST_WRITE_SECONDS = 0.0
-            time.sleep(0.01)
         self.run(self.command("sweep", store), {0})
         folder.LONGEST_WRITE_SECONDS = 3600.0
         self.check(store)
