@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 from rdbench.models.distributions.codes import Indices
 from rdbench.models.distributions.discrete import AutoregressiveLatents
-from rdbench.models.nn.gated import GatedDeconv, keep_variance
+from rdbench.models.nn.gated import keep_variance
 from rdbench.models.nn.pixelcnn import RESIDUAL_GAIN, StreamPair, TwoStreams
 from rdbench.models.quantised import CodeEncoder
 from rdbench.models.size import Size
@@ -65,7 +65,7 @@ class CodeLogits(nn.Module):
 
 
 class GridLogits(TwoStreams):
-    """Logits of codes on a grid of that side, each given those before it, and given the grid ``before`` if any.
+    """Logits of codes on a grid of that side, each given those before it, and given all of the grid ``before`` if any.
 
     (N, EMBEDDED, side, side) embedded codes, and those of the grid before, to (N, side², K).
     """
@@ -73,14 +73,14 @@ class GridLogits(TwoStreams):
     def __init__(self, side: int, before: int | None, codes: int, features: int) -> None:
         super().__init__(2 * EMBEDDED, features)
         self.places = nn.Parameter(torch.randn(1, EMBEDDED, side, side))
-        self.larger = None if before is None else GatedDeconv(EMBEDDED, EMBEDDED, side - before + 1)
+        self.all_before = None if before is None else nn.Linear(EMBEDDED * before**2, EMBEDDED * side**2)
         self.layers = nn.ModuleList(StreamPair(features, shortcuts=False) for _ in range(LAYERS))
         self.logits = keep_variance(nn.Conv2d(features, codes, 1), RESIDUAL_GAIN)
 
     def forward(self, maps: Tensor, before: Tensor | None) -> Tensor:
         context = self.places.expand_as(maps)
-        if self.larger is not None:
-            context = context + self.larger(before)
+        if self.all_before is not None and before is not None:
+            context = context + self.all_before(before.flatten(1)).view_as(maps)
         above = torch.cat([F.pad(maps, (0, 0, 1, -1)), context], 1)  # the codes one row down
         left = torch.cat([F.pad(maps, (1, -1)), context], 1)  # the codes one column right
         streams = self.begin(above, left)

@@ -81,7 +81,12 @@ def test_no_code_sees_itself_or_a_later_one_but_each_sees_all_before():
     """By gradients, on 4×4 and 7×7 places."""
     network = build(Family("vq2", "deconv", "pixelcnn"), Size(0.1, 3), {"codes": 4}).marginal.network
     seen = []
-    network.embedding.register_forward_hook(lambda module, given, found: (found.retain_grad(), seen.append(found)))
+
+    def keep(module, given, found):
+        found.retain_grad()
+        seen.append(found)
+
+    network.embedding.register_forward_hook(keep)
     logits = network(torch.randint(4, (1, 65)))
     for place in (0, 9, 15, 16, 40, 64):
         for maps in seen:
