@@ -1,7 +1,7 @@
 """`rdbench runs`, `rdbench merge` and `rdbench evaluate`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -144,6 +144,7 @@ def evaluate(
     from rdbench.execute.remeasure import Wanted, remeasure
     from rdbench.execute.task import Settings
     from rdbench.runs.judging import Annealing, Judge, LabelProbe
+    from rdbench.store.row_checks import records
     from rdbench.store.store import Store
 
     judges: list[Judge] = [LabelProbe()] if labels else []
@@ -156,8 +157,7 @@ def evaluate(
     rows = rows[(rows["dataset"].map(dataset_kind) == "images") & rows["labels"].isna()]
     if rows.empty:
         raise UserError(f"{source} holds no run that ended well and has images; nothing to measure")
-    records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
     wanted = Wanted(sorted(set(iwae)), split, judges)
-    count = remeasure(source, records, wanted, Settings(device, data_dir, quiet=quiet))
+    count = remeasure(source, records(rows, rows.columns), wanted, Settings(device, data_dir, quiet=quiet))
     if not quiet:
         typer.echo(f"{count} of {counted(len(rows), 'run')} measured now; the columns are in {source}")

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rdbench.errors import UserError
-from rdbench.store.claims import Claims, owners, until_held
+from rdbench.store.changing import until_held
+from rdbench.store.claims import Claims, owners
 from rdbench.store.columns import TABLES, Table, column_type
 from rdbench.store.current import (
     EARLIEST,

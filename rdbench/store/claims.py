@@ -1,6 +1,5 @@
 """Claims: files that say which process does which run, so that sweeps can share a store and never do a run twice."""
 
-import copy
 import json
 import math
 import os
@@ -9,18 +8,15 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 from rdbench.errors import UserError
 from rdbench.store.files import CLAIMS, Storage, cannot_write
-
-Answer = TypeVar("Answer")
 
 CLAIM_SECONDS = 60.0
 """How long a claim holds after its owner last renewed it, by the clock of the storage."""
@@ -35,9 +31,6 @@ LONGEST_BACK_OFF = 0.1
 
 TABLES_CLAIM = "~tables"
 """The name, in place of a run id, of the claim on all tables. No run can have this id."""
-
-WAIT_CLAIMS = 3
-"""How many lifetimes of a claim a process waits for the tables."""
 
 
 def claim_seconds() -> float:
@@ -239,7 +232,7 @@ class Claims:
 
 def owners(storage: Storage) -> dict[str, Owner]:
     """The owner of each run that is being done now, by run id."""
-    return {run_id: owner for run_id, owner in _owners(storage).items() if run_id != TABLES_CLAIM}
+    return {run_id: owner for run_id, owner in all_owners(storage).items() if run_id != TABLES_CLAIM}
 
 
 def neighbours(storage: Storage) -> set[int]:
@@ -248,7 +241,8 @@ def neighbours(storage: Storage) -> set[int]:
     return {owner.pid for owner in owners(storage).values() if owner.machine == here and owner.pid != me}
 
 
-def _owners(storage: Storage) -> dict[str, Owner]:
+def all_owners(storage: Storage) -> dict[str, Owner]:
+    """As ``owners``, with the owner of the tables under ``TABLES_CLAIM``."""
     found = {}
     times = storage.modified(CLAIMS)
     now = max([datetime.now(UTC), *times.values()])  # the storage's clock may be ahead
@@ -257,58 +251,6 @@ def _owners(storage: Storage) -> dict[str, Owner]:
         if owner and not owner.is_dead and (now - written).total_seconds() <= claim_seconds():
             found[name.removeprefix(f"{CLAIMS}/").partition(".")[0]] = owner
     return found
-
-
-class LostTablesError(UserError):
-    """This process was suspended while it changed the tables of a store, and another has the claim on them since."""
-
-
-@contextmanager
-def changing(storage: Storage) -> Iterator[Storage]:
-    """Hold the claim on the tables of a store, which one process at a time has; wait until it is free.
-
-    Yield the storage for the changes: before each of them it sees that the claim still holds.
-
-    Raises:
-        LostTablesError: this process was suspended for too long, and must not change what it has read before.
-        UserError: another process holds the claim for too long, or the store cannot be written.
-    """
-    longest = WAIT_CLAIMS * claim_seconds()
-    end = time.monotonic() + longest
-    try:
-        if storage.is_there():
-            storage.prepare(CLAIMS)
-    except OSError as error:
-        raise cannot_write(storage, error) from None
-    with Claims(storage) as claims:
-        while not claims.take([TABLES_CLAIM]):
-            if time.monotonic() > end:
-                owner = _owners(storage).get(TABLES_CLAIM)
-                who = f"process {owner.pid} on {owner.host}" if owner else "another process"
-                raise UserError(
-                    f"{who} has been changing the tables of {storage} for more than {longest:.0f} s; "
-                    "try again when it has ended"
-                )
-
-        def require_held() -> None:
-            if claims.lost([TABLES_CLAIM]):
-                raise LostTablesError(
-                    f"another process may have changed the tables of {storage} while this one was suspended; "
-                    "what it had not changed yet stays; look at the store, and run the same command again if need be"
-                )
-
-        held = copy.copy(storage)
-        held.before_change = require_held
-        yield held
-
-
-def until_held(change: Callable[[], Answer]) -> Answer:
-    """Do a change that may be repeated, anew if the claim on the tables was lost in the middle of it."""
-    while True:
-        try:
-            return change()
-        except LostTablesError:
-            continue
 
 
 def _read(storage: Storage, name: str) -> Owner | None:

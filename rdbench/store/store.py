@@ -22,7 +22,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from rdbench.errors import ExitCode, UserError, plain, reason
-from rdbench.store.claims import changing, until_held
+from rdbench.store.changing import changing, until_held
 from rdbench.store.columns import OTHERS, TABLES, Table, known_type
 from rdbench.store.current import WRITING, Writing, choose_current, counting, current, date_after, deciding, finished
 from rdbench.store.files import CHECKPOINTS, CLAIMS, PLANS, cannot_write, why

@@ -18,7 +18,8 @@ from rdbench.config.run_config import RunConfig
 from rdbench.errors import UserError
 from rdbench.store import schema
 from rdbench.store.changes import compact, extend, remove
-from rdbench.store.claims import SECONDS_VARIABLE, Claims, LostTablesError
+from rdbench.store.changing import LostTablesError
+from rdbench.store.claims import SECONDS_VARIABLE, Claims
 from rdbench.store.columns import TABLES
 from rdbench.store.folder import LocalStorage
 from rdbench.store.merge import merge

@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from rdbench.errors import UserError
-from rdbench.store.claims import CLAIM_SECONDS, SECONDS_VARIABLE, Claims, Owner, changing, owners
+from rdbench.store.changing import changing
+from rdbench.store.claims import CLAIM_SECONDS, SECONDS_VARIABLE, Claims, Owner, owners
 from rdbench.store.location import open_storage
 
 
