@@ -42,6 +42,8 @@ DOCUMENTED = {
     "report --check": {0, 1, 2, 3},
 }  # fmt: skip
 """Exit codes of commands that nothing disturbs, beside others: a store may hold nothing yet, or not that run."""
+FAULTY = {1, 2, 3}
+"""Further exit codes where the file system fails: a run may fail, a command may refuse, no file may be readable."""
 
 
 class Campaign:
@@ -130,7 +132,7 @@ class Campaign:
             clock = self.chance.choice((0.0, 0.0, 0.0, 3600.0, -3600.0))
             faults = 0.0 if remote or self.chance.random() > 0.15 else self.chance.choice((0.001, 0.01, 0.1))
             if faults:
-                codes |= {1, 2}
+                codes |= FAULTY
                 self.counts["processes with faults of the file system"] += 1
             self.counts["processes whose clock is wrong"] += clock != 0
             children.append((Child(arguments, clock, faults, self.chance.randrange(2**32)), codes))
