@@ -98,16 +98,22 @@ def _show(store: "Store", run_ids: Sequence[str]) -> None:
 def merge(
     stores: Annotated[list[str], typer.Argument(metavar="STORE…", help="Stores to bring together.")],
     into: Annotated[str, typer.Option(help="The store that is to hold them all; it may hold runs already.")],
+    weights: Annotated[
+        str, typer.Option(help="all: of every run, as they are. best: of the best run of each family, in float16.")
+    ] = "all",
 ) -> None:
     """Merge stores: each run is kept once. If two stores contradict each other, nothing is merged and both are shown.
 
-    States of unfinished runs are copied too.
+    States of unfinished runs are copied too, unless only the best weights are.
     """
-    from rdbench.errors import counted
+    from rdbench.errors import counted, unknown
+    from rdbench.store.merge import Weights
     from rdbench.store.merge import merge as merge_stores
     from rdbench.store.store import Store
 
-    came, holds = merge_stores([Store(location) for location in stores], Store(into))
+    if weights not in list(Weights):
+        raise unknown("choice of --weights", weights, list(Weights))
+    came, holds = merge_stores([Store(location) for location in stores], Store(into), Weights(weights))
     typer.echo(f"{counted(came, 'run')} came into {Store(into)}, which holds {holds}")
 
 

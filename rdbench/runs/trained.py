@@ -1,5 +1,6 @@
 """Load trained models from a store, and draw images from them."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from rdbench.errors import UserError, reason
 from rdbench.measures.bounds import measure
 from rdbench.models import VAE, Size, make_model
 from rdbench.runs.splits import subset
+from rdbench.store.rounding import in_float32
 from rdbench.store.row_checks import read_config
 from rdbench.store.schema import known
 from rdbench.store.store import Store
+
+log = logging.getLogger("rdbench")
 
 CPU = torch.device("cpu")
 ROWS = 8
@@ -35,8 +39,11 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
     Raises:
         UserError: its checkpoint is missing or does not fit, or a plug-in's part is not installed or has changed.
     """
-    config, weights = read_config(row["config"]), store.load_weights(row["run_id"])
+    config, kept = read_config(row["config"]), store.load_weights(row["run_id"])
     check_sources(config.sources)
+    weights = in_float32(kept)
+    if any(value.dtype == np.float16 for value in kept.values()):
+        log.warning(f"the weights of run {row['run_id']} are kept in float16, so its measures can differ a little")
     classes = int(row["classes"]) if known(row.get("classes")) else 0
     image_side = Size.image_side  # for old rows, which do not say it
     if known(row.get("image_side")):

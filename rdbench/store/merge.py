@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from enum import StrEnum
 from shlex import quote
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from rdbench.store.claims import Claims, owners
 from rdbench.store.columns import TABLES, Table
 from rdbench.store.current import date_after
 from rdbench.store.files import PLANS, cannot_read, cannot_write
+from rdbench.store.rounding import in_float16
 from rdbench.store.schema import KEYS, known, with_column
 from rdbench.store.status import Status
 from rdbench.store.store import Store
@@ -29,6 +31,17 @@ CIRCUMSTANCES = frozenset((
 SHOWN = ("status", "rate", "distortion", "elbo")
 
 
+FAMILY = ("dataset", "encoder", "decoder", "marginal")
+"""Columns in which all runs of a family on a dataset agree."""
+
+
+class Weights(StrEnum):
+    """Which weights ``merge`` copies: of every run as they are, or of the best of each family, in float16."""
+
+    ALL = "all"
+    BEST = "best"
+
+
 class Answer(NamedTuple):
     """A run's row, the store it comes from, and the stores that have further columns of it."""
 
@@ -37,11 +50,12 @@ class Answer(NamedTuple):
     others: tuple[Store, ...] = ()
 
 
-def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
+def merge(stores: Sequence[Store], into: Store, weights: Weights = Weights.ALL) -> tuple[int, int]:
     """Copy the runs of ``stores`` into another store; return how many were written and how many it holds.
 
     A run that several stores hold is kept once, with the columns of all. If it failed in one store and not in another,
-    the answer counts. States of unfinished runs are copied too, and deleted when the run has an answer.
+    the answer counts. States of unfinished runs are copied too, and deleted when the run has an answer; with the best
+    weights alone they are left out.
 
     Raises:
         UserError: two stores have contradicting answers of one run, or a table cannot be read.
@@ -55,6 +69,7 @@ def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
         for row in _rows(store):
             run_id, answer = row["run_id"], Answer(row, store)
             chosen[run_id] = _united(run_id, chosen[run_id], answer) if run_id in chosen else answer
+    rounded = _best(chosen) if weights is Weights.BEST else None
     into.prepare()
     written = 0
     try:
@@ -64,7 +79,10 @@ def merge(stores: Sequence[Store], into: Store) -> tuple[int, int]:
                 if store is into:
                     mine = {run_id: answer for run_id, answer in mine.items() if answer.others}
                 else:
-                    _copy_files(store, held, mine, set(chosen))
+                    _copy_plans(store, held)
+                    _copy_weights(store, held, mine, rounded)
+                    if rounded is None:
+                        _copy_states(store, held, set(chosen))
                 _write_rows(store, held, mine)
                 written += len(mine)
             compact_claimed(held)
@@ -115,13 +133,37 @@ def _contradiction(run_id: str, name: str, *answers: Answer) -> UserError:
     )
 
 
-def _copy_files(store: Store, into: Store, run_ids: Collection[str], finished: set[str]) -> None:
-    """Copy checkpoints and plans before the tables: a run that has a row has everything else."""
+def _best(answers: Mapping[str, Answer]) -> set[str]:
+    """The run of highest ELBO of each family on each dataset, among those that ended well."""
+    best: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for answer in answers.values():
+        row = answer.row
+        family = tuple(row.get(name) for name in FAMILY)
+        if row["status"] == Status.OK and (family not in best or row["elbo"] > best[family]["elbo"]):
+            best[family] = row
+    return {row["run_id"] for row in best.values()}
+
+
+# Plans, weights and states are copied before the tables: a run that has a row has everything else.
+
+
+def _copy_plans(store: Store, into: Store) -> None:
     for name in store.storage.names(PLANS, ".json"):
         into.storage.write(name, _fetched(store, name))
-    for run_id in run_ids:
-        if store.storage.exists(name := store.checkpoint(run_id)):
-            into.storage.write(name, _fetched(store, name))
+
+
+def _copy_weights(store: Store, into: Store, run_ids: Collection[str], rounded: Collection[str] | None) -> None:
+    """Copy the weights of runs as they are; or only those of the runs ``rounded``, in float16."""
+    for run_id in run_ids if rounded is None else sorted(set(run_ids) & set(rounded)):
+        name = store.checkpoint(run_id)
+        if store.storage.exists(name):
+            content = _fetched(store, name) if rounded is None else in_float16(store.load_weights(run_id))
+            there = _fetched(into, name) if into.storage.exists(name) else b""
+            if len(content) >= len(there):  # shorter ones are rounded ones
+                into.storage.write(name, content)
+
+
+def _copy_states(store: Store, into: Store, finished: set[str]) -> None:
     theirs, ours = states_of(store.storage), states_of(into.storage)
     for run_id in sorted(set(theirs) - finished - set(owners(into.storage))):
         _copy_state(store, into, theirs[run_id], ours.get(run_id, []))

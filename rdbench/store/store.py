@@ -270,6 +270,12 @@ class Store:
             raise UserError(f"{run_id!r} is no run_id")
         return f"{CHECKPOINTS}/{run_id}.safetensors"
 
+    def with_weights(self) -> set[str]:
+        """The ids of the runs whose weights are kept."""
+        names = self.storage.names(CHECKPOINTS, ".safetensors")
+        stems = (name.rpartition("/")[2].removesuffix(".safetensors") for name in names)
+        return {stem for stem in stems if RUN_ID.fullmatch(stem)}  # those of states have a dot
+
     def load_weights(self, run_id: str) -> dict[str, NDArray[Any]]:
         """The trained weights of a run, by name.
 

@@ -98,6 +98,7 @@ def test_a_figure_that_cannot_be_drawn_is_left_out_with_its_reason_or_refused(sw
     drawn = rdbench("plot", store, "--format", "png", "--out", tmp_path)
     assert drawn.returncode == 0
     assert "samples left out: " in drawn.stderr
+    assert "keeps no weights" in drawn.stderr
     assert rdbench("plot", store, "--kind", "samples", "--out", tmp_path).returncode == 2
     assert "did you mean 'plane'" in rdbench("plot", store, "--kind", "plain").stderr
     assert "unknown format 'jpg'" in rdbench("plot", store, "--format", "png,jpg").stderr

@@ -7,6 +7,7 @@ from rdbench.data import load
 from rdbench.models import make_model
 from rdbench.runs.run import execute
 from rdbench.runs.trained import draw_samples, load_model
+from rdbench.store.rounding import in_float16
 from rdbench.store.schema import Record
 from rdbench.store.store import Store
 
@@ -62,3 +63,17 @@ def test_a_model_of_every_family_is_loaded_from_its_weights(tmp_path, family):
     for name, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value)
     assert len(loaded.marginal().sample((2,))) == 2
+
+
+def test_weights_in_float16_are_used_with_a_warning(tmp_path, caplog):
+    run = RunConfig(**SMALL)
+    model = make_model(run)
+    store, row = Store(tmp_path), {"run_id": "a", "config": run.model_dump_json(), "image_side": 28}
+    store.prepare()
+    weights = {name: value.contiguous().numpy() for name, value in model.state_dict().items()}
+    store.storage.write(store.checkpoint("a"), in_float16(weights))
+    images = torch.ones(2, 28, 28)
+    mean = load_model(store, row).encoder(images).mean
+    torch.testing.assert_close(mean, model.eval().encoder(images).mean, rtol=0.01, atol=0.01)
+    assert mean.dtype == torch.float32
+    assert "run a are kept in float16" in caplog.text

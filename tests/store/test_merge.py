@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import save
 
 from rdbench.errors import UserError
 from rdbench.runs.checkpoint import Checkpoint
@@ -11,7 +12,7 @@ from rdbench.runs.state import State
 from rdbench.store.changes import compact, extend, remove
 from rdbench.store.claims import Claims
 from rdbench.store.columns import TABLES
-from rdbench.store.merge import merge
+from rdbench.store.merge import Weights, merge
 from rdbench.store.plans import announce, announced
 from rdbench.store.schema import Record
 from rdbench.store.store import Store
@@ -231,3 +232,28 @@ def test_images_that_contradict_each_other_are_refused(make_store, tmp_path):
     extend(one, "aa", {"iwae_9": -4.0}, {"iwae_9": [-4.0, -4.0]})
     with pytest.raises(UserError, match="iwae_5 in examples differs between stores"):
         merge([one, other], Store(tmp_path / "into"))
+
+
+def test_best_weights_alone_come_in_float16_and_never_replace_whole_ones(make_store, tmp_path):
+    family = {"encoder": "gaussian", "decoder": "deconv", "marginal": "maf", "dataset": "sprites"}
+    other = family | {"marginal": "vamp"}
+    store = make_store(
+        "one",
+        low={**family, "elbo": -90.0}, high={**family, "elbo": -80.0}, of={**other, "elbo": -95.0},
+        gone={**family, "elbo": -1.0, "status": "diverged"},
+    )  # fmt: skip
+    Checkpoint(store.storage, "unfinished").save(State({}, {"step": 1}))
+    weights = {"a": np.full(3, 1 / 3, np.float32), "large": np.full(2, 1e5, np.float32), "order": np.arange(3)}
+    store.storage.write(store.checkpoint("high"), save(weights))
+    into = Store(tmp_path / "into")
+    assert "unfinished" not in store.with_weights()
+    assert merge([store], into, Weights.BEST) == (4, 4)
+    assert into.storage.names("checkpoints") == ["checkpoints/high.safetensors", "checkpoints/of.safetensors"]
+    assert into.with_weights() == {"high", "of"}
+    kept = into.load_weights("high")
+    assert {name: value.dtype for name, value in kept.items()} == {"a": "float16", "large": "float32", "order": "int64"}
+    np.testing.assert_allclose(kept["a"], weights["a"], rtol=2**-11)
+    extend(into, "high", {"iwae_7": -79.0}, {"iwae_7": [-79.0, -79.0]})
+    merge([into], store)
+    assert store.load_weights("high")["a"].dtype == "float32"
+    assert -79 in set(store.read("runs", columns=["iwae_7"]).frame["iwae_7"])

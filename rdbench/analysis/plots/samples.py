@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
-from rdbench.analysis.plots.drawing import Drawing
+from rdbench.analysis.plots.drawing import Drawing, NothingToDrawError
 from rdbench.analysis.plots.style import set_title
-from rdbench.analysis.stores import holder
+from rdbench.analysis.stores import each, holder
 from rdbench.config.aims import aim
 
 MOST_FAMILIES, MOST_RUNS = 4, 6
@@ -21,13 +21,17 @@ def samples(drawing: Drawing) -> Figure:
     """A row a family, a panel a β: inputs with one decoded sample and the mean of five, then those from the marginal.
 
     Five images are decoded from the one z of each row. Of more than four families the one of best ELBO is drawn,
-    for an autoregressive decoder draws slowly. Reads the checkpoints, and so needs torch.
+    for an autoregressive decoder draws slowly. Reads the weights, and so needs torch; runs without are left out.
     """
     from rdbench.runs.trained import draw_samples  # here, because no other figure needs torch
 
-    families = list(drawing.runs["family"].unique())
-    best = drawing.runs.sort_values("elbo")["family"].iloc[-1]
-    rows = [_of_family(drawing.runs, name) for name in (families if len(families) <= MOST_FAMILIES else [best])]
+    kept = set().union(*(store.with_weights() for store in each(drawing.store)))
+    drawn = drawing.runs[drawing.runs["run_id"].isin(kept)]
+    if drawn.empty:
+        raise NothingToDrawError(f"{drawing.store} keeps no weights of these runs; to have them, do the runs again")
+    families = list(drawn["family"].unique())
+    best = drawn.sort_values("elbo")["family"].iloc[-1]
+    rows = [_of_family(drawn, name) for name in (families if len(families) <= MOST_FAMILIES else [best])]
     columns = max(map(len, rows))
     figure = Figure(figsize=(PANEL[0] * columns, 0.4 + PANEL[1] * len(rows)))
     for panels, runs in zip(figure.subfigures(len(rows), columns, squeeze=False), rows, strict=True):
