@@ -17,6 +17,7 @@ from rdbench.cli.options import (
     StoreArgument,
     WideOption,
 )
+from rdbench.execute.output import unstoppable
 
 if TYPE_CHECKING:
     from rdbench.store.store import Store
@@ -68,7 +69,8 @@ def runs(
     elif action == "rm":
         remove(source, chosen)
         if not quiet:
-            typer.echo(f"removed {counted(len(chosen), 'run')} from {source}")
+            with unstoppable():
+                typer.echo(f"removed {counted(len(chosen), 'run')} from {source}")
     else:
         from rdbench.config.plugins import load_plugins
         from rdbench.execute.again import do_again
@@ -77,7 +79,8 @@ def runs(
 
         load_plugins(plugin)
         executor = make_executor("local", Resources(device, jobs))
-        end(do_again(source, chosen, Settings(device, data_dir, quiet=quiet), executor), store, quiet)
+        with unstoppable():
+            end(do_again(source, chosen, Settings(device, data_dir, quiet=quiet), executor), store, quiet)
 
 
 def _show(store: "Store", run_ids: Sequence[str]) -> None:
@@ -95,6 +98,7 @@ def _show(store: "Store", run_ids: Sequence[str]) -> None:
                 typer.echo(plain(f"{name}: {shown}"))
 
 
+@unstoppable()
 def merge(
     stores: Annotated[list[str], typer.Argument(metavar="STORE…", help="Stores to bring together.")],
     into: Annotated[str, typer.Option(help="The store that is to hold them all; it may hold runs already.")],
@@ -117,6 +121,7 @@ def merge(
     typer.echo(f"{counted(came, 'run')} came into {Store(into)}, which holds {holds}")
 
 
+@unstoppable()
 def evaluate(
     store: StoreArgument,
     iwae: Annotated[list[int], typer.Option(min=1, help="k of IWAE-k.")] = [],

@@ -28,6 +28,7 @@ from rdbench.cli.options import (
 )
 from rdbench.config.parts import names
 from rdbench.errors import counted
+from rdbench.execute.output import unstoppable
 
 if TYPE_CHECKING:
     from rdbench.config.sweep import Sweep
@@ -96,8 +97,9 @@ def sweep(
 
     several = 1 if jobs == AUTO else int(jobs)
     doing = make_executor(executor, Resources(device, several, address, cpus_per_run, gpus_per_run))
-    doing = _agreed(chosen, Store(location), part, settings, doing, share_cores=jobs == AUTO, yes=yes)
-    end(run_sweep(chosen, location, settings, doing, part), location, quiet)
+    with unstoppable():
+        doing = _agreed(chosen, Store(location), part, settings, doing, share_cores=jobs == AUTO, yes=yes)
+        end(run_sweep(chosen, location, settings, doing, part), location, quiet)
 
 
 def _chosen(name: str, assignments: list[str], options: Mapping[str, Any]) -> "Sweep":
@@ -168,6 +170,7 @@ def _print_plan(sweep: "Sweep", store: "Store", shard: "Shard", settings: "Setti
         tell_cost(planned, store, settings)
 
 
+@unstoppable()
 def toy(
     store: Annotated[Path, typer.Option(help="Where results go.")] = Path("outputs/toy"),
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many starts each objective has.")] = 10,

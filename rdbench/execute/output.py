@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, TextIO, cast
 
@@ -10,18 +10,14 @@ from rdbench.errors import UserError
 
 
 class Output:
-    """A text stream that goes silent when it fails; it first raises, once, an error that is not ``forgiven``."""
+    """A text stream that goes silent when it fails; ``failed`` is called once, with the error."""
 
-    def __init__(self, stream: TextIO, forgiven: type[OSError]) -> None:
-        self.stream: TextIO = stream.stream if isinstance(stream, Output) else stream  # an outer one would not forgive
-        self.forgiven = forgiven
+    def __init__(self, stream: TextIO, failed: Callable[[OSError], None]) -> None:
+        self.stream: TextIO = stream.stream if isinstance(stream, Output) else stream  # the inner one decides
+        self.failed = failed
 
     def write(self, text: str) -> int:
-        """Write text, unless the stream has failed.
-
-        Raises:
-            UserError: the stream fails with an error that is not forgiven.
-        """
+        """Write text, unless the stream has failed; raises what ``failed`` raises."""
         if text == "":  # Typer probes a stream with it and passes over what that raises
             return 0
         try:
@@ -40,17 +36,34 @@ class Output:
     def _fail(self, error: OSError) -> None:
         with suppress(OSError), open(os.devnull, "wb") as nowhere:  # for buffered text too, else Python exits with 120
             os.dup2(nowhere.fileno(), self.stream.fileno())
-        if not isinstance(error, self.forgiven):
-            raise UserError(f"cannot write the output: {error.strerror}") from None
+        if not isinstance(error, BrokenPipeError):  # who closes a pipe has seen enough
+            self.failed(error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
 
 @contextmanager
-def output(forgiven: type[OSError]) -> Iterator[None]:
-    """Let standard output go silent at errors of the type ``forgiven``, and standard error at any."""
-    out, errors = Output(sys.stdout, forgiven), Output(sys.stderr, OSError)
+def output() -> Iterator[None]:
+    """Let standard output fail with a UserError, and go silent if its reader closed the pipe; so standard error.
+
+    Raises:
+        UserError: standard output cannot be written for another reason.
+    """
+    with _replaced(_refuse):
+        yield
+
+
+@contextmanager
+def unstoppable() -> Iterator[None]:
+    """Let nothing that is shown stop the work: a failing standard output is told once, on standard error."""
+    with _replaced(_tell):
+        yield
+
+
+@contextmanager
+def _replaced(failed: Callable[[OSError], None]) -> Iterator[None]:
+    out, errors = Output(sys.stdout, failed), Output(sys.stderr, lambda _: None)
     with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, errors)):
         try:
             yield
@@ -58,6 +71,18 @@ def output(forgiven: type[OSError]) -> Iterator[None]:
             out.flush()  # a full disk may raise only here
 
 
-def unstoppable() -> Any:
-    """A context or decorator in which a failing output does not stop the runs."""
-    return output(OSError)
+def _refuse(error: OSError) -> None:
+    raise UserError(f"cannot write the output: {error.strerror}") from None
+
+
+def _tell(error: OSError) -> None:
+    print(f"rdbench: cannot write the output: {error.strerror}; the work goes on without it", file=sys.stderr)
+
+
+def open_closed_streams() -> None:
+    """Connect each standard stream that is closed (``>&-``) to nothing; else the next file opened would become it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is that of the stream
+            os.set_inheritable(nowhere, True)
+            setattr(sys, name, os.fdopen(nowhere, mode))
