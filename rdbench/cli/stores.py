@@ -1,5 +1,6 @@
 """`rdbench runs`, `rdbench merge` and `rdbench evaluate`."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -141,6 +142,10 @@ def evaluate(
     from_encoder: Annotated[
         bool, typer.Option("--from-encoder", help="Of --ais: begin at e(z|x) and not at m(z), which has no curve.")
     ] = False,
+    softened: Annotated[
+        float | None,
+        typer.Option(help="τ > 0: measure --iwae of codes drawn by exp(−‖zₑ − e‖²/τ), on the test split."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Measure finished runs again from their checkpoints, without training, and add columns to their rows.
@@ -154,12 +159,17 @@ def evaluate(
     from rdbench.errors import UserError, counted
     from rdbench.execute.remeasure import Wanted, remeasure
     from rdbench.execute.task import Settings
-    from rdbench.runs.judging import Annealing, Judge, LabelProbe
+    from rdbench.runs.judging import Annealing, Judge, LabelProbe, SoftenedBound
     from rdbench.store.row_checks import records
     from rdbench.store.store import Store
 
     judges: list[Judge] = [LabelProbe()] if labels else []
     judges += [] if ais is None else [Annealing(ais, chains, images, from_encoder)]
+    if softened is not None:
+        if not (0 < softened < math.inf and iwae and split == "test"):
+            raise UserError(f"--softened {softened:g}: expected τ above 0, --iwae K, and no other split than test")
+        judges.append(SoftenedBound(softened, tuple(sorted(set(iwae)))))
+        iwae = []
     if not (iwae or judges):
         raise UserError("evaluate: expected what to measure: --iwae K, --labels or --ais TEMPERATURES")
     load_plugins(plugin)

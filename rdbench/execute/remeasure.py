@@ -18,7 +18,7 @@ from rdbench.store.store import Store
 
 Row = Mapping[str, Any]
 
-SHOWN = re.compile(r"((train|valid)_)?iwae_\d+|ais_\d+(_gap)?|probe_(information|error)")
+SHOWN = re.compile(r"((train|valid|softened)_)?iwae_\d+|ais_\d+(_gap)?|probe_(information|error)")
 """The columns that the line of a run shows."""
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rdbench.models.distributions.codes import Indices
 from rdbench.models.estimators import through
 
 DECAY = 0.99
@@ -53,12 +54,20 @@ class Codebook(nn.Module):
         self.register_buffer("taken_sums", torch.zeros(codes, dimensions), persistent=False)
         self.register_buffer("candidates", torch.zeros(codes, dimensions), persistent=False)
 
+    @torch.no_grad()
+    def distances(self, encoded: Tensor) -> Tensor:
+        """‖zₑ − eₖ‖² − ‖zₑ‖² at each place of (N, D, side, side) numbers, for each code: (N, side², K)."""
+        flat, vectors = _by_place(encoded), self.vectors.detach()
+        with torch.autocast(flat.device.type, enabled=False):
+            return vectors.square().sum(1) - 2 * flat @ vectors.T
+
     def nearest(self, encoded: Tensor) -> Tensor:
         """The nearest codes to (N, D, side, side) vectors, (N, side²)."""
-        flat = _by_place(encoded)
-        with torch.no_grad(), torch.autocast(flat.device.type, enabled=False):
-            vectors = self.vectors.detach()
-            return (vectors.square().sum(1) - 2 * flat @ vectors.T).argmin(-1)
+        return self.distances(encoded).argmin(-1)
+
+    def softened(self, encoded: Tensor, tau: float) -> Indices:
+        """e(k) ∝ exp(−‖zₑ − eₖ‖²/τ) at each place of (N, D, side, side) numbers, independently."""
+        return Indices(-self.distances(encoded) / tau)
 
     def look_up(self, codes: Tensor, side: int) -> Tensor:
         """(..., side²) codes to (..., D, side, side) vectors."""

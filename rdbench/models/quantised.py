@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 
 from rdbench.models.codebook import Codebook, Quantised
 from rdbench.models.discrete import DiscreteEncoder
-from rdbench.models.distributions.codes import Codes, Indices, UniformIndices
+from rdbench.models.distributions.codes import Codes, Indices, TwoLevels, UniformIndices
 from rdbench.models.nn.gated import GatedConv, GatedDeconv
 from rdbench.models.size import Size
 from rdbench.models.terms import Terms
@@ -92,6 +92,10 @@ class CodeEncoder(DiscreteEncoder):
         """(..., n) codes to the (..., latent_size) numbers that a decoder sees, as maps lie in memory."""
         raise NotImplementedError
 
+    def softened(self, images: Tensor, tau: float) -> Distribution:
+        """A random choice of codes in place of the nearest: e(z|x) ∝ Π exp(−‖zₑ − e‖²/τ)."""
+        raise NotImplementedError
+
 
 class VQEncoder(CodeEncoder):
     """z = the nearest of K codes, in ``latent_dim`` dimensions, at each of ``grid`` × ``grid`` places.
@@ -112,12 +116,21 @@ class VQEncoder(CodeEncoder):
 
     def quantise(self, images: Tensor) -> Quantised:
         """Codes, their vectors and the penalty."""
-        codes, vectors, penalty = self.codebook(self.project(self.features((2 * images - 1).unsqueeze(1))))
+        codes, vectors, penalty = self.codebook(self._encoded(images))
         return Quantised(codes, vectors.flatten(1), penalty)
 
     def embed(self, codes: Tensor) -> Tensor:
         """The codes' vectors."""
         return self.codebook.look_up(codes, self.grid).flatten(-3)
+
+    def softened(self, images: Tensor, tau: float) -> Distribution:
+        """Each place apart."""
+        return self.codebook.softened(self._encoded(images), tau)
+
+    def _encoded(self, images: Tensor) -> Tensor:
+        """zₑ, (N, D, grid, grid): what is quantised."""
+        encoded: Tensor = self.project(self.features((2 * images - 1).unsqueeze(1)))
+        return encoded
 
 
 class VQ2Encoder(CodeEncoder):
@@ -147,7 +160,7 @@ class VQ2Encoder(CodeEncoder):
         features = self.features((2 * images - 1).unsqueeze(1))
         top = self.top(self.project_top(self.smaller(features)))
         enlarged = self.larger(top.vectors)
-        bottom = self.bottom(self.project_bottom(torch.cat([features, enlarged], 1)))
+        bottom = self.bottom(self._encoded_bottom(features, enlarged))
         codes = torch.cat([top.codes, bottom.codes], -1)
         return Quantised(codes, _side_by_side(enlarged, bottom.vectors), top.penalty + bottom.penalty)
 
@@ -156,6 +169,24 @@ class VQ2Encoder(CodeEncoder):
         top, bottom = codes.reshape(-1, codes.shape[-1]).split(self.levels, -1)
         enlarged = self.larger(self.top.look_up(top, self.coarse))
         return _side_by_side(enlarged, self.bottom.look_up(bottom, self.grid)).reshape(*codes.shape[:-1], -1)
+
+    def softened(self, images: Tensor, tau: float) -> Distribution:
+        """The top's codes, then the bottom's given those."""
+        features = self.features((2 * images - 1).unsqueeze(1))
+
+        def bottom(codes: Tensor) -> Indices:
+            """Of (..., N, n) codes of the top."""
+            enlarged = self.larger(self.top.look_up(codes.reshape(-1, codes.shape[-1]), self.coarse))
+            repeated = features.repeat(len(enlarged) // len(features), 1, 1, 1)
+            found = self.bottom.softened(self._encoded_bottom(repeated, enlarged), tau)
+            return Indices(found.logits.reshape(*codes.shape[:-1], *found.logits.shape[1:]))
+
+        return TwoLevels(self.top.softened(self.project_top(self.smaller(features)), tau), bottom)
+
+    def _encoded_bottom(self, features: Tensor, enlarged: Tensor) -> Tensor:
+        """zₑ of the bottom, (N, D, 7, 7), by an encoder that sees the top's vectors."""
+        encoded: Tensor = self.project_bottom(torch.cat([features, enlarged], 1))
+        return encoded
 
 
 def _side_by_side(top: Tensor, bottom: Tensor) -> Tensor:

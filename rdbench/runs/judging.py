@@ -1,4 +1,4 @@
-"""Further measures of finished runs: a probe of labels, and annealed importance sampling."""
+"""Further measures of finished runs: a probe of labels, annealed importance sampling, a bound for codes."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -18,8 +18,10 @@ from rdbench.measures import annealed, enumerated
 from rdbench.measures.annealed import Annealed, Progress
 from rdbench.measures.bounds import Arrays, Piece, mean_and_error, measure
 from rdbench.measures.probe import probe
+from rdbench.measures.softened import SoftenedEncoder
 from rdbench.models import VAE
 from rdbench.models.discrete import DiscreteEncoder
+from rdbench.models.quantised import CodeEncoder
 from rdbench.runs.kept_pieces import KeptPieces
 from rdbench.runs.provenance import command
 from rdbench.runs.splits import Splits
@@ -207,6 +209,39 @@ class Annealing:
         return (
             f"{passes:,} passes of the decoder on {self.chains * images:,} images each, some {passes * seconds:,.0f} s"
         )
+
+
+@dataclass(frozen=True)
+class SoftenedBound:
+    """IWAE-k of codes on the test split, drawn by the encoder as softened by τ; nats per image.
+
+    ``softened_iwae_k`` is in expectation a lower bound of log p(x), and ``softened_iwae_k_tau`` is its τ.
+    """
+
+    tau: float
+    iwae: tuple[int, ...]
+
+    def is_done(self, row: Row) -> bool:
+        names = [f"softened_iwae_{k}" for k in self.iwae]
+        return all(known(row.get(name)) and row.get(f"{name}_tau") == self.tau for name in names)
+
+    def judge(self, trained: Trained, progress: Progress, say: Say, piece: Piece) -> dict[str, Any]:
+        model, run = trained.model, trained.run
+        if not isinstance(model.encoder, CodeEncoder):
+            raise UserError(f"--softened: z of encoder {run.encoder} is not codes; leave it out, or choose by --family")
+
+        def seeded(name: str, lengths: Mapping[str, int], compute: Callable[[], Arrays]) -> Arrays:
+            torch.manual_seed(run.seed + int(name))  # so that a piece is the same whatever was done before it
+            return piece(name, lengths, compute)
+
+        soft = VAE(SoftenedEncoder(model.encoder, self.tau), model.decoder, model.marginal)
+        images = Splits.of(trained.dataset, run, trained.device).test
+        row: dict[str, Any] = {}
+        for k, bound in measure(soft, images, self.iwae, progress=progress, piece=seeded).iwae.items():
+            name = f"softened_iwae_{k}"
+            row[name], row[f"{name}_se"] = mean_and_error(bound)
+            row[f"{name}_tau"] = self.tau
+        return row
 
 
 def judge_run(

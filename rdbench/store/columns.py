@@ -117,6 +117,8 @@ COLUMNS: dict[Table, tuple[Declared, ...]] = {
         Declared("codes_used", WHOLE, "codes that the test split has"),
         Declared("code_perplexity", NUMBER, "e^H of the frequencies of codes"),
         Declared("code_entropy", NUMBER, "R if each place drew its code by these frequencies", "nats"),
+        Declared("softened_iwae_{k}", NUMBER, "IWAE-k of codes that are drawn near the nearest", "nats", error=True),
+        Declared("softened_iwae_{k}_tau", NUMBER, "its τ: codes are drawn by exp(−‖zₑ − e‖²/τ)"),
         Declared("uniform_rate", NUMBER, "R if each place drew its code uniformly, n log K", "nats"),
         Declared("effective_beta", NUMBER, "the mean of β over the steps of the last epoch"),
         Declared("effective_beta_sd", NUMBER, "the standard deviation of β over these steps"),

@@ -11,7 +11,7 @@ from rdbench.data import load
 from rdbench.errors import UserError
 from rdbench.measures import annealed, enumerated
 from rdbench.runs import judging
-from rdbench.runs.judging import Annealing, LabelProbe, judge_run
+from rdbench.runs.judging import Annealing, LabelProbe, SoftenedBound, judge_run
 from rdbench.runs.run import execute
 from rdbench.runs.trained import load_model
 from rdbench.store.store import Store
@@ -130,3 +130,43 @@ def test_a_probe_tells_what_it_reads_and_of_how_much(judged):
     assert row["probe_information"] < math.log(4)
     assert all(np.isfinite(row[f"probe_{name}_se"]) for name in ("information", "error"))
     assert LabelProbe().is_done(row)
+
+
+CODES = {"encoder": "vq", "marginal": "uniform", "codes": 3, "grid": 4, "evaluation_images": 205}
+
+
+def test_a_softened_bound_has_its_tau_and_is_measured_again_with_another(judged):
+    judge = SoftenedBound(0.5, (1, 3))
+    _, row, _ = judged(judge, **CODES)
+    names = [f"softened_iwae_{k}" for k in (1, 3)]
+    assert all(row[name] < 0 < row[f"{name}_se"] and row[f"{name}_tau"] == 0.5 for name in names)
+    assert judge.is_done(row)
+    assert not SoftenedBound(0.4, (1,)).is_done(row) and not SoftenedBound(0.5, (4,)).is_done(row)
+    _, other, _ = judged(SoftenedBound(0.4, (1,)), **CODES)
+    assert (other["softened_iwae_1_tau"], other["softened_iwae_3_tau"]) == (0.4, 0.5)
+    assert other["softened_iwae_1"] != row["softened_iwae_1"]
+
+
+def test_an_interrupted_softened_bound_goes_on_after_its_last_piece_with_the_same_numbers(judged, monkeypatch):
+    """205 images are three pieces; the second is interrupted."""
+    _, whole, _ = judged(SoftenedBound(0.5, (2,)), **CODES)
+    forward, passes = judging.SoftenedEncoder.forward, []
+
+    def counted(*arguments):
+        passes.append(arguments)
+        if len(passes) == 2:
+            raise KeyboardInterrupt
+        return forward(*arguments)
+
+    monkeypatch.setattr(judging.SoftenedEncoder, "forward", counted)
+    with pytest.raises(KeyboardInterrupt):
+        judged(SoftenedBound(0.5, (2,)), **CODES)
+    _, again, _ = judged(SoftenedBound(0.5, (2,)), **CODES)
+    assert len(passes) == 4
+    for name in ("softened_iwae_2", "softened_iwae_2_se"):
+        assert again[name] == whole[name]
+
+
+def test_only_codes_have_a_softened_bound(judged):
+    with pytest.raises(UserError, match=r"--softened: z of encoder gaussian is not codes; .*choose by --family"):
+        judged(SoftenedBound(0.5, (1,)))

@@ -43,6 +43,8 @@ def positive(m: Measured) -> Iterator[Judgement]:
         yield m.at_least(f"{split}distortion", m[f"{split}distortion"], 0.0)
         for k in m.bounds:
             yield m.at_least(f"{split}iwae_{k}", -m[f"{split}iwae_{k}"], 0.0, m[f"{split}iwae_{k}_se"])
+    for k in m.softened:
+        yield m.at_least(f"softened_iwae_{k}", -m[f"softened_iwae_{k}"], 0.0, m[f"softened_iwae_{k}_se"])
     yield m.at_least("examples.distortion", m["examples.least_distortion"], 0.0)
     known = m["train_rate_se"].notna()
     yield m.at_least("train_rate", m["train_rate"].where(known), 0.0, m["train_rate_se"])
@@ -79,6 +81,9 @@ def above_entropy(m: Measured) -> Iterator[Judgement]:
         for split in HELD_OUT:
             yield m.at_least(f"{split}{name}", -m[f"{split}{name}"], m["entropy"], m[f"{split}{name}_se"])
         yield m.at_least(f"{name}_gap", m[f"{name}_gap"], 0.0, m[f"{name}_gap_se"])
+    for k in m.softened:
+        name = f"softened_iwae_{k}"
+        yield m.at_least(name, -m[name], m["entropy"], m[f"{name}_se"])
     yield m.at_least("likelihood_gap", m["likelihood_gap"], 0.0, m["likelihood_gap_se"])
 
 
@@ -112,6 +117,9 @@ def codes(m: Measured) -> Iterator[Judgement]:
     )
     yield m.at_least("uniform_rate ≥ places · log codes_used", most, places * np.log(used), scale=most)
     yield m.at_least("mutual_information ≤ uniform_rate", most, m["mutual_information"], scale=most)
+    for k in m.softened:
+        yield m.together(f"softened_iwae_{k}", f"softened_iwae_{k}_tau")
+        yield m.true(f"softened_iwae_{k}_tau", m[f"softened_iwae_{k}_tau"] > 0, m.known(f"softened_iwae_{k}"))
     uniform = m.raw("marginal") == "uniform"
     yield m.same("rate = uniform_rate", m["rate"].where(uniform), most, scale=most)
 

@@ -77,7 +77,7 @@ CLAIMS = (
         "*active_units class_information class_information_se uniform_rate",
     ),
     Claim("codes: 1 ≤ perplexity ≤ codes used, entropy ≤ n log K", bounds.codes,
-          "test_images marginal rate mutual_information codes_used code_perplexity code_entropy uniform_rate"),
+          "test_images marginal rate mutual_information code_* codes_used uniform_rate softened_iwae_*"),
     Claim("labels: H(Y) − D is below H(Y) and R", bounds.labels,
           "test_images entropy rate rate_se distortion distortion_se label_* probe_* predictive_*"),
     Claim("annealing: the lower bound ≤ the upper one, and ≤ 0", bounds.annealed,
@@ -124,7 +124,7 @@ UNJUDGED = {
 PARTLY_JUDGED = {
     **dict.fromkeys(("generative_e", "generative_g", "generative_s", "generative_u"), DRAWN),
     **dict.fromkeys(("generative_e_se", "generative_g_se", "generative_s_se", "generative_u_se"), DRAWN),
-    **dict.fromkeys(("ais_*", "probe_*", "predictive_*", "label_error*"), JUDGES),
+    **dict.fromkeys(("ais_*", "softened_iwae_*", "probe_*", "predictive_*", "label_error*"), JUDGES),
     **dict.fromkeys(("train_rate", "train_distortion", "train_iwae_*"), TRAINING),
     **dict.fromkeys(("train_rate_se", "train_distortion_se", "train_iwae_*_se"), TRAINING),
 }

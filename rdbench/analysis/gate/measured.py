@@ -35,6 +35,7 @@ class Measured:
         self.bounds = sorted({*iwae_columns(runs), *iwae_columns(examples)})
         self.predictive = numbered(runs, "predictive")
         self.temperatures = numbered(runs, "ais")
+        self.softened = numbered(runs, "softened_iwae")
         self.descriptions = [read_config(config) for config in runs["config"]]
         self.sampled = self.series([dataset_kind(run.dataset) == "images" for run in self.descriptions]).astype(bool)
         self.explains_labels = self.series([run.labels is not None for run in self.descriptions]).astype(bool)

@@ -29,20 +29,8 @@ class Cells:
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     left: frozenset[str] = frozenset(
-        {
-            "family",
-            "status",
-            "runs",
-            "claim",
-            "verdict",
-            "protocol",
-            "judgement",
-            "best",
-            "other",
-            "finding",
-            "run",
-            "broken by",
-        }
+        {"family", "status", "runs", "claim", "verdict", "protocol", "judgement", "best", "other", "finding", "run"}
+        | {"broken by"}
     )
     run_ids: Sequence[Sequence[str]] = ()
 
@@ -61,13 +49,14 @@ def runs_table(rows: pd.DataFrame) -> Cells:
     """The runs, one row for each description; * marks the best of a column, • the members of the frontier."""
     bounds = iwae_columns(rows)
     lower_is_better = {"D": "distortion", "−ELBO": "elbo", **{f"−IWAE-{k}": f"iwae_{k}" for k in bounds}}
+    lower_is_better |= {f"−softened IWAE-{k}": f"softened_iwae_{k}" for k in numbered(rows, "softened_iwae")}
     best = {header: _best_rows(rows, name) for header, name in lower_is_better.items()}
     measured = {"R": "rate", **lower_is_better}
 
     def numbers(index: Any, row: Row) -> list[str]:
         cells = []
         for header, name in measured.items():
-            sign = -1 if name.startswith(("elbo", "iwae")) else 1
+            sign = -1 if name.startswith(("elbo", "iwae", "softened")) else 1
             cells.append(with_error(row, name, sign) + (BEST if index in best.get(header, ()) else ""))
         return [*cells, "–" if pd.isna(row["train_seconds"]) else f"{row['train_seconds']:.0f}", row["status"]]
 

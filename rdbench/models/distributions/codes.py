@@ -1,6 +1,7 @@
 """Distributions over grids of codes: (n,) whole numbers from 0 to K − 1."""
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -62,6 +63,26 @@ class UniformIndices(Indices):
     def log_prob(self, value: Tensor) -> Tensor:
         """−n log K."""
         return torch.full(value.shape[:-1], -self.entropy_of_all, device=value.device)
+
+
+class TwoLevels(Distribution):
+    """Codes of the ``top``, followed by those that ``bottom`` draws given (..., n) codes of the top."""
+
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
+
+    def __init__(self, top: Indices, bottom: Callable[[Tensor], Indices]) -> None:
+        self.top, self.bottom = top, bottom
+        super().__init__(top.batch_shape, validate_args=False)
+
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
+        """(sample_shape, batch, n) codes of both levels."""
+        top = self.top.sample(sample_shape)
+        return torch.cat([top, self.bottom(top).sample()], -1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log e(top) + log e(bottom | top)."""
+        top, bottom = value.tensor_split(self.top.event_shape, -1)
+        return self.top.log_prob(top) + self.bottom(top).log_prob(bottom)
 
 
 @register_kl(Codes, Distribution)

@@ -57,10 +57,11 @@ def good(name):
 
 
 def with_later_judges(row):
-    """Add what annealing and a probe find, as `evaluate` would."""
+    """Add what annealing, a softened encoder and a probe find, as `evaluate` would."""
     row["ais_images"], row["ais_chains"] = 100, 8
     for suffix, value in {"": row["elbo"] + 2, "_upper": -5.0, "_gap": 2.0, "_less_iwae": 0.1}.items():
         row[f"ais_500{suffix}"], row[f"ais_500{suffix}_se"] = value, 0.5
+    row["softened_iwae_50"], row["softened_iwae_50_se"], row["softened_iwae_50_tau"] = row["elbo"] + 0.2, 0.5, 0.1
     row["probe_entropy"], row["probe_error"], row["probe_error_se"] = np.log(4), 0.7, 0.01
     row["probe_information"], row["probe_information_se"] = 0.001, 0.01
 
