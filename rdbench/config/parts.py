@@ -201,6 +201,8 @@ OWN = (
          draws=("images",)),
     Part("figure", "curve", "rdbench.analysis.plots.curve:curve", "each model's own rate-distortion curve",
          draws=("images",)),
+    Part("figure", "limit", "rdbench.analysis.plots.limit:limit", "D against R up to 200 nats, by the kind of z",
+         draws=("images",)),
     Part("figure", "toy", "rdbench.analysis.plots.toy:toy_figure", "the paper's Figure 2", draws=("table",)),
     Part("executor", "local", "rdbench.execute.local:on_this_machine", "this process, or --jobs processes"),
     Part("executor", "ray", "rdbench.execute.ray_cluster:Cluster", "a Ray cluster; needs rdbench[ray]"),
