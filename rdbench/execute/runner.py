@@ -83,18 +83,22 @@ def do_runs(planned: Plan, elsewhere: FinishedElsewhere, settings: Settings, exe
     announce(store.storage, planned.sweep, command(), words, descriptions)
     kept = len(planned.runs) - len(planned.pending)
     note = f", {kept} of them already there" if kept else ""
-    with Signals() as signals, _display(planned.pending, words, console, settings) as display:
-        if not settings.quiet:
-            display.line(f"sweep {planned.sweep}: {counted(len(planned.runs), 'run')}{note}, on {place}, into {store}")
-        with Claims(store.storage) as claims:
-            work = Work(planned, settings, claims, elsewhere, display.line)
-            try:
+    display = _display(planned.pending, words, console, settings)
+    claims = Claims(store.storage)
+    work = Work(planned, settings, claims, elsewhere, display.line)
+    with Signals() as signals:
+        try:
+            with display, claims:
+                if not settings.quiet:
+                    display.line(
+                        f"sweep {planned.sweep}: {counted(len(planned.runs), 'run')}{note}, on {place}, into {store}"
+                    )
                 _work_through(work, executor or ThisProcess(), store, display, _Watch(display, signals, work))
-            except KeyboardInterrupt:
-                raise _interrupted("interrupted", display, work, planned, store, signals) from None
-        if signals.received or display.done + len(work.done_elsewhere) < len(planned.pending):
-            why = "interrupted" if signals.received else "ended at its limit"
-            raise _interrupted(why, display, work, planned, store, signals)
+            if signals.received or display.done + len(work.done_elsewhere) < len(planned.pending):
+                why = "interrupted" if signals.received else "ended at its limit"
+                raise _interrupted(why, display, work, planned, store, signals)
+        except KeyboardInterrupt:  # a second signal, at whatever point
+            raise _interrupted("interrupted", display, work, planned, store, signals) from None
     compact(store)
     rows = store.read("runs")
     mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]

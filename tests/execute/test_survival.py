@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rdbench.errors import UserError
-from rdbench.execute import local
+from rdbench.errors import ExitCode, InterruptedSweepError, UserError
+from rdbench.execute import local, runner
 from rdbench.execute.display import Display
 from rdbench.execute.processes import Processes
 from rdbench.execute.runner import run_sweep
@@ -182,8 +182,6 @@ def test_the_first_signal_keeps_what_is_done_and_the_second_quits(sweep, assert_
         folder = tmp_path / f"{signals} {number.name}"
         child = os.fork()
         if not child:
-            from rdbench.errors import InterruptedSweepError
-
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             try:
                 run_sweep(sweep, folder)
@@ -200,6 +198,24 @@ def test_the_first_signal_keeps_what_is_done_and_the_second_quits(sweep, assert_
         assert not list((folder / "claims").iterdir())
         assert not run_sweep(sweep, folder).failed
         assert_same(folder)
+
+
+@pytest.mark.parametrize(("place", "name"), [(Claims, "__exit__"), (Display, "__exit__"), (runner, "unfinished")])
+def test_a_second_signal_that_comes_while_a_sweep_closes_is_told_like_any_other(
+    sweep, tmp_path, monkeypatch, place, name
+):
+    before, signals = getattr(place, name), [signal.SIGTERM]
+
+    def struck(*arguments):
+        for _ in range(len(signals)):
+            os.kill(os.getpid(), signals.pop())
+        return before(*arguments)
+
+    monkeypatch.setattr(runner, "_work_through", lambda *arguments: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(place, name, struck)
+    with pytest.raises(InterruptedSweepError, match="interrupted; 0 of") as told:
+        run_sweep(sweep, tmp_path)
+    assert told.value.exit_code is ExitCode.TERMINATED and not signals
 
 
 def test_a_disk_that_takes_no_more_is_told_and_what_is_there_is_whole(sweep, assert_same, tmp_path):
