@@ -7,30 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from readme_plugin import install
 from typer.testing import CliRunner
 
 from rdbench.cli import app
 from rdbench.errors import UserError
 from rdbench.store.store import Store
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text()
-PLUGIN = re.search(r"```python\n(# my_model.py\n.*?)```", README, re.S)[1]
-PROJECT = """
-[build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
-
-[project]
-name = "housemade"
-version = "1.2"
-
-[project.entry-points."rdbench.encoders"]
-thick = "housemade:THICK"
-"""
 OBJECTIVE = """
 import torch
 from rdbench import Part
@@ -52,21 +38,11 @@ PARTS = [Part("objective", "squared", "Squared", "D + R²")]
 """
 
 
-def install(folder, source):
-    """The package with that source, as pip leaves it in ``site``."""
-    (folder / "src" / "housemade").mkdir(parents=True)
-    (folder / "src" / "pyproject.toml").write_text(PROJECT)
-    (folder / "src" / "housemade" / "__init__.py").write_text(source)
-    words = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", folder / "site", folder / "src"]
-    subprocess.run([sys.executable, "-m", "pip", "install", *words], check=True, timeout=120)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with the installed package and a small dataset."""
     folder = tmp_path_factory.mktemp("packaged")
-    part = 'THICK = Part("encoder", "thick", "housemade:DenseEncoder", "two dense layers")\n'
-    install(folder, PLUGIN[: PLUGIN.index("PARTS =")] + part)
+    install(folder)
     np.savez(folder / "noise.npz", (np.random.default_rng(0).random((60, 28, 28)) < 0.2).astype(np.uint8))
     return folder
 

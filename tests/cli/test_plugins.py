@@ -6,15 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from readme_plugin import PLUGIN
 
 from rdbench.store.store import Store
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text()
-PLUGIN = re.search(r"```python\n(# my_model.py\n.*?)```", README, re.S)[1]
 FAMILY = "dense-deconv-gaussian"
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pandas as pd
 import pytest
+from readme_plugin import PLUGIN, install
 
 from rdbench.config.parts import find, unregister
 from rdbench.config.plugins import load_plugins
@@ -60,7 +61,7 @@ def test_a_node_is_lost_and_its_run_goes_on_elsewhere(sweep, read_tables, cluste
         pd.testing.assert_frame_equal(ours[table], theirs[table], check_exact=True)
 
 
-PLUGIN = """
+MINE = """
 from rdbench import Part
 from rdbench.models.encoders import GaussianEncoder
 
@@ -75,7 +76,7 @@ PARTS = [Part("encoder", "mine", "Mine", "the paper's")]
 def test_a_part_from_a_file_is_loaded_and_compared_by_the_workers(sweep, read_tables, cluster, tmp_path):
     """Its runs have the numbers that they have in this process; once the file is edited, none is trained."""
     file = tmp_path / "mine.py"
-    file.write_text(PLUGIN)
+    file.write_text(MINE)
     load_plugins([file])
     try:
         own = sweep.with_values({"family": "mine-deconv-gaussian"})
@@ -85,12 +86,53 @@ def test_a_part_from_a_file_is_loaded_and_compared_by_the_workers(sweep, read_ta
         ours, theirs = read_tables(tmp_path / "store"), read_tables(tmp_path / "here")
         for table in ours:
             pd.testing.assert_frame_equal(ours[table], theirs[table], check_exact=True)
-        file.write_text(PLUGIN + "# edited\n")
+        file.write_text(MINE + "# edited\n")
         with pytest.raises(UserError, match=r"the source in .*mine.py is|is already a part of"):
             run_sweep(own.with_values({"seed": 1}), tmp_path / "store", executor=executor)
         assert len(Store(tmp_path / "store").read("runs").frame) == len(ours["runs"])
     finally:
         unregister(find("encoder", "mine"))
+
+
+TINY = ["width=0.05", "latent_dim=3", "epochs=6", "batch_size=8", "iwae=1", "generated_images=3", "train_images=all",
+        "rate_samples=2"]  # fmt: skip
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A package with the encoder ``thick``, on the path of all processes that start after this."""
+    install(tmp_path)
+    paths = [str(tmp_path / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+
+
+@pytest.mark.slow
+def test_parts_of_a_file_and_of_a_package_go_on_where_a_killed_sweep_left_them(
+    installed, cluster, images, read_tables, tmp_path
+):
+    """The cluster outlives the sweep; every number is that of the runs that nobody killed, on no cluster."""
+    (tmp_path / "my_model.py").write_text(PLUGIN)
+    values = [word for value in (f"dataset={images}", *TINY) for word in ("--set", value)]
+    families = ["--family=dense-deconv-gaussian", "--family=thick-deconv-gaussian", "--plugin=my_model.py"]
+
+    def words(store, *more):
+        return [sys.executable, "-m", "rdbench", "sweep", "demo", *families, *values, f"--store={store}", *more]
+
+    on_ray = words("store", "--executor=ray", f"--address={cluster.address}", "--checkpoint-every=0.02s")
+    process = subprocess.Popen(on_ray, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("store/checkpoints/*unfinished*")) and time.monotonic() < until:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not list(tmp_path.glob("store/runs/*"))
+    told = subprocess.run(on_ray, capture_output=True, text=True, timeout=90, cwd=tmp_path)
+    assert told.returncode == 0 and "going on from step" in told.stdout, told.stdout + told.stderr
+    subprocess.run(words("undisturbed"), stdout=subprocess.DEVNULL, check=True, timeout=90, cwd=tmp_path)
+    ours, theirs = read_tables(tmp_path / "store"), read_tables(tmp_path / "undisturbed")
+    assert sorted(ours["runs"]["encoder"]) == ["dense", "thick"]
+    for table in ours:
+        pd.testing.assert_frame_equal(ours[table], theirs[table], check_exact=True)
 
 
 @pytest.mark.slow
