@@ -1,6 +1,7 @@
 """The rooms: imports point one way."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,15 @@ def rooms_imported(path):
 def test_a_room_imports_only_from_the_floors_below(path):
     room = path.relative_to(ROOT).parts[0]
     assert all(other == room or FLOOR[other] < FLOOR[room] for other in rooms_imported(path))
+
+
+def test_the_walks_of_the_map_count_files_that_are_there():
+    walks = re.findall(r"^- \*\*A .*?\*\*, (\d+) files: (.*?)(?=^- |^$)", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert len(walks) == 3
+    for told, walk in walks:
+        files = set(re.findall(r"`([\w/]+\.py)`", walk))
+        assert len(files) == int(told)
+        assert all((ROOT / name).is_file() for name in files)
 
 
 def modules_after(code):

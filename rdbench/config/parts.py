@@ -72,11 +72,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Origin:
-    """The source of a plug-in part: its file or package, the package's version, and the digest of the code."""
+    """The source of a plug-in part: its file or package, the package's version, the digest of the code, its path."""
 
     where: str
     version: str
     digest: str
+    path: str
 
 
 @dataclass(frozen=True)

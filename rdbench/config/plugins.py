@@ -47,7 +47,7 @@ def _load_file(path: Path) -> None:
         if part.kind not in PLUGIN_KINDS:
             raise UserError(f"--plugin {path}: found the kind {part.kind!r}; expected one of {', '.join(PLUGIN_KINDS)}")
         target = part.target if ":" in part.target else f"{module.__name__}:{part.target}"
-        register(replace(part, target=target, origin=Origin(str(path), "", digest)))
+        register(replace(part, target=target, origin=Origin(str(path), "", digest, str(path))))
 
 
 def _execute(path: Path, name: str) -> ModuleType:
@@ -118,20 +118,30 @@ def load_installed(kind: Kind, name: str) -> None:
     distribution = point.dist
     version = distribution.version if distribution else ""
     where = distribution.name if distribution else point.module
-    register(replace(part, origin=Origin(where, version, package_digest(part.target.partition(":")[0]))))
+    path = package_path(part.target.partition(":")[0])
+    register(replace(part, origin=Origin(where, version, package_digest(path), str(path))))
 
 
-@cache
-def package_digest(module: str) -> str:
-    """The SHA-256 of the names and contents of the Python files in a module's package, in order."""
+def package_path(module: str) -> Path:
+    """The folder of a module's package, or the file of a module that lies in none.
+
+    Raises:
+        UserError: it has no source files.
+    """
     spec = importlib.util.find_spec(module.partition(".")[0])
     if spec is None or spec.origin is None:
         raise UserError(f"found no source files of {module}, whose digest a run needs; install it as files")
     origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    return origin.parent if origin.name == "__init__.py" else origin
+
+
+@cache
+def package_digest(path: Path) -> str:
+    """The SHA-256 of the names and contents of a package's Python files, in order, or of those of one file."""
+    folder = path if path.is_dir() else path.parent
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.relative_to(origin.parent)}\0".encode())
+    for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        digest.update(f"{file.relative_to(folder)}\0".encode())
         digest.update(file.read_bytes() + b"\0")
     return digest.hexdigest()
 

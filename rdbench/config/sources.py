@@ -25,7 +25,7 @@ def check_sources(sources: Iterable[str]) -> None:
         part = find(kind, name)
         found = part.origin.digest if part.origin else "rdbench's own"
         if found != digest:
-            where = part.origin.where if part.origin else "rdbench"
+            where = part.origin.path if part.origin else "rdbench"
             raise UserError(
                 f"{kind} {name}: the source in {where} is {found[:12]}, the run was described with {digest[:12]}; "
                 "bring back that source, or run again with this one"

@@ -92,7 +92,7 @@ def test_an_installed_part_is_trained_in_processes_killed_and_resumed(folder, mo
         source.write("# edited\n")
     assert "2 of 2 runs to do" in run(folder, *sweep("--dry-run"), site="edited")
     told = run(folder, "evaluate", "store", "--iwae=2", code=2, site="edited")
-    assert re.search(r"encoder thick: the source in housemade is \w+, the run was described with \w+", told)
+    assert re.search(r"encoder thick: the source in /\S+/edited/housemade is \w+, the run was described with \w+", told)
 
 
 def test_an_objective_of_ones_own_trains(folder):
