@@ -12,32 +12,25 @@ from rdbench.models import VAE
 from rdbench.models.distributions.codes import Codes
 
 
-def use_of_codes(model: VAE, images: Images | Tensor) -> dict[str, float]:
+def use_of_codes(model: VAE, counts: Tensor | None) -> dict[str, float]:
     """``codes_used``; ``code_perplexity`` e^H of the codes' frequencies; and two rates for comparison.
 
-    ``uniform_rate`` is n log K, ``code_entropy`` n H: what R would be if each of n places drew its code by these
-    frequencies. Both in nats. Places that share a codebook are counted together. Of two codebooks ``codes_used`` is the
-    larger number and n H a sum over both. Empty unless z is codes.
+    ``counts`` are those of ``code_counts``. ``uniform_rate`` is n log K, ``code_entropy`` n H: what R would be if each
+    of n places drew its code by these frequencies. Both in nats. Places that share a codebook are counted together. Of
+    two codebooks ``codes_used`` is the larger number and n H a sum over both. Empty unless z is codes.
     """
-    counts = code_counts(model, images)
     if counts is None:
         return {}
     places, codes = counts.shape
     levels: Any = model.encoder.levels
     by_level = [level.sum(0) for level in counts.split(levels)]
-    entropy = float(sum(n * _entropy(found) for n, found in zip(levels, by_level, strict=True)))
+    entropy = float(sum(n * entropy_of(found) for n, found in zip(levels, by_level, strict=True)))
     return {
         "codes_used": max(int((found > 0).sum()) for found in by_level),
         "code_perplexity": math.exp(entropy / places),
         "code_entropy": entropy,
         "uniform_rate": places * math.log(codes),
     }
-
-
-def entropy_by_place(model: VAE, images: Images | Tensor) -> Tensor | None:
-    """H(zᵢ) over a split of the code at each place, (n,) nats; None unless z is codes."""
-    counts = code_counts(model, images)
-    return None if counts is None else _entropy(counts)
 
 
 @measuring()
@@ -56,7 +49,7 @@ def code_counts(model: VAE, images: Images | Tensor) -> Tensor | None:
     return counts
 
 
-def _entropy(counts: Tensor) -> Tensor:
-    """H of the frequencies along the last dimension."""
+def entropy_of(counts: Tensor) -> Tensor:
+    """H of the frequencies along the last dimension, in nats."""
     frequencies = counts / counts.sum(-1, keepdim=True)
     return -torch.xlogy(frequencies, frequencies).sum(-1)

@@ -12,9 +12,8 @@ from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
 from rdbench.data.images import Images
 from rdbench.measures.bounds import Arrays, Piece, at_once, joined, mean_and_error, measure, measuring
-from rdbench.measures.codes import entropy_by_place
+from rdbench.measures.codes import entropy_of
 from rdbench.models import VAE
-from rdbench.models.distributions.codes import Codes
 from rdbench.models.distributions.discrete import Factorised, rates
 from rdbench.models.distributions.mixture import mixture
 
@@ -55,16 +54,18 @@ def _log_sum(encoder: Distribution, z: Tensor) -> Tensor:
 
 
 @measuring()
-def active_units(model: VAE, images: Images | Tensor) -> int:
+def active_units(model: VAE, images: Images | Tensor, counts: Tensor | None = None) -> int:
     """The number of dimensions of z whose mean given x varies over a split: Var E[z|x] > 0.01.
 
     "Importance weighted autoencoders" (Burda et al., 2015, https://arxiv.org/abs/1509.00519). With a flow the mean is
     estimated from 128 draws, whose noise is subtracted from the variance; the error left is 0.001 at 100 images. A
-    discrete variable is active if I(X;zᵢ) > 0.01 nats, exact on the split.
+    discrete variable is active if I(X;zᵢ) > 0.01 nats, exact on the split; of codes that is H(zᵢ), by the ``counts`` of
+    ``code_counts``.
     """
     if len(images) < 2:
         return 0
-    if (information := information_by_variable(model, images)) is not None:
+    information = information_by_variable(model, images) if counts is None else entropy_of(counts)
+    if information is not None:
         return int((information > ACTIVE).sum())
     means, noise = zip(*map(_mean, _encoded(model, images)), strict=True)
     variance: Tensor = torch.cat(means).var(0) - torch.cat(noise).mean(0)
@@ -79,8 +80,6 @@ def information_by_variable(model: VAE, images: Images | Tensor) -> Tensor | Non
     """
     tables = []
     for encoder in _encoded(model, images):
-        if isinstance(encoder, Codes):
-            return entropy_by_place(model, images)
         if not isinstance(encoder, Factorised):
             return None
         tables.append(encoder.log_tables().double())

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rdbench.config.run_config import RunConfig
 from rdbench.data import Dataset
 from rdbench.data.images import Images
 from rdbench.data.trivial import independent_pixels
-from rdbench.measures.bounds import Measures, Piece, at_once, mean_and_error, measure
-from rdbench.measures.codes import use_of_codes
+from rdbench.measures.bounds import Arrays, Measures, Piece, at_once, mean_and_error, measure
+from rdbench.measures.codes import code_counts, use_of_codes
 from rdbench.measures.information import active_units, generative_bounds, mutual_information, rate_by_dimension
 from rdbench.measures.labels import predict
 from rdbench.models import VAE
@@ -46,9 +47,12 @@ def evaluate(
     again = measure(model, images.train_again, **stage("training split"))
     row = test.summary() | predicted | {"train_rate": again.rate.mean(), "train_distortion": again.distortion.mean()}
     require_finite("of rates and distortions after training", *(row[name] for name in FINAL))
-    row |= information(model, images.test, test.rate, **stage("information")) | use_of_codes(model, images.test)
+    counts = code_counts(model, images.test)
+    row |= information(model, images.test, test.rate, counts, **stage("information")) | use_of_codes(model, counts)
     if config.train_information:
-        trained_on = information(model, images.train_again, again.rate, **stage("information of training images"))
+        counts = code_counts(model, images.train_again)
+        of_training = stage("information of training images")
+        trained_on = information(model, images.train_again, again.rate, counts, **of_training)
         row |= {f"train_{name}": value for name, value in trained_on.items()}
     if labels is None:
         row |= _gaps(test, dataset, config)
@@ -78,14 +82,18 @@ def information(
     model: VAE,
     images: Images,
     rate: NDArray[np.float64],
+    counts: Tensor | None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     piece: Piece = at_once,
 ) -> dict[str, Any]:
-    """The information that z has about a split; ``rate`` is the rate of each image in nats."""
+    """The information that z has about a split; ``rate`` is that of each image in nats, ``counts`` are of its codes."""
+
+    def count_active() -> Arrays:
+        return {"units": np.array([active_units(model, images, counts)], np.float64)}
+
     lengths = {"nats": len(images)}
     nats = piece("mutual", lengths, lambda: {"nats": mutual_information(model, images, progress)})["nats"]
-    units = piece("active", {"units": 1}, lambda: {"units": np.array([active_units(model, images)], np.float64)})
-    active = units["units"]
+    active = piece("active", {"units": 1}, count_active)["units"]
     row: dict[str, Any] = {}
     for name, per_image in {"mutual_information": nats, "marginal_kl": rate - nats}.items():
         row[name], row[f"{name}_se"] = mean_and_error(per_image)

@@ -11,6 +11,7 @@ import torch
 from rdbench.data.images import Images
 from rdbench.errors import UserError, unknown
 from rdbench.measures.bounds import measure
+from rdbench.measures.codes import code_counts
 from rdbench.runs.evaluation import information
 from rdbench.runs.provenance import command
 from rdbench.runs.splits import Splits
@@ -60,7 +61,8 @@ def reevaluate(
     columns = {f"{prefix}{name}": value for name, value in measured.summary().items()}
     whole = split == "test" or _is_whole(row, prefix)
     if split == "train" and not whole and known(row.get("train_mutual_information")):  # R is a part of it
-        columns |= {f"train_{name}": value for name, value in information(model, images, measured.rate).items()}
+        counts = code_counts(model, images)
+        columns |= {f"train_{name}": value for name, value in information(model, images, measured.rate, counts).items()}
     new = {name: value for name, value in columns.items() if not (whole and known(row.get(name)))}
     per_image: dict[str, Column] = {}
     if split == "test":

@@ -27,8 +27,7 @@ class Totals:
 
     def __init__(self, device: torch.device, coins: float) -> None:
         self.coins = coins
-        self.sums = torch.zeros(2, device=device)  # of rate and distortion
-        self.penalty = torch.zeros((), device=device)  # its sum
+        self.sums = torch.zeros(3, device=device)  # of rate, distortion and penalty, NaN where a model has none
         self.count = torch.zeros((), device=device)
         self.mean_beta = torch.zeros((), dtype=torch.float64, device=device)
         self.beta_deviations = torch.zeros((), dtype=torch.float64, device=device)  # their squares, summed
@@ -47,8 +46,8 @@ class Totals:
         taken = finite & few
         number = (step + 1).to(self.count.dtype)
         means = torch.stack([terms.mean_rate, terms.mean_distortion]).detach()
-        self.sums += torch.where(taken, means, 0.0)
-        self.penalty += torch.where(taken, terms.mean_penalty.detach(), 0.0)
+        penalty = torch.full_like(means[0], math.nan) if terms.penalty is None else terms.mean_penalty.detach()
+        self.sums += torch.where(taken, torch.cat([means, penalty.view(1)]), 0.0)
         self.count += taken
         self._add_beta(torch.where(taken, beta.double(), self.mean_beta))
         self._add_loss(means.sum(), taken)
@@ -86,12 +85,12 @@ class Totals:
     def means(self) -> tuple[float, float]:
         """The mean rate and distortion over the finite steps of the epoch so far, in nats; NaN if there are none."""
         self.check()
-        rate, distortion = (self.sums / self.count).tolist()
+        rate, distortion, _ = (self.sums / self.count).tolist()
         return rate, distortion
 
     def mean_penalty(self) -> float:
-        """The penalty over the finite steps of the epoch so far, NaN where the model has none."""
-        return float(self.penalty / self.count) or math.nan
+        """The mean penalty over the finite steps of the epoch so far, NaN where the model has none."""
+        return float(self.sums[2] / self.count)
 
     def beta(self) -> tuple[float, float]:
         """The mean and the standard deviation of β over the finite steps of the epoch so far."""
@@ -100,7 +99,7 @@ class Totals:
 
     def begin_epoch(self) -> None:
         """Set the sums of an epoch to 0."""
-        for value in (self.sums, self.penalty, self.count, self.mean_beta, self.beta_deviations, self.jumps):
+        for value in (self.sums, self.count, self.mean_beta, self.beta_deviations, self.jumps):
             value.zero_()
 
     def tensors(self) -> dict[str, Tensor]:

@@ -13,8 +13,8 @@ from rdbench.data.dataset import pack
 from rdbench.data.images import Images
 from rdbench.errors import UserError
 from rdbench.measures.bounds import measure
-from rdbench.measures.codes import code_counts, use_of_codes
-from rdbench.measures.information import information_by_variable, mutual_information
+from rdbench.measures.codes import code_counts, entropy_of, use_of_codes
+from rdbench.measures.information import active_units, mutual_information
 from rdbench.models import Size, build, make_model
 from rdbench.models.codebook import Codebook
 from rdbench.models.distributions.codes import Indices
@@ -175,6 +175,8 @@ def test_the_penalty_is_in_the_loss_and_in_neither_rate_nor_distortion():
     assert loss.item() == pytest.approx((plain + terms.mean_penalty).item())
     with_penalty.run()
     assert with_penalty.history[-1].penalty > 0
+    without.run()
+    assert without.history[-1].penalty == 0
 
 
 @pytest.mark.parametrize("encoder", ["vq", "vq2"])
@@ -228,7 +230,7 @@ def test_the_use_of_codes_is_that_of_a_plain_count():
     codes = model.encoder(IMAGES).codes
     counts = np.bincount(codes.flatten(), minlength=5)
     p = counts[counts > 0] / counts.sum()
-    found = use_of_codes(model, IMAGES)
+    found = use_of_codes(model, code_counts(model, IMAGES))
     assert found["codes_used"] == len(p)
     assert found["code_perplexity"] == pytest.approx(np.exp(-(p * np.log(p)).sum()))
     assert found["code_entropy"] == pytest.approx(49 * -(p * np.log(p)).sum())
@@ -244,7 +246,7 @@ def test_the_use_of_two_levels_is_counted_apart():
         p = np.bincount(level.flatten(), minlength=5) / level.numel()
         entropies.append(n * -(p[p > 0] * np.log(p[p > 0])).sum())
         used.append((p > 0).sum())
-    found = use_of_codes(model, IMAGES)
+    found = use_of_codes(model, code_counts(model, IMAGES))
     assert found["code_entropy"] == pytest.approx(sum(entropies))
     assert found["code_perplexity"] == pytest.approx(np.exp(sum(entropies) / 65))
     assert found["codes_used"] == max(used)
@@ -257,7 +259,8 @@ def test_what_codes_know_of_images_is_the_entropy_of_whole_grids():
     p = torch.bincount(codes, minlength=2).double() / len(codes)
     entropy = -torch.xlogy(p, p).sum().item()
     assert mutual_information(model, IMAGES).mean() == pytest.approx(entropy, abs=1e-6)
-    assert information_by_variable(model, IMAGES).item() == pytest.approx(entropy, abs=1e-6)
+    assert entropy_of(code_counts(model, IMAGES)).item() == pytest.approx(entropy, abs=1e-6)
+    assert active_units(model, IMAGES, code_counts(model, IMAGES)) == (entropy > 0.01)
 
 
 def test_codes_take_as_many_bits_on_disk_as_the_marginal_says():
