@@ -46,6 +46,7 @@ def runs(
     Exit codes: as for `rdbench sweep` if runs are done again, else 0, and 2 on wrong usage.
     """
     from rdbench.analysis.report.listing import choose, listing
+    from rdbench.config.plugins import load_plugins
     from rdbench.errors import UserError, counted, unknown
     from rdbench.execute.task import Settings
     from rdbench.store.changes import remove
@@ -56,6 +57,7 @@ def runs(
         raise unknown("action", action, ACTIONS)
     if status is not None and status not in list(Status):
         raise unknown("status", status, list(Status))
+    load_plugins(plugin)
     source = Store(store)
     if action == "list":
         cells, cost = listing(source, status)
@@ -73,12 +75,10 @@ def runs(
             with unstoppable():
                 typer.echo(f"removed {counted(len(chosen), 'run')} from {source}")
     else:
-        from rdbench.config.plugins import load_plugins
         from rdbench.execute.again import do_again
         from rdbench.execute.runner import make_executor
         from rdbench.execute.task import Resources
 
-        load_plugins(plugin)
         executor = make_executor("local", Resources(device, jobs))
         with unstoppable():
             end(do_again(source, chosen, Settings(device, data_dir, quiet=quiet), executor), store, quiet)

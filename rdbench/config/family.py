@@ -3,7 +3,7 @@
 from itertools import product
 from typing import NamedTuple
 
-from rdbench.config.parts import TABLE, DatasetKind, Kind, known, registered
+from rdbench.config.parts import TABLE, DatasetKind, Kind, find, registered
 from rdbench.errors import UserError, unknown
 
 PART_KINDS: tuple[Kind, ...] = ("encoder", "decoder", "marginal")
@@ -72,7 +72,7 @@ def parse_family(text: str) -> Family:
     """The family called ``text``, in words or in the paper's signs.
 
     Raises:
-        UserError: no family has that name.
+        UserError: no family has that name, or one of its parts is unknown.
     """
     if not isinstance(text, str):
         raise UserError(f"family: found {text!r}, expected a name such as 'gaussian-deconv-gaussian' or '---'")
@@ -80,6 +80,6 @@ def parse_family(text: str) -> Family:
         if text in (family.words, family.signs):
             return family
     parts = text.split("-")
-    if len(parts) == len(PART_KINDS) and all(map(known, PART_KINDS, parts)):
-        return Family(*parts)
+    if len(parts) == len(PART_KINDS) and all(parts):
+        return Family(*(find(kind, name).name for kind, name in zip(PART_KINDS, parts, strict=True)))
     raise unknown("family", text, [family.words for family in FAMILIES])

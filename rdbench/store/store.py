@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -258,7 +259,7 @@ class Store:
         unknown = [field.name for field in found if not known_type(table, field.name) and field.type != OTHERS[table]]
         if unknown or version(found) > VERSION:
             names = f": the columns {', '.join(unknown)} are kept, and not used here" if unknown else ""
-            log.warning(plain(f"{self}/{table} was made by a newer rdbench, or with parts that are not here{names}"))
+            _warn(plain(f"{self}/{table} was made by a newer rdbench, or with parts that are not here{names}"))
 
     def checkpoint(self, run_id: str) -> str:
         """The file name of a run's weights.
@@ -291,3 +292,9 @@ class Store:
             raise UserError(f"cannot read the checkpoint {self}/{name}: {why(error)}; see to that file first") from None
         except (SafetensorError, KeyError, ValueError) as error:
             raise UserError(f"cannot read the checkpoint {self}/{name}: {reason(error)}; do the run again") from None
+
+
+@cache
+def _warn(line: str) -> None:
+    """Log a warning, once however often a table is read."""
+    log.warning(line)

@@ -47,7 +47,7 @@ def test_conditions_choose_rows(condition, kept):
         ("train_information == 1", "expected train_information == true, or false"),
         ("dataset == 'mnist", "expected conditions such as"),
         ("rate < 10 and", "expected conditions such as"),
-        ("family == a-b-c", "unknown family"),
+        ("family == a-b-c", "unknown encoder 'a'"),
         ("rate < 10 or epochs > 1", "expected conditions such as"),
         ("__import__('os').system('true')", "expected conditions such as"),
         ("rate < __import__('os').getpid()", "expected a number"),

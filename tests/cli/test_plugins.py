@@ -65,8 +65,10 @@ def test_a_broken_clause_is_named_and_how_to_mend_it(folder):
 
 
 def test_a_store_is_reported_and_drawn_without_the_plugin(swept):
-    assert FAMILY in run(swept, "report", "store")
-    assert "2 ok" in run(swept, "runs", "store")
+    assert FAMILY in run(swept, "report", "store", "--family", FAMILY)
+    told = run(swept, "runs", "store")
+    assert "2 ok" in told and "the columns hidden are kept" in told
+    assert "hidden" not in run(swept, "runs", "store", "--plugin", "my_model.py")
     assert "plane.png" in run(swept, "plot", "store", "--kind", "plane")
     told = run(swept, "plot", "store", "--kind", "samples", code=2)
     assert "unknown encoder 'dense'" in told

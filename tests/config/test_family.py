@@ -15,6 +15,14 @@ def test_words_and_signs_name_the_same_family(family):
     assert parse_family(family.words) == parse_family(family.signs) == family
 
 
-def test_unknown_family_is_refused_with_the_nearest():
-    with pytest.raises(UserError, match="did you mean 'gaussian-pixelcnn-vamp'"):
-        parse_family("gausian-pixelcnn-vamp")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gausian-pixelcnn-vamp", "unknown encoder 'gausian'; did you mean 'gaussian'"),
+        ("gaussian-mine-vamp", "unknown decoder 'mine'.*comes with --plugin FILE or an installed package"),
+        ("--x", "unknown family '--x'"),
+    ],
+)
+def test_an_unknown_family_is_refused_with_what_is_unknown(name, told):
+    with pytest.raises(UserError, match=told):
+        parse_family(name)

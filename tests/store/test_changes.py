@@ -211,8 +211,8 @@ UNKNOWN = {"note": ["x", None, "z"], "parts": [["p"], [], ["q", "r"]], "flag": [
 def test_columns_that_are_not_known_are_kept_and_told(store, caplog, tmp_path):
     newer(store, UNKNOWN)
     with caplog.at_level(logging.WARNING):
-        assert len(store.read("runs").frame) == 3
-    assert "made by a newer rdbench" in caplog.text and "note, parts, flag are kept" in caplog.text
+        assert len(store.read("runs").frame) == len(store.read("runs").frame) == 3
+    assert caplog.text.count("made by a newer rdbench") == 1 and "note, parts, flag are kept" in caplog.text
     store.write(record("d"))
     extend(store, "a", {"iwae_9": -1.0}, {"iwae_9": [1.0, 2.0, 3.0]})
     compact(store)

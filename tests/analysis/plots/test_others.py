@@ -29,7 +29,7 @@ def test_the_papers_points_are_those_with_both_coordinates():
         ("", "cannot be read as CSV"),
         ("rate,D\n1,2\n", "found the columns rate, D; expected rate and distortion"),
         ("rate,distortion\n1,2\n3,x\n", "line 3: found distortion x; expected nats"),
-        ("rate,distortion,family\n1,2,a-b-c\n", "unknown family"),
+        ("rate,distortion,family\n1,2,a-b-c\n", "unknown encoder 'a'"),
     ],
 )
 def test_a_file_that_is_no_such_table_is_refused(tmp_path, content, told):
