@@ -1,8 +1,7 @@
-"""Vector quantisation: codes, codebooks, marginals over codes, and what a rate is on disk."""
+"""Vector quantisation: codes, codebooks and marginals over codes."""
 
 import math
 
-import constriction
 import numpy as np
 import pytest
 import torch
@@ -17,7 +16,6 @@ from rdbench.measures.codes import code_counts, entropy_of, use_of_codes
 from rdbench.measures.information import active_units, mutual_information
 from rdbench.models import Size, build, make_model
 from rdbench.models.codebook import Codebook
-from rdbench.models.distributions.codes import Indices
 from rdbench.runs.memory import InParts
 from rdbench.runs.training import Training
 
@@ -261,30 +259,6 @@ def test_what_codes_know_of_images_is_the_entropy_of_whole_grids():
     assert mutual_information(model, IMAGES).mean() == pytest.approx(entropy, abs=1e-6)
     assert entropy_of(code_counts(model, IMAGES)).item() == pytest.approx(entropy, abs=1e-6)
     assert active_units(model, IMAGES, code_counts(model, IMAGES)) == (entropy > 0.01)
-
-
-def test_codes_take_as_many_bits_on_disk_as_the_marginal_says():
-    """By an entropy coder of another library, image after image, place after place; decoded again without loss."""
-    model = vq("autoregressive", codes=16)
-    with torch.no_grad():
-        model.marginal.network.logits.weight.mul_(20)
-    marginal, codes = model.marginal(), model.encoder(IMAGES).codes
-    categorical = constriction.stream.model.Categorical(perfect=False)
-
-    def tables(before):
-        """Of one image at a time, for a receiver needs the same to the last bit."""
-        return Indices(marginal.network(before)).logits[0].exp().detach().double().numpy()
-
-    coder = constriction.stream.queue.RangeEncoder()
-    for image in codes:
-        coder.encode(image.numpy().astype(np.int32), categorical, tables(image[None]))
-    nats = -marginal.log_prob(codes).sum().item()
-    assert 32 * len(coder.get_compressed()) == pytest.approx(nats / math.log(2), rel=0.01)
-    decoder = constriction.stream.queue.RangeDecoder(coder.get_compressed())
-    decoded = torch.zeros(1, 49, dtype=torch.int64)
-    for place in range(49):  # as a receiver has to: each place given those before it
-        decoded[0, place] = decoder.decode(categorical, tables(decoded)[place : place + 1])[0].item()
-    assert torch.equal(decoded[0], codes[0])
 
 
 @pytest.mark.parametrize("values", [
