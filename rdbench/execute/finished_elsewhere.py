@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from rdbench.store.parquet import COMPACTED
+from rdbench.store.parquet import COMPACTED, run_of
 from rdbench.store.store import Store
 
 
@@ -23,6 +23,5 @@ class FinishedElsewhere:
                 rows = self.store.current_in(name)  # also old rows, if another process compacted
                 self.compacted |= {run_id for run_id, row in rows.items() if row != self.known.get(run_id)}
                 self.before[name] = now[name]
-        names = {run_id: f"runs/{run_id}.parquet" for run_id in run_ids}
-        written = {run_id for run_id, name in names.items() if now.get(name) not in (None, self.before.get(name))}
-        return written | self.compacted & set(run_ids)
+        written = {run_of(name) for name in now if COMPACTED not in name and now[name] != self.before.get(name)}
+        return (written | self.compacted) & set(run_ids)

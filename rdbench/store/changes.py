@@ -119,14 +119,14 @@ def _rewrite(
         read.append(found)
     rows = joined(tables)
     rows = rows.filter(pa.array(counting(table, deciding(table, rows).to_pandas(), writings)))
-    new = store.write_compacted(table, rows) if len(rows) else None
+    if len(rows):
+        store.write_compacted(table, rows)
     for found in read:
-        if found.name != new:
-            _delete(store, found)
+        _delete(store, found)
 
 
 def _delete(store: Store, found: Survey) -> None:
-    """Delete a file, unless another process wrote it anew since it was read."""
+    """Delete a file, unless an older rdbench wrote it anew since it was read."""
     if store.storage.stamp(found.name) == found.stamp:
         store.storage.delete(found.name)
 
@@ -165,7 +165,7 @@ def extend(store: Store, run_id: str, columns: Mapping[str, Any], per_image: Map
             for name, value in {**values, "created_at": [now] * len(rows)}.items():
                 rows = with_column(rows, name, pa.array(value, column_type(table, name)))
             try:
-                held.storage.write(f"{table}/{run_id}.parquet", serialized(rows))
+                held.storage.write_new(f"{table}/{run_id}.", serialized(rows))
             except OSError as error:
                 raise cannot_write(store, error) from None
 

@@ -1,6 +1,7 @@
 """The storage that a store needs: list, read, write and delete files, in a folder or an object store."""
 
 import re
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
@@ -130,13 +131,29 @@ class Storage(ABC):
             OSError: it cannot be written; the old content is still there.
         """
 
-    @abstractmethod
+    def write_new(self, beginning: str, content: Any) -> str:
+        """Write a table's file under a name of its own, which begins so; return the name. Raises as ``write``.
+
+        No other file ever has that name. So a process that was suspended just before it deletes a file cannot delete a
+        newer one. If it was suspended just before it writes one, it takes that file back as soon as it goes on.
+        """
+        name = f"{beginning}{uuid.uuid4().hex[:16]}.parquet"
+        self.write(name, content)
+        try:
+            self.before_change()
+        except UserError:
+            self._delete(name)
+            raise
+        return name
+
     def delete(self, name: str) -> None:
         """Delete a file; do nothing if it is not there.
 
         Raises:
             OSError: it cannot be deleted.
         """
+        self.before_change()
+        self._delete(name)
 
     @abstractmethod
     def prepare(self, *folders: str) -> None:
@@ -145,6 +162,9 @@ class Storage(ABC):
         Raises:
             OSError: they cannot be made or written.
         """
+
+    @abstractmethod
+    def _delete(self, name: str) -> None: ...
 
     @abstractmethod
     def _is_there(self) -> bool: ...

@@ -87,9 +87,8 @@ class LocalStorage(Storage):
                 raise
             os.fsync(here)
 
-    def delete(self, name: str) -> None:
+    def _delete(self, name: str) -> None:
         """Unlink a file; of a link, delete the link and not its target."""
-        self.before_change()
         with suppress(FileNotFoundError), self._parent(name) as (here, last):
             os.unlink(last, dir_fd=here)
 

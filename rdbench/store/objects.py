@@ -93,9 +93,7 @@ class ObjectStorage(Storage):
         with self.filesystem.open_output_stream(self.path(name)) as stream:
             stream.write(content)
 
-    def delete(self, name: str) -> None:
-        """Delete an object."""
-        self.before_change()
+    def _delete(self, name: str) -> None:
         with suppress(FileNotFoundError):
             patiently(partial(self.filesystem.delete_file, self.path(name)))
 

@@ -34,8 +34,13 @@ def files(storage: Storage, table: Table, run_ids: Collection[str] | None = None
     names = storage.names(table, ".parquet")
     if run_ids is None:
         return names
-    wanted = {f"{table}/{run_id}.parquet" for run_id in run_ids}
-    return [name for name in names if COMPACTED in name or name in wanted]
+    wanted = set(run_ids)
+    return [name for name in names if COMPACTED in name or run_of(name) in wanted]
+
+
+def run_of(name: str) -> str:
+    """The run whose rows are in a file of a table that is not compacted, by the file's name."""
+    return name.rpartition("/")[2].partition(".")[0]
 
 
 def load(

@@ -5,7 +5,6 @@ row has everything else.
 """
 
 import copy
-import hashlib
 import logging
 import math
 import os
@@ -149,8 +148,7 @@ class Store:
         try:
             self.storage.write(self.checkpoint(record.run_id), save_safetensors(dict(record.weights)))
             for table, values in columns.items():
-                content = to_parquet(table, dated(values, row))
-                self.storage.write(f"{table}/{record.run_id}.parquet", content)
+                self.storage.write_new(f"{table}/{record.run_id}.", to_parquet(table, dated(values, row)))
         except OSError as error:
             raise cannot_write(self, error) from None
 
@@ -225,12 +223,9 @@ class Store:
         except UNREADABLE:
             return {}
 
-    def write_compacted(self, table: Table, rows: pa.Table) -> str:
-        """Write the rows of many runs into one file, named by a hash of its content; return its name."""
-        content = serialized(rows)
-        name = f"{table}/{COMPACTED}{hashlib.sha256(content).hexdigest()[:16]}.parquet"
-        self.storage.write(name, content)
-        return name
+    def write_compacted(self, table: Table, rows: pa.Table) -> None:
+        """Write the rows of many runs into one file."""
+        self.storage.write_new(f"{table}/{COMPACTED}", serialized(rows))
 
     def arrow(self, table: Table, run_ids: Collection[str] | None = None) -> pa.Table | None:
         """The rows that count of all runs, or of ``run_ids``, as an Arrow table; None if there are none.

@@ -38,7 +38,8 @@ def test_an_old_failure_that_another_sweep_merges_is_no_news(undisturbed, tmp_pa
     for run_id in (failed, again):
         one = rows.filter([run_id == other for other in rows["run_id"].to_pylist()])
         store.storage.write(f"runs/{run_id}.parquet", serialized(one))
-        extend(store, run_id, {"status": "failed", "error": "out of memory", "replaces": "2999"}, {})
+        before = store.current()[run_id].date
+        extend(store, run_id, {"status": "failed", "error": "out of memory", "replaces": before}, {})
     elsewhere = FinishedElsewhere(store)
     extend(store, again, {"status": "ok"}, {})
     compact(store)

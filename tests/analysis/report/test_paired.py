@@ -6,6 +6,7 @@ from scipy import stats
 
 from rdbench.analysis.report import assemble
 from rdbench.analysis.report.paired import beside_the_best, interval
+from rdbench.store.parquet import files
 
 
 def test_paired_differences_see_through_noise_that_images_share(make_store):
@@ -53,7 +54,7 @@ def test_one_image_is_too_few(make_store):
 def test_no_other_run_is_crowned_where_the_best_has_no_examples(make_store, tmp_path):
     store = make_store({"distortion": 70.0}, {"family": "--+"}, {"family": "--v", "distortion": 85.0})
     best = assemble(store, [], [], None, None).differences["run_ids"].iloc[0][0]
-    (tmp_path / "store" / "examples" / f"{best}.parquet").unlink()
+    store.storage.delete(*files(store.storage, "examples", [best]))
     report = assemble(store, [], [], None, None)
     assert report.exit_code == 3
     assert any(f"run {best}, the best, has no 200 examples" in line for line in report.problems)
