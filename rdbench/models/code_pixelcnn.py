@@ -42,7 +42,7 @@ class CodePixelCNNMarginal(nn.Module):
 
 
 class CodeLogits(nn.Module):
-    """(..., n) codes of all levels to (..., n, K) logits; ``levels`` are the numbers of places of square grids."""
+    """(..., n) codes to (..., n, K) logits, grid by grid; ``levels`` has the number of places of each square grid."""
 
     def __init__(self, levels: tuple[int, ...], codes: int, features: int) -> None:
         super().__init__()
@@ -65,21 +65,24 @@ class CodeLogits(nn.Module):
 
 
 class GridLogits(TwoStreams):
-    """Logits of codes on a grid of that side, each given those before it, and given all of the grid ``before`` if any.
+    """Logits of the codes of one grid, each given those before it, and given all of the grid ``before`` if any.
 
     (N, EMBEDDED, side, side) embedded codes, and those of the grid before, to (N, side², K).
     """
 
+    all_before: nn.Linear
+
     def __init__(self, side: int, before: int | None, codes: int, features: int) -> None:
         super().__init__(2 * EMBEDDED, features)
         self.places = nn.Parameter(torch.randn(1, EMBEDDED, side, side))
-        self.all_before = None if before is None else nn.Linear(EMBEDDED * before**2, EMBEDDED * side**2)
+        if before is not None:
+            self.all_before = nn.Linear(EMBEDDED * before**2, EMBEDDED * side**2)
         self.layers = nn.ModuleList(StreamPair(features, shortcuts=False) for _ in range(LAYERS))
         self.logits = keep_variance(nn.Conv2d(features, codes, 1), RESIDUAL_GAIN)
 
     def forward(self, maps: Tensor, before: Tensor | None) -> Tensor:
         context = self.places.expand_as(maps)
-        if self.all_before is not None and before is not None:
+        if before is not None:
             context = context + self.all_before(before.flatten(1)).view_as(maps)
         above = torch.cat([F.pad(maps, (0, 0, 1, -1)), context], 1)  # the codes one row down
         left = torch.cat([F.pad(maps, (1, -1)), context], 1)  # the codes one column right

@@ -11,7 +11,7 @@ from rdbench.models.estimators import through
 DECAY = 0.99
 SMOOTHING = 1e-5
 DEAD = 0.05
-"""A code taken less than this part of the average is dead, and restarts at a vector that a step quantised."""
+"""A code taken less than this part of the average is dead. It restarts at a zₑ of the step."""
 
 
 class Quantised(NamedTuple):
@@ -25,10 +25,10 @@ class Quantised(NamedTuple):
 class Codebook(nn.Module):
     """K vectors eₖ of D numbers; zₑ of (N, D, side, side) is quantised place by place.
 
-    The penalty of an image is Σ α ‖zₑ − sg(e)‖² over its places, α the ``commitment``; a sum, as D is one over pixels.
-    With ``codebook`` "loss" it has ‖sg(zₑ) − e‖² too. With "averages" e is instead the ratio of moving averages of
-    the sums and the counts of the zₑ nearest to it: a step that counts changes them, in ``settle``. All codes begin
-    dead.
+    The penalty of an image is Σ α ‖zₑ − sg(e)‖² over its places, with α the ``commitment``. It is a sum because D is a
+    sum over pixels. ``codebook`` says how the vectors learn. With "loss" the penalty has ‖sg(zₑ) − e‖² too. With
+    "averages" each e is a moving sum of the zₑ nearest to it, divided by a moving count of them. A step notes its zₑ
+    when the gradient comes back, and ``settle`` moves the averages if the step counts. All codes begin dead.
     """
 
     vectors: Tensor
@@ -49,7 +49,7 @@ class Codebook(nn.Module):
         self.register_buffer("vectors", drawn)
         self.register_buffer("counts", torch.zeros(codes))
         self.register_buffer("sums", torch.zeros(codes, dimensions))
-        # of the step that is under way
+        # what the step under way has noted
         self.register_buffer("taken_counts", torch.zeros(codes), persistent=False)
         self.register_buffer("taken_sums", torch.zeros(codes, dimensions), persistent=False)
         self.register_buffer("candidates", torch.zeros(codes, dimensions), persistent=False)
@@ -74,7 +74,7 @@ class Codebook(nn.Module):
         return self.vectors[codes].transpose(-1, -2).unflatten(-1, (side, side))
 
     def forward(self, encoded: Tensor) -> Quantised:
-        """Quantise (N, D, side, side) numbers. What moving averages need is noted when the gradient comes back."""
+        """Quantise (N, D, side, side) numbers; moving averages need their gradient to note what was quantised."""
         codes, flat = self.nearest(encoded), _by_place(encoded)
         chosen = self.vectors[codes]
         penalty = self.commitment * (flat - chosen.detach()).square().sum((-2, -1))
@@ -86,20 +86,20 @@ class Codebook(nn.Module):
         return Quantised(codes, through(self.look_up(codes, encoded.shape[-1]), encoded.float()), penalty)
 
     def _note(self, codes: Tensor, found: Tensor) -> None:
-        """Take (M,) codes of (M, D) vectors into account. A forward pass may be made twice, its gradient comes once."""
+        """Note (M,) codes of (M, D) vectors. This is done with the gradient, since a forward pass may be repeated."""
         self.taken_counts.index_add_(0, codes, torch.ones_like(codes, dtype=self.taken_counts.dtype))
         self.taken_sums.index_add_(0, codes, found)
         self.candidates.copy_(found[torch.randint(len(found), (len(self.candidates),), device=found.device)])
 
     def begin_step(self) -> None:
-        """Forget what a step noted, also one that was given up."""
+        """Forget what an earlier step noted, which may have been given up."""
         if self.averages:
             self.taken_counts.zero_()
             self.taken_sums.zero_()
 
     @torch.no_grad()
     def settle(self, skip: Tensor) -> None:
-        """Let the codes follow what the step noted, unless ``skip`` is 1, and not 0: then nothing changes."""
+        """Move the averages by what the step noted. ``skip`` is 1 for a step that does not count, else 0."""
         if not self.averages:
             return
         counts = DECAY * self.counts + (1 - DECAY) * self.taken_counts

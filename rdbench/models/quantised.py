@@ -12,7 +12,7 @@ from rdbench.models.distributions.codes import Codes, Indices, TwoLevels, Unifor
 from rdbench.models.nn.gated import GatedConv, GatedDeconv
 from rdbench.models.size import Size
 from rdbench.models.terms import Terms
-from rdbench.models.trunk import trunk
+from rdbench.models.trunk import trunk_to_grid
 from rdbench.models.vae import VAE
 
 COARSE, FINE = 4, 7
@@ -32,7 +32,7 @@ def places(grid: int, image_side: int) -> int:
 
 
 class QuantisedTerms(nn.Module):
-    """Terms of a deterministic encoder: log e = 0, log d at the codes' vectors, log m of the codes, and the penalty.
+    """The terms of training with codes: log e = 0, log d at the codes' vectors, log m of the codes, and the penalty.
 
     The gradient at the codes' vectors passes straight through to what was quantised.
     """
@@ -56,7 +56,7 @@ class OfCodes(nn.Module):
     def __init__(self, encoder: "CodeEncoder", decoder: nn.Module) -> None:
         super().__init__()
         self.of_vectors = decoder
-        self._encoder = (encoder,)  # in a tuple, for its parameters are the encoder's and not this module's
+        self._encoder = (encoder,)  # in a tuple, so that torch does not count its weights twice
 
     def forward(self, z: Tensor) -> Distribution:
         (encoder,) = self._encoder
@@ -65,15 +65,17 @@ class OfCodes(nn.Module):
 
 
 class CodeEncoder(DiscreteEncoder):
-    """A deterministic encoder; z is codes of one codebook or more, ``levels`` has the number of places of each.
+    """A deterministic encoder whose z is codes, one at each place of one grid or more.
 
-    A decoder sees ``latent_size`` numbers on ``grid`` × ``grid`` places.
+    ``levels`` has the number of places of each grid. A decoder sees ``latent_size`` numbers on ``grid`` × ``grid``
+    places.
     """
 
     factors, uniform = Indices, UniformIndices
     levels: tuple[int, ...]
     latent_size: int
     grid: int
+    features: nn.Sequential
 
     def __init__(self, levels: tuple[int, ...], codes: int) -> None:
         super().__init__()
@@ -83,6 +85,11 @@ class CodeEncoder(DiscreteEncoder):
 
     def forward(self, images: Tensor) -> Distribution:
         return Codes(self.quantise(images).codes)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """(N, side, side) images to the trunk's (N, features, grid, grid)."""
+        found: Tensor = self.features((2 * images - 1).unsqueeze(1))
+        return found
 
     def quantise(self, images: Tensor) -> Quantised:
         """Codes and penalty of images, and the (N, latent_size) numbers that a decoder sees of them."""
@@ -108,8 +115,7 @@ class VQEncoder(CodeEncoder):
         side = places(grid, size.image_side)
         super().__init__((side**2,), codes)
         self.grid = side
-        layers, wide = trunk(size, self.grid)
-        self.features = layers[:-1]  # without what flattens them
+        self.features, wide = trunk_to_grid(size, side)
         self.project = nn.Conv2d(wide, size.latent_dim, 1)
         self.codebook = Codebook(codes, size.latent_dim, commitment, codebook)
         self.latent_size = size.latent_dim * self.grid**2
@@ -129,12 +135,12 @@ class VQEncoder(CodeEncoder):
 
     def _encoded(self, images: Tensor) -> Tensor:
         """zₑ, (N, D, grid, grid): what is quantised."""
-        encoded: Tensor = self.project(self.features((2 * images - 1).unsqueeze(1)))
+        encoded: Tensor = self.project(self.maps(images))
         return encoded
 
 
 class VQ2Encoder(CodeEncoder):
-    """z = codes at 4 × 4 places (top), then codes at 7 × 7 (bottom), which an encoder chooses that sees the top's.
+    """z = codes at 4 × 4 places (the top), then codes at 7 × 7 (the bottom), chosen given the top's.
 
     (N, side, side) images to codes of (n,), first the top's and then the bottom's, each row by row. A decoder sees the
     top's vectors, enlarged to the bottom's grid, and the bottom's. "Generating diverse high-fidelity images with
@@ -146,8 +152,7 @@ class VQ2Encoder(CodeEncoder):
         super().__init__((coarse**2, fine**2), codes)
         self.coarse, self.grid = coarse, fine
         self.latent_size = 2 * size.latent_dim * fine**2
-        layers, wide = trunk(size, fine)
-        self.features = layers[:-1]
+        self.features, wide = trunk_to_grid(size, fine)
         self.smaller = GatedConv(wide, wide, fine - coarse + 1, padding="valid")
         self.project_top = nn.Conv2d(wide, size.latent_dim, 1)
         self.larger = GatedDeconv(size.latent_dim, size.latent_dim, fine - coarse + 1)
@@ -157,7 +162,7 @@ class VQ2Encoder(CodeEncoder):
 
     def quantise(self, images: Tensor) -> Quantised:
         """Codes, vectors and penalty, both levels together."""
-        features = self.features((2 * images - 1).unsqueeze(1))
+        features = self.maps(images)
         top = self.top(self.project_top(self.smaller(features)))
         enlarged = self.larger(top.vectors)
         bottom = self.bottom(self._encoded_bottom(features, enlarged))
@@ -172,7 +177,7 @@ class VQ2Encoder(CodeEncoder):
 
     def softened(self, images: Tensor, tau: float) -> Distribution:
         """The top's codes, then the bottom's given those."""
-        features = self.features((2 * images - 1).unsqueeze(1))
+        features = self.maps(images)
 
         def bottom(codes: Tensor) -> Indices:
             """Of (..., N, n) codes of the top."""

@@ -6,11 +6,14 @@ from rdbench.models.nn.gated import GatedConv
 from rdbench.models.size import Size
 
 
-def trunk(size: Size, grid: int = 1) -> tuple[nn.Sequential, int]:
-    """Layers from (N, 1, side, side) images of −1 and 1 to (N, features · grid²), and how many features.
+def trunk(size: Size) -> tuple[nn.Sequential, int]:
+    """Layers from (N, 1, side, side) images of −1 and 1 to (N, features), and how many features."""
+    layers, wide = trunk_to_grid(size, 1)
+    return layers.append(nn.Flatten()), wide
 
-    The last of them before they are flattened has ``grid`` × ``grid`` places.
-    """
+
+def trunk_to_grid(size: Size, grid: int) -> tuple[nn.Sequential, int]:
+    """Layers from (N, 1, side, side) images of −1 and 1 to (N, features, grid, grid), and how many features."""
     side, stride = last_side(size, grid)
     narrow, middle, wide = size.channels(32), size.channels(64), size.channels(256)
     layers = nn.Sequential(
@@ -19,7 +22,6 @@ def trunk(size: Size, grid: int = 1) -> tuple[nn.Sequential, int]:
         GatedConv(narrow, middle, 5),
         GatedConv(middle, middle, 5, stride=stride),
         GatedConv(middle, wide, side - grid + 1, padding="valid"),
-        nn.Flatten(),
     )
     return layers, wide
 

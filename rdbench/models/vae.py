@@ -49,12 +49,12 @@ class VAE(nn.Module):
         return encoder.embed(z) if hasattr(encoder, "embed") else z
 
     def begin_step(self) -> None:
-        """Have the parts forget what they noted of a step, for updates outside the gradient."""
+        """Begin a step of the parts that learn outside the gradient, such as a codebook of moving averages."""
         for part in self._settling():
             part.begin_step()
 
     def settle(self, skip: Tensor) -> None:
-        """Let the parts change by what they noted of a step, unless ``skip`` is 1, and not 0."""
+        """Update these parts after a step. ``skip`` is 1 for a step that does not count, else 0."""
         for part in self._settling():
             part.settle(skip)
 

@@ -42,6 +42,8 @@ def limit(drawing: Drawing) -> Figure:
     runs = drawing.runs.assign(way=drawing.runs["family"].map(_way))
     if runs["way"].nunique() < 2:
         raise NothingToDrawError("z is of one kind in all runs; it compares vectors, bits, categories and codes")
+    if (runs["rate"] < runs["distortion"]).all():
+        raise NothingToDrawError("no run has a rate above its distortion, so none is near the limit")
     shown, others = runs[runs["rate"] <= MOST_RATE], _others(drawing)
     figure = drawing.figure(min(5.0, 0.9 * drawing.width))
     axes = figure.subplots()

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
-from rdbench.models.distributions.discrete import Shape
+from rdbench.models.distributions.discrete import Shape, draw
 
 
 class Codes(Distribution):
-    """A deterministic encoder's e(z|x): all probability on ``codes``, (batch, n) whole numbers, so log e = 0 there."""
+    """e(z|x) of a deterministic encoder: all probability is on ``codes``, (batch, n) whole numbers, so log e = 0."""
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
@@ -40,10 +40,8 @@ class Indices(Distribution):
         super().__init__(logits.shape[:-2], logits.shape[-2:-1], validate_args=False)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
-        """(sample_shape, ..., n) values, by the largest of the logits with Gumbel noise."""
-        with torch.no_grad():
-            noise = -torch.empty(*sample_shape, *self.logits.shape, device=self.logits.device).exponential_().log()
-            return (self.logits + noise).argmax(-1)
+        """(sample_shape, ..., n) values."""
+        return draw(self.logits, sample_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Σᵢ log pᵢ of the value that each variable has."""
@@ -52,7 +50,7 @@ class Indices(Distribution):
 
 
 class UniformIndices(Indices):
-    """Indices of which all values are alike, whatever the logits: log p = −n log K."""
+    """Independent variables with K values of equal probability: log p = −n log K. Only the shape of logits counts."""
 
     @property
     def entropy_of_all(self) -> float:

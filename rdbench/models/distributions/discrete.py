@@ -63,10 +63,8 @@ class OneHots(Distribution):
         return self.logits.exp().flatten(-2)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
-        """(sample_shape, ..., n·K) one-hot vectors, the argmax of the logits plus Gumbel noise."""
-        with torch.no_grad():
-            noise = -torch.empty(*sample_shape, *self.logits.shape, device=self.logits.device).exponential_().log()
-            return F.one_hot((self.logits + noise).argmax(-1), self.categories).float().flatten(-2)
+        """(sample_shape, ..., n·K) one-hot vectors."""
+        return F.one_hot(draw(self.logits, sample_shape), self.categories).float().flatten(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Σᵢ log pᵢ(zᵢ), (...) nats."""
@@ -128,6 +126,13 @@ class AutoregressiveLatents(Distribution):
                 drawn = self.factors(self.network(z)).sample()
                 z[..., start : start + self.each] = drawn[..., start : start + self.each]
             return z
+
+
+@torch.no_grad()
+def draw(logits: Tensor, sample_shape: Shape) -> Tensor:
+    """(sample_shape, ...) values of variables with (..., K) logits: the argmax of the logits plus Gumbel noise."""
+    noise = -torch.empty(*sample_shape, *logits.shape, device=logits.device).exponential_().log()
+    return (logits + noise).argmax(-1)
 
 
 def _entropy(log_tables: Tensor) -> Tensor:

@@ -45,8 +45,9 @@ def test_the_papers_points_are_there_once_and_minus_elbo_is_written_where_it_hid
     assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
 
 
-def test_one_kind_of_z_or_labels_are_left_out(store, runs):
-    for wrong, why in ((runs.iloc[2:], "one kind"), (runs.assign(labels="digit"), "explain labels")):
+def test_runs_of_one_kind_of_labels_or_of_low_rates_are_left_out(store, runs):
+    low = runs.assign(distortion=400.0)
+    for wrong, why in ((runs.iloc[2:], "one kind"), (runs.assign(labels="digit"), "explain labels"), (low, "none is")):
         with pytest.raises(NothingToDrawError, match=why):
             drawn(store, wrong)
 
