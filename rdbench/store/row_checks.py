@@ -27,6 +27,9 @@ TOLD = ("run_id", "rdbench_version", "status", "config", "dataset_sha256", "rate
 _READ: dict[str, RunConfig] = {}
 """The runs of checked rows, by the text that their column ``config`` has now, so that none is parsed twice."""
 
+MANY_READ = 20_000
+"""With so many runs ``_READ`` is emptied before more come in: a long-lived process may read many stores."""
+
 
 def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The valid rows, with every setting of their runs filled in, and a message for each invalid row."""
@@ -46,6 +49,8 @@ def check_rows(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             lines.append(f"run {row['run_id']}: not the row of a run ({error}){_made_by(row)}")
     kept = runs.loc[list(configs)]
     texts = [json.dumps(vars(config) | config.settings) for config in configs.values()]
+    if len(_READ) > MANY_READ:
+        _READ.clear()
     _READ.update(zip(texts, configs.values(), strict=True))
     kept = kept.assign(config=texts)
     for name in DESCRIPTION:

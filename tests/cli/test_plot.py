@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rdbench.cli import app
+from rdbench.store.store import Store
 
 DEMO = Path(__file__).parents[2] / "results" / "demo"
 PLANE = ["--kind", "plane", "--family=---", "--format", "svg"]
@@ -33,6 +34,23 @@ def test_figures_of_other_content_are_not_replaced_silently(store):
     assert other.stderr == f"other figures were replaced in {store}/figures: plane.svg; --out FOLDER spares them\n"
 
 
+def test_a_figure_replaces_a_link_and_leaves_what_it_led_to(store, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (store / "figures").mkdir()
+    (store / "figures" / "plane.svg").symlink_to(tmp_path / "mine")
+    plot(store, *PLANE)
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (store / "figures" / "plane.svg").is_symlink()
+    assert [path.name for path in (store / "figures").iterdir()] == ["plane.svg"]
+
+
+def test_a_folder_of_figures_that_is_a_link_is_refused(store, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (store / "figures").symlink_to(tmp_path / "elsewhere")
+    done = CliRunner().invoke(app, ["plot", str(store), *PLANE])
+    assert f"{store}/figures is a link" in str(done.exception) and not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_figures_of_a_store_that_is_only_read_are_elsewhere_and_said_to_be(store, monkeypatch):
     allowed = os.access
     monkeypatch.setattr(
@@ -54,6 +72,9 @@ def test_figures_in_a_store_under_outputs_need_no_word(store):
 
 def test_samples_are_drawn_with_images_from_the_folder_that_was_named(store, tmp_path, monkeypatch):
     asked = []
+    (store / "checkpoints").mkdir(exist_ok=True)
+    for run_id in Store(store).finished():
+        (store / "checkpoints" / f"{run_id}.safetensors").touch()  # so that it counts as one that can be drawn
 
     def draw_samples(source, row, data_dir):
         asked.append(data_dir)

@@ -42,16 +42,17 @@ def test_no_file_is_read_through_a_link(store, tmp_path):
         store.storage.read("runs/link")
 
 
-def test_a_link_in_place_of_a_folder_is_refused_whatever_is_asked(store, tmp_path):
+@pytest.mark.parametrize("linked", ["checkpoints", "history", "runs", "plans", "claims"])
+def test_a_link_in_place_of_a_folder_is_refused_whatever_is_asked(store, tmp_path, linked):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.safetensors").write_bytes(b"mine")
-    folder = tmp_path / "store" / "checkpoints"
+    folder = tmp_path / "store" / linked
     folder.rmdir()
     folder.symlink_to(tmp_path / "elsewhere")
-    name = "checkpoints/a.safetensors"
+    name = f"{linked}/a.safetensors"
     for ask in (store.storage.names, store.storage.modified):
-        with pytest.raises(UserError, match="checkpoints is a link; a store needs a folder there"):
-            ask("checkpoints")
+        with pytest.raises(UserError, match=f"{linked} is a link; a store needs a folder there"):
+            ask(linked)
     for act in (store.storage.read, store.storage.delete, lambda name: store.storage.write(name, b"theirs")):
         with pytest.raises(RefusedFileError, match="is a link"):
             act(name)
