@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from rdbench.errors import UserError, named
-from rdbench.execute.local import failed, perform
+from rdbench.execute.doing import failed, perform
 from rdbench.execute.stopping import SIGNALS, Deadline
 from rdbench.execute.task import Outcome, Queue, Task, Watch, begin_tasks
 from rdbench.runs.host import StoppedError

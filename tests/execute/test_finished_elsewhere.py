@@ -3,7 +3,7 @@
 import shutil
 
 from rdbench import data
-from rdbench.execute import local
+from rdbench.execute import doing
 from rdbench.execute.finished_elsewhere import FinishedElsewhere
 from rdbench.execute.runner import run_sweep
 from rdbench.store.changes import compact, extend
@@ -21,7 +21,7 @@ def test_a_run_that_ends_while_another_sweep_makes_ready_is_not_done_again(
         return make_ready(*arguments)
 
     monkeypatch.setattr(data, "make_ready", slowly)
-    monkeypatch.setattr(local, "execute", lambda *arguments: done.append(arguments))
+    monkeypatch.setattr(doing, "execute", lambda *arguments: done.append(arguments))
     assert not run_sweep(sweep, folder).failed
     assert not done
     assert_same(folder)

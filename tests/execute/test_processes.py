@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from rdbench.errors import InterruptedSweepError, UserError
-from rdbench.execute import local, processes
+from rdbench.execute import doing, processes
 from rdbench.execute.display import Display
-from rdbench.execute.local import failed, perform
+from rdbench.execute.doing import failed, perform
 from rdbench.execute.plan import Shard
 from rdbench.execute.processes import Processes, _Worker
 from rdbench.execute.runner import make_executor, run_sweep
@@ -119,7 +119,7 @@ class Impatient:
 
 def test_a_run_that_raises_is_a_failed_row_and_the_others_go_on(sweep, assert_same, tmp_path, monkeypatch):
     """In this process as in another."""
-    execute, tried = local.execute, []
+    execute, tried = doing.execute, []
 
     def raise_at_first(config, *arguments):
         tried.append(config)
@@ -127,7 +127,7 @@ def test_a_run_that_raises_is_a_failed_row_and_the_others_go_on(sweep, assert_sa
             raise RuntimeError("out of everything")
         return execute(config, *arguments)
 
-    monkeypatch.setattr(local, "execute", raise_at_first)
+    monkeypatch.setattr(doing, "execute", raise_at_first)
     assert run_sweep(sweep, tmp_path).failed
     runs = Store(tmp_path).read("runs").frame
     assert sorted(runs["status"]) == ["failed", "ok", "ok", "ok"]
