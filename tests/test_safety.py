@@ -1,6 +1,7 @@
 """Files from strangers run no code."""
 
 import ast
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from hostile import one_line, put, row
+from safetensors.numpy import save
 
 import rdbench
-from rdbench.data import load
+from rdbench.config.run_config import make_run
+from rdbench.data import checksum, load
 from rdbench.data.files import cache_folder
 from rdbench.data.packed import load_packed
 from rdbench.errors import UserError
 from rdbench.runs.checkpoint import Checkpoint
 from rdbench.store.claims import owners
+from rdbench.store.plans import announce
 
 
 def test_nothing_in_the_package_unpickles_or_evaluates():
@@ -122,3 +126,55 @@ def test_a_condition_is_never_python(store, tmp_path, condition, rdbench_command
     assert code == 2 and told.startswith("rdbench: ") and told[:-1].isprintable()
     assert not marker.exists()
     assert rdbench_command("report", store, "--where", "rate < 6")[0] == 0
+
+
+@pytest.fixture
+def evil(tmp_path, monkeypatch):
+    """The file that a module makes when it is imported; it lies in the current folder, which is on the path."""
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\nPARTS = []")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path / "marker"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "plugin = 'evil.py'",
+        "plugins = ['evil.py']",
+        "encoder = 'evil'",
+        "family = 'evil-deconv-gaussian'",
+        "family = ['evil:PARTS-deconv-gaussian']",
+        "objective = 'evil:PARTS'",
+        "dataset = 'evil.py'",
+        "dataset = 'evil:PARTS'",
+        "executor = 'evil:PARTS'",
+        "sources = ['encoder evil 00']",
+        "[[also]]\nplugin = 'evil.py'",
+    ],
+)
+def test_a_sweep_file_brings_no_code(evil, line, tmp_path, rdbench_command):
+    (tmp_path / "mine.toml").write_text(line)
+    code, _, told = rdbench_command("sweep", "mine.toml", "--store", "store", "--dry-run")
+    assert code == 2 and told.startswith("rdbench: ") and told.count("\n") == 1
+    assert not evil.exists()
+
+
+@pytest.mark.parametrize("table", ["runs", "plans"])
+def test_a_table_and_a_plan_bring_no_code(evil, table, store, rdbench_command):
+    """A run is described with parts that are called like a module, as it is where its plug-in is not loaded."""
+    honest = row(dataset="sprites", dataset_sha256=checksum("sprites"), test_images=2000)
+    settings = json.loads(honest["config"]) | {"encoder": "evil", "sources": [f"encoder evil {'0' * 64}"]}
+    run = make_run(settings, reading=True)
+    run_id = run.run_id(honest["dataset_sha256"])
+    if table == "plans":
+        announce(store.storage, "mine", "rdbench sweep mine --plugin evil.py", {run_id: "words"}, {run_id: settings})
+    else:
+        put(store, honest | run.columns() | {"run_id": run_id, "config": run.model_dump_json()})
+        store.storage.write(store.checkpoint(run_id), save({"none": np.zeros(1)}))
+    asked = [("runs", store, "retry", run_id)]
+    asked += [("evaluate", store, "--iwae", "2"), ("plot", store, "--kind", "samples")] if table == "runs" else []
+    for words in asked:
+        code, _, told = rdbench_command(*words)
+        assert code == 2 and "unknown encoder 'evil'" in told
+    assert not evil.exists()

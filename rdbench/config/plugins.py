@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from rdbench.config.parts import PLUGIN_KINDS, Kind, Origin, Part, find, names, register, registered_parts
+from rdbench.config.plugin_rules import check_part
 from rdbench.errors import UserError, named
 
 FILE_MODULES = "rdbench_plugin_"
@@ -47,7 +48,7 @@ def _load_file(path: Path) -> None:
         if part.kind not in PLUGIN_KINDS:
             raise UserError(f"--plugin {path}: found the kind {part.kind!r}; expected one of {', '.join(PLUGIN_KINDS)}")
         target = part.target if ":" in part.target else f"{module.__name__}:{part.target}"
-        register(replace(part, target=target, origin=Origin(str(path), "", digest, str(path))))
+        _register(replace(part, target=target, origin=Origin(str(path), "", digest, str(path))))
 
 
 def _execute(path: Path, name: str) -> ModuleType:
@@ -119,7 +120,12 @@ def load_installed(kind: Kind, name: str) -> None:
     version = distribution.version if distribution else ""
     where = distribution.name if distribution else point.module
     path = package_path(part.target.partition(":")[0])
-    register(replace(part, origin=Origin(where, version, package_digest(path), str(path))))
+    _register(replace(part, origin=Origin(where, version, package_digest(path), str(path))))
+
+
+def _register(part: Part) -> None:
+    check_part(part)
+    register(part)
 
 
 def package_path(module: str) -> Path:

@@ -21,11 +21,12 @@ from rdbench.config.family import PART_KINDS, Family, dataset_kind
 from rdbench.config.identity import FIRST_KEYS, name_of
 from rdbench.config.parts import Part, all_settings, find, registered, registered_parts, settings_of
 from rdbench.config.rules import check_keys, check_parts
-from rdbench.config.sources import sources_of
+from rdbench.config.sources import SOURCE, sources_of
 from rdbench.errors import UserError, unknown
 
 Count = Annotated[int, Field(ge=1, lt=2**63)]
 PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Source = Annotated[str, Field(pattern=SOURCE)]
 Schedule = Literal["paper", "constant", "linear", "cosine"]
 
 FIRST_LABELS = "first"
@@ -93,7 +94,7 @@ class RunConfig(BaseModel):
     binarise_seed: int | None = Field(None, ge=0, lt=2**32, validate_default=True)
     allow_untrained: bool = False
     labels: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    sources: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -1,10 +1,13 @@
 """The sources of plug-in parts: what a description notes of them, and whether they are the same here."""
 
 from collections.abc import Iterable
+from typing import cast
 
-from rdbench.config.family import PART_KINDS
-from rdbench.config.parts import Part, find
+from rdbench.config.parts import Kind, Part, find
 from rdbench.errors import UserError
+
+SOURCE = r"^(encoder|decoder|marginal|objective) [a-z][a-z0-9_-]* [0-9a-f]{64}$"
+"""The source of a plug-in part in a description: its kind, its name, and the SHA-256 of its code."""
 
 
 def sources_of(parts: Iterable[Part]) -> tuple[str, ...]:
@@ -20,13 +23,10 @@ def check_sources(sources: Iterable[str]) -> None:
     """
     for source in sources:
         kind, name, digest = source.split(" ")
-        if kind not in (*PART_KINDS, "objective"):
-            raise UserError(f"{source!r} is no source of a part")
-        part = find(kind, name)
-        found = part.origin.digest if part.origin else "rdbench's own"
-        if found != digest:
-            where = part.origin.path if part.origin else "rdbench"
+        origin = find(cast(Kind, kind), name).origin
+        if origin is None or origin.digest != digest:
+            here = f"the source in {origin.path} is {origin.digest[:12]}" if origin else "here it is rdbench's own"
             raise UserError(
-                f"{kind} {name}: the source in {where} is {found[:12]}, the run was described with {digest[:12]}; "
-                "bring back that source, or run again with this one"
+                f"{kind} {name}: {here}, the run was described with {digest[:12]}; bring back that source, or run "
+                "again with this one"
             )

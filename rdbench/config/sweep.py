@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rdbench.config.family import FAMILIES, PART_KINDS, Family, parse_family
-from rdbench.config.parts import all_settings, find, names, registered, registered_parts, settings_of
+from rdbench.config.parts import all_settings, find, known, names, registered, registered_parts, settings_of
 from rdbench.config.reading import regular
 from rdbench.config.run_config import GRID_KEYS, RunConfig, make_run
 from rdbench.errors import UserError, unknown
@@ -149,9 +149,7 @@ def _own(point: Sequence[tuple[str, Any]], objectives: tuple[Any, ...]) -> Itera
 def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Each key with the tuple of its values; a single value becomes a tuple of one."""
     grid = {}
-    for name in _listed(values.get("family", ())):
-        if name != "all":
-            parse_family(name)  # before the keys: it loads a plug-in's part, which brings settings
+    _load_parts(values)
     known_keys = [*GRID_KEYS, *all_settings()]
     for key, value in values.items():
         if key not in known_keys:
@@ -159,13 +157,22 @@ def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         if key == "iwae":  # its value is itself a list
             value = (value,)
         grid[key] = _listed(value)
-        if key == "objective" and not all(isinstance(name, str) for name in grid[key]):
-            raise UserError(f"objective: found {value!r}; expected one of {', '.join(names('objective'))}, or a list")
         if not grid[key]:
             raise UserError(f"{key}: found an empty list; expected at least one value")
     if "all" in grid.get("family", ()):
         grid["family"] = tuple(family.words for family in FAMILIES)
     return grid
+
+
+def _load_parts(values: Mapping[str, Any]) -> None:
+    """Load the parts that installed packages bring, before the keys are read, some of which are their settings."""
+    for name in _listed(values.get("family", ())):
+        if name != "all":
+            parse_family(name)
+    for name in _listed(values.get("objective", ())):
+        if not isinstance(name, str):
+            raise UserError(f"objective: found {name!r}; expected one of {', '.join(names('objective'))}, or a list")
+        known("objective", name)
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

@@ -59,5 +59,7 @@ def _described(store: Store, run_ids: Collection[str]) -> tuple[str, dict[str, R
             do = f"do it with: {note.command}" if note else "start its sweep again"
             raise UserError(f"the settings of run {run_id} are not noted in {store}; {do}")
         sweeps.append(note.sweep)
-        runs[run_id] = make_run(dict(note.settings[run_id]))
+        settings = dict(note.settings[run_id])
+        check_sources(make_run(settings, reading=True).sources)  # before they become those of the parts that are here
+        runs[run_id] = make_run(settings)
     return sweeps[0], runs

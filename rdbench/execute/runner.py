@@ -9,6 +9,7 @@ import pandas as pd
 from rich.console import Console
 
 from rdbench import data
+from rdbench.config.parts import registered_parts
 from rdbench.config.plugins import make
 from rdbench.config.run_config import RunConfig
 from rdbench.config.sweep import Sweep
@@ -28,6 +29,7 @@ from rdbench.runs.device import pick_device
 from rdbench.runs.provenance import command
 from rdbench.store.changes import clear_states, compact
 from rdbench.store.claims import Claims
+from rdbench.store.columns import check_settings
 from rdbench.store.current import finished
 from rdbench.store.plans import announce
 from rdbench.store.status import Status
@@ -73,6 +75,7 @@ def run_sweep(
 def do_runs(planned: Plan, elsewhere: FinishedElsewhere, settings: Settings, executor: Executor | None) -> Ended:
     """Do the pending runs of a plan that was made after ``elsewhere``; as ``run_sweep``."""
     store, console = elsewhere.store, Console()
+    check_settings(registered_parts())
     place = getattr(executor, "place", None) or pick_device(settings.device).type
     sources = dict.fromkeys((run.dataset, run.binarisation, run.labels) for run in planned.pending.values())
     for name, binarise, labels in sources:

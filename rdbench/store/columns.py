@@ -5,7 +5,7 @@ keys of a run, and the settings of parts, are columns of ``runs`` too, in the ty
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pyarrow as pa
 
-from rdbench.config.parts import all_settings
+from rdbench.config.parts import Part, all_settings
 from rdbench.config.run_config import RunConfig
+from rdbench.errors import UserError
 
 Table = Literal["runs", "history", "examples"]
 TABLES: tuple[Table, ...] = ("runs", "history", "examples")
@@ -163,12 +164,27 @@ COLUMNS: dict[Table, tuple[Declared, ...]] = {
 
 def known_type(table: Table, name: str) -> pa.DataType | None:
     """The type of a column, None if this version does not know it."""
-    declared = _declared(table)
-    if name in declared:
-        return declared[name]
-    if table == "runs" and name in (settings := all_settings()):
+    if (declared := _declared_type(table, name)) is None and table == "runs" and name in (settings := all_settings()):
         return TYPES[type(settings[name].default)]
-    return declared.get(re.sub(r"_\d+(?=_|$)", "_{k}", name, count=1))
+    return declared
+
+
+def _declared_type(table: Table, name: str) -> pa.DataType | None:
+    declared = _declared(table)
+    return declared.get(name, declared.get(re.sub(r"_\d+(?=_|$)", "_{k}", name, count=1)))
+
+
+def check_settings(parts: Iterable[Part]) -> None:
+    """Check that no setting of a plug-in has the name of a column that rdbench fills.
+
+    Raises:
+        UserError: one has.
+    """
+    for part in parts:
+        for setting in part.settings:
+            if part.origin and _declared_type("runs", setting.name) is not None:
+                where = f"{part.kind} {part.name!r} of {part.origin.where}"
+                raise UserError(f"{where}, setting {setting.name!r}: this is a column of runs; choose another name")
 
 
 def column_type(table: Table, name: str) -> pa.DataType:

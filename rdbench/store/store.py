@@ -254,7 +254,7 @@ class Store:
         unknown = [field.name for field in found if not known_type(table, field.name) and field.type != OTHERS[table]]
         if unknown or version(found) > VERSION:
             names = f": the columns {', '.join(unknown)} are kept, and not used here" if unknown else ""
-            _warn(plain(f"{self}/{table} was made by a newer rdbench, or with parts that are not here{names}"))
+            _warn(plain(f"{self}/{table} was made by a newer rdbench, or with parts that are not loaded{names}"))
 
     def checkpoint(self, run_id: str) -> str:
         """The file name of a run's weights.

@@ -29,6 +29,16 @@ PARTS = [Part("encoder", "mine", "Encoder", settings=(
     Setting("depth", 2, "layers", least=1), Setting("kind", "plain", "which", choices=("plain", "wide"))))]
 """
 
+MORE = """
+class Flat(nn.Module):
+    '''A flat marginal.'''
+    latent = ("bits",)
+
+class Priced(nn.Module):
+    '''A price for the rate.'''
+    settings = (Setting("price", 0.5, "nats for a nat"),)
+"""
+
 
 @pytest.fixture
 def file(tmp_path):
@@ -53,12 +63,13 @@ def package(tmp_path, monkeypatch):
     name = f"house_{tmp_path.name.replace('-', '_')}"
     (tmp_path / name).mkdir()
     module = tmp_path / name / "__init__.py"
-    module.write_text(f'{FILE}\nclass Flat(nn.Module):\n    """A flat marginal."""\n    latent = ("bits",)\n')
+    module.write_text(FILE + MORE)
     info = tmp_path / f"{name}-1.2.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
     (info / "entry_points.txt").write_text(
         f"[rdbench.encoders]\npacked = {name}:Encoder\n[rdbench.marginals]\nflat = {name}:Flat\n"
+        f"[rdbench.objectives]\npriced = {name}:Priced\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     plugins._entry_points.cache_clear()
@@ -141,6 +152,36 @@ def test_a_file_that_brings_no_parts_is_refused_in_one_line(tmp_path, text, told
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ('"my-enc", "X"', "encoder 'my-enc' of .*odd.py: expected a name of the letters a to z, digits and _"),
+        ('"Mine", "X"', "expected a name of the letters a to z"),
+        ('"mine", "X", sign="+"', "the sign '\\+' is another part's"),
+        ('"mine", "X", latent="bits"', r"found latent='bits'; expected a tuple, such as latent=\('bits',\)"),
+        ('"mine", "X", settings=Setting("depth", 2, "")', "found settings=Setting"),
+        ('"mine", "X", settings=("depth",)', "found the setting 'depth'; expected a Setting"),
+        ('"mine", "X", settings=(Setting("depth", None, ""),)', "expected a Setting with a number"),
+        ('"mine", "X", settings=(Setting("my-depth", 2, ""),)', "setting 'my-depth': expected a name of the letters"),
+        ('"mine", "X", settings=(Setting("width", 2, ""),)', "setting 'width': this is a key of every run"),
+        ('"mine", "X", settings=(Setting("family", 2, ""),)', "setting 'family': this is a key of every run"),
+        ('"mine", "X", settings=(Setting("codes", 0.5, ""),)', "found float; that of encoder vq is int"),
+        ('"mine", "X", settings=(Setting("depth", 0, "", least=1),)', "depth: found 0; .*greater than or equal to 1"),
+    ],
+)
+def test_a_part_that_cannot_stand_beside_the_others_is_refused(tmp_path, part, told):
+    path = tmp_path / "odd.py"
+    path.write_text(f"from rdbench import Part, Setting\nPARTS = [Part('encoder', {part})]")
+    with pytest.raises(UserError, match=told) as caught:
+        load_plugins([path])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_installed_objective_brings_its_settings(package):
+    run, _ = load_sweep("demo").with_values({"family": "---", "objective": "priced", "price": [1.0, 2.0]}).runs()
+    assert run.settings["price"] == 1.0 and run.sources[0].startswith("objective priced ")
+
+
 def test_all_stays_the_papers_twelve(file):
     load_plugins([file])
     runs = load_sweep("demo").runs()
@@ -165,6 +206,12 @@ def test_a_stored_description_is_read_without_its_parts(file):
     assert make_run(config, reading=True).settings["depth"] == 5
     with pytest.raises(UserError, match="not the setting of a part"):
         make_run(config | {"odd": [1]}, reading=True)
+
+
+@pytest.mark.parametrize("source", ["x", "encoder mine", f"engine mine {'0' * 64}", f"encoder a b {'0' * 64}", "", 3])
+def test_a_stored_source_of_another_form_is_refused(source):
+    with pytest.raises(UserError, match="sources"):
+        make_run({"sources": [source]}, reading=True)
 
 
 def test_code_is_loaded_in_one_place():

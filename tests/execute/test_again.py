@@ -172,3 +172,10 @@ def test_a_run_whose_settings_are_not_noted_says_what_does_it(store):
     announce(store.storage, "more", "rdbench sweep more", {"m": "another"})
     with pytest.raises(UserError, match=r"the settings of run m are not noted in .*; do it with: rdbench sweep more"):
         do_again(store, ["m"])
+
+
+def test_a_missing_run_is_not_done_with_other_sources_than_were_planned(store, sweep):
+    settings = sweep.runs()[0].model_dump(mode="json") | {"sources": [f"encoder gaussian {'0' * 64}"]}
+    announce(store.storage, "mine", "rdbench sweep mine", {"m": "words"}, {"m": settings})
+    with pytest.raises(UserError, match=r"encoder gaussian: here it is rdbench's own, the run was described with 0000"):
+        do_again(store, ["m"])

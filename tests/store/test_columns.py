@@ -6,7 +6,22 @@ import pyarrow.parquet as pq
 import pytest
 
 import rdbench
-from rdbench.store.columns import COLUMNS, FLAG, LIST, NUMBER, SINGLE, TABLES, TEXT, TYPES, WHOLE, Declared, known_type
+from rdbench.config.parts import OWN, Origin, Part, Setting
+from rdbench.errors import UserError
+from rdbench.store.columns import (
+    COLUMNS,
+    FLAG,
+    LIST,
+    NUMBER,
+    SINGLE,
+    TABLES,
+    TEXT,
+    TYPES,
+    WHOLE,
+    Declared,
+    check_settings,
+    known_type,
+)
 
 ROOT = Path(rdbench.__file__).parent
 PAGE = (ROOT / "store" / "COLUMNS.md").read_text()
@@ -64,3 +79,11 @@ def test_what_nobody_declared_is_unknown(name):
 )
 def test_a_key_of_a_run_and_a_setting_of_a_part_are_columns_of_their_types(name, kind):
     assert known_type("runs", name) == TYPES[kind]
+
+
+@pytest.mark.parametrize("name", ["rate", "iwae_5", "status"])
+def test_a_setting_that_would_be_another_column_is_refused(name):
+    check_settings(OWN)
+    part = Part("encoder", "mine", "m:M", settings=(Setting(name, 1, ""),), origin=Origin("mine.py", "", "", "mine.py"))
+    with pytest.raises(UserError, match=f"encoder 'mine' of mine.py, setting '{name}': this is a column of runs"):
+        check_settings([part])
