@@ -139,6 +139,8 @@ class TrainedModel:
     def log_prob(self, images: Any, k: int = 50) -> NDArray[np.float64]:
         """IWAE-k of each image in nats, (N,): in expectation a lower bound of log p(x), tighter as k grows.
 
+        An encoder of codes draws one z only, so there it is the ELBO for every k.
+
         Raises:
             UserError: as for ``encode``.
         """
