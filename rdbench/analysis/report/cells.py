@@ -16,6 +16,11 @@ from rdbench.store.status import Status
 Row = Mapping[Any, Any]
 BEST, FRONTIER = "*", "•"
 SMALL_RATE = 0.01
+WORDS = frozenset((
+    "family", "status", "runs", "claim", "verdict", "protocol", "judgement", "best", "other", "finding", "run",
+    "broken by",
+))  # fmt: skip
+"""The headers of a report's columns that hold words."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,7 @@ class Cells:
     title: str
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
-    left: frozenset[str] = frozenset(
-        {"family", "status", "runs", "claim", "verdict", "protocol", "judgement", "best", "other", "finding", "run"}
-        | {"broken by"}
-    )
+    left: frozenset[str] = WORDS
     run_ids: Sequence[Sequence[str]] = ()
 
 
