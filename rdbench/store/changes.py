@@ -4,6 +4,7 @@ Each change holds the claim on the tables, so that nothing is lost between readi
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -148,16 +149,26 @@ def _groups(surveyed: Sequence[Survey]) -> Iterator[list[Survey]]:
         yield group
 
 
-def extend(store: Store, run_id: str, columns: Mapping[str, Any], per_image: Mapping[str, Column]) -> None:
+def extend(
+    store: Store,
+    run_id: str,
+    columns: Mapping[str, Any],
+    per_image: Mapping[str, Column],
+    of: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Add columns to the row of a run, and to the rows of its test images.
 
+    ``of`` are numbers that the row had when it was measured.
+
     Raises:
-        UserError: the store cannot be read or written.
+        UserError: the row has other numbers now, or the store cannot be read or written.
     """
     added: dict[Table, Mapping[str, Column]]
     added = {"examples": per_image, "runs": {name: [value] for name, value in columns.items()}}
     with store.changing() as held:
-        now = date_after(held.current([run_id]).get(run_id))
+        now, row = date_after(held.current([run_id]).get(run_id)), held.arrow("runs", [run_id])
+        if row is not None and any(row[name][0].as_py() != value for name, value in of.items()):
+            raise UserError(f"run {run_id} was done again while it was measured; the same command measures it anew")
         for table, values in added.items():
             rows = held.arrow(table, [run_id])
             if rows is None:

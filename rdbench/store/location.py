@@ -28,7 +28,7 @@ def open_storage(location: str | Path) -> Storage:
     if "://" not in text:
         if re.match(r"(file|s3|gs):", text):
             raise UserError(f"cannot open the store {without_secrets(text)}: two slashes lack; expected {KINDS}")
-        return LocalStorage(Path(os.path.expanduser(text)))
+        return _local(os.path.expanduser(text))
     parts = urlsplit(text)
     if parts.fragment or text.endswith("#"):
         raise _lost(text, "#" + parts.fragment)
@@ -37,7 +37,7 @@ def open_storage(location: str | Path) -> Storage:
             raise _lost(text, "?" + parts.query)
         if parts.netloc not in ("", "localhost"):
             raise UserError(f"cannot open the store {text}: found the host {parts.netloc!r}; expected file:///folder")
-        return LocalStorage(Path(unquote(parts.path)))
+        return _local(unquote(parts.path))
     try:
         filesystem, path = fs.FileSystem.from_uri(text)
         if isinstance(filesystem, fs.S3FileSystem):
@@ -45,6 +45,13 @@ def open_storage(location: str | Path) -> Storage:
     except (pa.ArrowException, ValueError, OSError, NotImplementedError) as error:
         raise UserError(f"cannot open the store {without_secrets(text)}: {error}; expected {KINDS}") from None
     return ObjectStorage(filesystem, path, text)
+
+
+def _local(path: str) -> LocalStorage:
+    try:
+        return LocalStorage(Path(path))
+    except FileNotFoundError:
+        raise UserError(f"cannot find the store {path}: the current folder was deleted; change to another") from None
 
 
 def _lost(text: str, end: str) -> UserError:

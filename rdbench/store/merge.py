@@ -63,17 +63,15 @@ def merge(stores: Sequence[Store], into: Store, weights: Weights = Weights.ALL) 
     for store in stores:
         if not store.storage.is_there():
             raise UserError(f"there is no store {store}; merge takes folders or URLs of stores")
-    sources = [into, *stores] if into.storage.is_there() else list(stores)
-    chosen: dict[str, Answer] = {}
-    for store in sources:
-        for row in _rows(store):
-            run_id, answer = row["run_id"], Answer(row, store)
-            chosen[run_id] = _united(run_id, chosen[run_id], answer) if run_id in chosen else answer
-    rounded = _best(chosen) if weights is Weights.BEST else None
+    if not into.storage.is_there():
+        _choose(stores)  # a contradiction is told before anything is made
     into.prepare()
     written = 0
     try:
-        with into.changing() as held:
+        with into.changing() as held:  # from here on no other process writes an answer there
+            sources = [into, *stores]
+            chosen = _choose(sources)
+            rounded = _best(chosen) if weights is Weights.BEST else None
             for store in sources:
                 mine = {run_id: answer for run_id, answer in chosen.items() if answer.store is store}
                 if store is into:
@@ -91,6 +89,16 @@ def merge(stores: Sequence[Store], into: Store, weights: Weights = Weights.ALL) 
     except OSError as error:
         raise cannot_write(into, error, "what was copied is whole; the same command does the rest") from None
     return written, len(chosen)
+
+
+def _choose(stores: Sequence[Store]) -> dict[str, Answer]:
+    """The answer of each run that one of these stores holds; raises as ``_united``."""
+    chosen: dict[str, Answer] = {}
+    for store in stores:
+        for row in _rows(store):
+            run_id, answer = row["run_id"], Answer(row, store)
+            chosen[run_id] = _united(run_id, chosen[run_id], answer) if run_id in chosen else answer
+    return chosen
 
 
 def _rows(store: Store) -> list[dict[str, Any]]:

@@ -97,6 +97,14 @@ def test_other_data_or_no_weights_are_refused(store):
         reevaluate(store, row, [2], "test", CPU, None)
 
 
+def test_what_was_measured_of_a_run_that_is_done_again_meanwhile_is_not_added_to_the_new_row(store):
+    row = row_of(store)
+    extend(store, row["run_id"], {"rate": row["rate"] + 1}, {})  # as with other threads
+    with pytest.raises(UserError, match="was done again while it was measured; the same command measures it anew"):
+        reevaluate(store, row, [20], "test", CPU, None)
+    assert "iwae_20" not in row_of(store)
+
+
 def test_runs_that_failed_are_done_again(store, assert_same, tmp_path):
     row = row_of(store)
     extend(store, row["run_id"], FAILED | {"replaces": row["created_at"]}, {})

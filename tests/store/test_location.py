@@ -28,3 +28,12 @@ def test_urls_and_homes_are_what_they_say(tmp_path, monkeypatch):
 def test_a_url_of_which_a_part_would_be_lost_is_refused(url, told):
     with pytest.raises(UserError, match=told):
         open_storage(url)
+
+
+def test_a_folder_that_was_deleted_is_told(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    with pytest.raises(UserError, match="cannot find the store outputs/demo: the current folder was deleted"):
+        open_storage("outputs/demo")
+    assert str(open_storage(tmp_path / "store")) == str(tmp_path / "store")

@@ -67,6 +67,23 @@ def test_different_answers_to_one_description_are_refused_and_both_shown(make_st
     assert not (tmp_path / "into").exists()
 
 
+def test_an_answer_that_comes_while_a_merge_makes_ready_is_not_written_over(make_store, tmp_path, monkeypatch):
+    one, into = make_store("one", aa={"rate": 1.0}), Store(tmp_path / "into")
+    prepare = Store.prepare
+
+    def meanwhile(store):
+        prepare(store)
+        monkeypatch.setattr(Store, "prepare", prepare)
+        make_store("into", aa={"rate": 2.0})
+
+    monkeypatch.setattr(Store, "prepare", meanwhile)
+    with pytest.raises(
+        UserError, match=r"two answers, which differ in rate: .*into: .*rate 2.* against .*one: .*rate 1"
+    ):
+        merge([one], into)
+    assert into.read("runs", columns=["rate"]).frame["rate"].tolist() == [2.0]
+
+
 def test_an_answer_counts_for_more_than_a_failure(make_store, tmp_path):
     one = make_store("one", aa={"status": "failed", "rate": None, "created_at": "2026-01-02T00:00:00"})
     other = make_store("other", aa={"rate": 2.0})
