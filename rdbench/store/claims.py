@@ -29,6 +29,9 @@ HEARTBEATS = 6
 
 LONGEST_BACK_OFF = 0.1
 
+LARGEST_CLAIM = 2**16
+"""The largest claim that is read, in bytes."""
+
 TABLES_CLAIM = "~tables"
 """The name, in place of a run id, of the claim on all tables. No run can have this id."""
 
@@ -255,7 +258,7 @@ def all_owners(storage: Storage) -> dict[str, Owner]:
 
 def _read(storage: Storage, name: str) -> Owner | None:
     try:
-        owner = Owner(**json.loads(storage.read(name)))
+        owner = Owner(**json.loads(storage.read(name, LARGEST_CLAIM)))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
     words = (owner.host, owner.since, owner.machine)

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rdbench.errors import plain
-from rdbench.store.files import PLANS, Storage, cannot_write
+from rdbench.store.files import PLANS, Storage, cannot_write, why
 from rdbench.store.schema import RUN_ID
 
 Settings = Mapping[str, Any]
+
+LARGEST_PLAN = 2**28
+"""The largest plan that is read, in bytes; a plan of 10,000 runs has some 3 MB."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,10 @@ def _notes(storage: Storage) -> tuple[dict[str, Note], list[str]]:
     notes, skipped = {}, []
     for name in storage.names(PLANS, ".json"):
         try:
-            notes[name] = _note(json.loads(storage.read(name)))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            notes[name] = _note(json.loads(storage.read(name, LARGEST_PLAN)))
+        except OSError as error:
+            skipped.append(plain(f"{storage}/{name}: cannot be read ({why(error)})"))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             skipped.append(plain(f"{storage}/{name}: not the plan of a sweep"))
     return notes, skipped
 

@@ -8,6 +8,8 @@ import torch
 
 from rdbench.runs.device import peak_memory
 from rdbench.store import limits, parquet
+from rdbench.store.claims import owners
+from rdbench.store.plans import missing
 from rdbench.store.store import Store
 
 
@@ -65,3 +67,15 @@ def test_honest_texts_in_many_rows_are_read(store, monkeypatch):
     table = pa.table({"run_id": ids, "status": equal("ok", 50), "error": [f"{index} " * 40 for index in range(50)]})
     pq.write_table(table, f"{store}/runs/x.parquet")
     assert parquet.load(store.storage, "runs", None, None)[0][0]["error"].to_pylist() == table["error"].to_pylist()
+
+
+def test_a_plan_or_a_claim_beyond_all_measure_is_not_read(store):
+    """They are empty files that say to be long, and take no disk."""
+    for name in ("plans/x.json", "claims/a.x.json"):
+        with open(f"{store}/{name}", "wb") as file:
+            file.truncate(2**32)
+    before = peak_memory(torch.device("cpu"))
+    _, (line,) = missing(store.storage, [])
+    assert "plans/x.json: cannot be read (found 4,294,967,296 bytes; expected at most 268,435,456)" in line
+    assert owners(store.storage) == {}
+    assert peak_memory(torch.device("cpu")) - before < 2**27
