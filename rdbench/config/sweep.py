@@ -134,9 +134,9 @@ def _taken(objectives: Iterable[str]) -> set[str]:
 
 
 def _takes(objective: str) -> tuple[str, ...]:
-    """The keys that an objective takes; none for an unknown one, whose run is refused anyway."""
+    """The keys that an objective takes, and its own settings; none for an unknown one, whose run is refused anyway."""
     part = registered("objective", objective)
-    return part.takes if part else ()
+    return (*part.takes, *settings_of([part])) if part else ()
 
 
 def _own(point: Sequence[tuple[str, Any]], objectives: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:

@@ -178,8 +178,15 @@ def test_a_part_that_cannot_stand_beside_the_others_is_refused(tmp_path, part, t
 
 
 def test_an_installed_objective_brings_its_settings(package):
-    run, _ = load_sweep("demo").with_values({"family": "---", "objective": "priced", "price": [1.0, 2.0]}).runs()
-    assert run.settings["price"] == 1.0 and run.sources[0].startswith("objective priced ")
+    """They are keys of a sweep, and go to it alone where the sweep has other objectives."""
+    values = {"family": "---", "objective": ["priced", "beta-vae"], "price": [1.0, 2.0]}
+    runs = load_sweep("demo").with_values(values).runs()
+    assert [(run.objective, run.settings.get("price"), run.beta) for run in runs] == [
+        ("priced", 1.0, None),
+        ("priced", 2.0, None),
+        ("beta-vae", None, 1.0),
+    ]
+    assert [source.split()[:2] for source in runs[0].sources] == [["objective", "priced"]]
 
 
 def test_all_stays_the_papers_twelve(file):
