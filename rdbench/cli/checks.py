@@ -44,9 +44,12 @@ def selftest(
     ]
     headers = ["check", "truth", "estimate", "error", "tolerance", "verdict"]
     title = "Truth beside estimate, in nats: passed within 4 standard errors and the tolerance"
-    typer.echo(in_terminal(Cells(title, headers, rows, left=frozenset({"check", "verdict"})), whole=PIPED))
+    if rows:
+        typer.echo(in_terminal(Cells(title, headers, rows, left=frozenset({"check", "verdict"})), whole=PIPED))
     judged = [check for check in checks if check.judged]
     failed = sum(not check.passed for check in checks)
+    if family and any(not (check.passed or check.mend) for check in checks):
+        typer.echo("\nto mend it: let log_prob of that part be the log-density of what its sample and rsample draw")
     typer.echo(f"\n{sum(check.passed for check in judged)} of {len(judged)} passed")
     raise typer.Exit(ExitCode.BROKEN if failed else ExitCode.OK)
 

@@ -60,8 +60,8 @@ def test_a_broken_clause_is_named_and_how_to_mend_it(folder):
     assert broken != PLUGIN
     (folder / "broken.py").write_text(broken)
     told = run(folder, "selftest", "--plugin", "broken.py", f"--family={FAMILY}", code=1)
-    assert "FAILED  contract: encoder(x) is a distribution with a batch of images" in told
-    assert "to mend it: return a distribution of batch_shape (N,)" in told
+    assert "encoder(x) is a distribution with a batch of images; it has batch_shape (6, 2), expected (6,)" in told
+    assert "to mend it: take images of" in told
 
 
 def test_a_store_is_reported_and_drawn_without_the_plugin(swept):
