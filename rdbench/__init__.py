@@ -20,36 +20,50 @@ __version__ = "0.1.0"
 __all__ = ["Part", "Setting", "dataset", "measure", "open_store", "sweep"]
 
 
-def open_store(location: str | Path) -> "Results":
-    """Open the store in a folder, or behind a URL, for reading.
+def open_store(location: str | Path, plugins: Iterable[str | Path] = ()) -> "Results":
+    """Open the store in a folder, or behind a URL, for reading; models of parts in ``plugins`` files can be loaded.
 
     >>> import rdbench
     >>> store = rdbench.open_store("results/mnist")  # doctest: +SKIP
     >>> store.runs()[["family", "beta", "rate", "distortion"]]  # doctest: +SKIP
 
     Raises:
-        UserError: there is no store.
+        UserError: there is no store, or a plug-in cannot be loaded.
     """
     from rdbench.analysis.results import Results
+    from rdbench.config.plugins import load_plugins
 
+    load_plugins(plugins)
     return Results(location)
 
 
-def dataset(name: str, data_dir: str | Path | None = None) -> "PlainDataset":
+def dataset(
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    binarise: str | None = None,
+    binarise_seed: int | None = None,
+) -> "PlainDataset":
     """The images of a named dataset, or of an .npz or .npy file, as plain arrays of zeros and ones.
+
+    ``binarise`` is ``threshold`` or ``bernoulli`` for a file of grey levels, as in the settings of a run.
 
     >>> import rdbench
     >>> sprites = rdbench.dataset("sprites")
-    >>> sprites.test.shape, sprites.test.dtype, sprites.labels["shape"]["test"].shape
-    ((2000, 28, 28), dtype('uint8'), (2000,))
+    >>> sprites
+    <dataset sprites: train (10000, 28, 28), valid (1000, 28, 28), test (2000, 28, 28), labels: shape>
+    >>> sprites.test.dtype, sprites.labels["shape"]["test"].shape
+    (dtype('uint8'), (2000,))
 
     Raises:
         UserError: no dataset has that name, or its files cannot be fetched or read, or fail their checksums.
     """
+    from rdbench.config.run_config import make_run
     from rdbench.data import load
     from rdbench.data.plain import PlainDataset
 
-    return PlainDataset.of(load(name, None if data_dir is None else Path(data_dir)))
+    how = make_run({"binarise": binarise, "binarise_seed": binarise_seed}).binarisation
+    return PlainDataset.of(load(name, None if data_dir is None else Path(data_dir), how))
 
 
 def measure(model: Any, images: Any, iwae: Sequence[int] = (1,), rate_samples: int = 64) -> "Measures":
@@ -67,7 +81,7 @@ def measure(model: Any, images: Any, iwae: Sequence[int] = (1,), rate_samples: i
     (['distortion', 'distortion_se', 'elbo', 'elbo_se'], (3,))
 
     Raises:
-        UserError: the images are of another shape, or hold anything but zeros and ones.
+        UserError: the images are of another shape, or hold anything but zeros and ones, or a k is below 1.
     """
     import torch
 

@@ -6,8 +6,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from readme_plugin import PLUGIN
 
 import rdbench
+from rdbench.config.parts import find, unregister
 from rdbench.errors import UserError
 from rdbench.measures.bounds import measure
 from rdbench.runs.trained import load_model
@@ -43,6 +45,7 @@ def test_a_model_encodes_decodes_samples_and_bounds(swept, images):
     model = store.model(rows["run_id"][0][:6])
     x = rdbench.dataset(str(images)).test
     z = model.encode(x).sample()
+    assert torch.equal(model.decode(z.double().numpy()).mean, model.decode(z).mean)
     assert model.decode(z).log_prob(torch.from_numpy(x).float()).shape == (len(x),)
     drawn = model.sample(4)
     assert drawn.shape == (4, 28, 28)
@@ -96,6 +99,41 @@ def test_what_is_not_there_is_said_in_one_line(swept, tmp_path):
         rdbench.open_store(swept[1]).model("zz")
     with pytest.raises(UserError, match=r"images: found values such as 0.5"):
         rdbench.measure(None, np.full((2, 28, 28), 0.5))
+    with pytest.raises(UserError, match=r"iwae: found k = 0; expected 1 or more"):
+        rdbench.measure(None, np.zeros((2, 28, 28)), iwae=(5, 0))
+    model = rdbench.open_store(swept[1]).model(swept[0]["run_id"][0])
+    with pytest.raises(UserError, match=r"images: found 32×32 pixels; expected 28×28"):
+        model.encode(np.zeros((2, 32, 32)))
+    with pytest.raises(UserError, match=r"iwae: found k = -1"):
+        model.log_prob(np.zeros((2, 28, 28)), k=-1)
+
+
+def test_a_dataset_of_grey_levels_is_binarised_on_request(tmp_path):
+    np.save(tmp_path / "grey.npy", np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8))
+    path = str(tmp_path / "grey.npy")
+    with pytest.raises(UserError, match="zeros and ones only"):
+        rdbench.dataset(path)
+    with pytest.raises(UserError, match="binarise: found 'round'"):
+        rdbench.dataset(path, binarise="round")
+    drawn = [rdbench.dataset(path, binarise="bernoulli", binarise_seed=seed).train for seed in (None, 0, 1)]
+    assert (drawn[0] == drawn[1]).all() and (drawn[0] != drawn[2]).any()
+    assert set(np.unique(rdbench.dataset(path, binarise="threshold").test)) == {0, 1}
+
+
+def test_a_model_of_a_plugin_is_loaded_with_its_file(images, tmp_path):
+    path = tmp_path / "my_model.py"
+    path.write_text(PLUGIN)
+    small = {"width": 0.05, "latent_dim": 3, "epochs": 1, "batch_size": 8, "iwae": [1], "generated_images": 3}
+    values = {"family": "dense-deconv-gaussian", "dataset": str(images), "train_images": None, **small}
+    try:
+        (run_id,) = rdbench.sweep("demo", tmp_path / "store", plugins=[path], **values)["run_id"]
+        unregister(find("encoder", "dense"))
+        with pytest.raises(UserError, match="unknown encoder 'dense'"):
+            rdbench.open_store(tmp_path / "store").model(run_id)
+        model = rdbench.open_store(tmp_path / "store", plugins=[path]).model(run_id)
+        assert model.encode(np.zeros((2, 784))).batch_shape == (2,)
+    finally:
+        unregister(find("encoder", "dense"))
 
 
 def test_nothing_heavy_is_loaded_before_it_is_asked_for():

@@ -45,10 +45,11 @@ class Results:
         Raises:
             UserError: there is no such run, the store lacks its weights, or a plug-in's part is not installed.
         """
-        from rdbench.runs.trained import TrainedModel, load_model  # here, because it loads torch
+        from rdbench.runs.trained import TrainedModel, image_side_of, load_model  # here, because it loads torch
 
         runs = self.runs()
         found = runs[runs["run_id"].str.startswith(run_id)]
         if len(found) != 1:
             raise UserError(f"{run_id!r} begins the ids of {len(found)} runs in {self.store}; expected one")
-        return TrainedModel(load_model(self.store, found.iloc[0].to_dict()))
+        row = found.iloc[0].to_dict()
+        return TrainedModel(load_model(self.store, row), image_side_of(row))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from rdbench.data.images import Images
+from rdbench.errors import UserError
 from rdbench.models import VAE
 
 IMAGES_AT_ONCE = 100
@@ -115,7 +116,12 @@ def measure(
 
     D is a mean over the largest k draws of z, at least one. R is KL(e(z|x) ‖ m(z)) in closed form where torch has one,
     else a mean over at least ``rate_samples`` draws. ``progress`` gets the images done and their total.
+
+    Raises:
+        UserError: a k of ``iwae`` is below 1.
     """
+    if iwae and min(iwae) < 1:
+        raise UserError(f"iwae: found k = {min(iwae)}; expected 1 or more draws of z")
     chunks = []
     for start in range(0, len(images), IMAGES_AT_ONCE):
         count = min(IMAGES_AT_ONCE, len(images) - start)

@@ -45,9 +45,7 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
     if any(value.dtype == np.float16 for value in kept.values()):
         log.warning(f"the weights of run {row['run_id']} are kept in float16, so its measures can differ a little")
     classes = int(row["classes"]) if known(row.get("classes")) else 0
-    image_side = Size.image_side  # for old rows, which do not say it
-    if known(row.get("image_side")):
-        image_side = int(row["image_side"])
+    image_side = image_side_of(row)
     try:
         with torch.device("meta"):  # takes no memory, of which a stranger's row may ask any amount
             described = make_model(config, image_side, classes).state_dict()
@@ -60,6 +58,11 @@ def load_model(store: Store, row: Mapping[Any, Any]) -> VAE:
     model = make_model(config, image_side, classes)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.eval()
+
+
+def image_side_of(row: Mapping[Any, Any]) -> int:
+    """The side in pixels of the images of a run; old rows do not say it, and are of 28."""
+    return int(row["image_side"]) if known(row.get("image_side")) else Size.image_side
 
 
 def load_data(row: Mapping[Any, Any], run: RunConfig, data_dir: Path | None) -> Dataset:
@@ -108,10 +111,14 @@ def draw_samples(store: Store, row: Mapping[Any, Any], data_dir: Path | None = N
 
 
 class TrainedModel:
-    """A trained model in evaluation mode, on the CPU; ``encoder``, ``decoder`` and ``marginal`` are its parts."""
+    """A trained model in evaluation mode, on the CPU, of images with ``image_side`` pixels along a side.
 
-    def __init__(self, model: VAE) -> None:
+    ``encoder``, ``decoder`` and ``marginal`` are its parts.
+    """
+
+    def __init__(self, model: VAE, image_side: int) -> None:
         self.encoder, self.decoder, self.marginal = model.encoder, model.decoder, model.marginal
+        self.image_side = image_side
         self._model = model
 
     @torch.no_grad()
@@ -121,13 +128,14 @@ class TrainedModel:
         Raises:
             UserError: the images are of another shape, or hold anything but zeros and ones.
         """
-        encoded: Distribution = self.encoder(Images.on(CPU, as_bits("images", images))[:])
+        encoded: Distribution = self.encoder(self._images(images)[:])
         return encoded
 
     @torch.no_grad()
-    def decode(self, z: Tensor) -> Distribution:
-        """d(x|z) of (..., latent) z."""
-        decoded: Distribution = self.decoder(z)
+    def decode(self, z: Any) -> Distribution:
+        """d(x|z) of (..., latent) z, NumPy's or torch's."""
+        z = torch.as_tensor(z)
+        decoded: Distribution = self.decoder(z.float() if z.is_floating_point() else z)
         return decoded
 
     @torch.no_grad()
@@ -142,6 +150,13 @@ class TrainedModel:
         An encoder of codes draws one z only, so there it is the ELBO for every k.
 
         Raises:
-            UserError: as for ``encode``.
+            UserError: as for ``encode``, or k is below 1.
         """
-        return measure(self._model, Images.on(CPU, as_bits("images", images)), (k,)).iwae[k]
+        return measure(self._model, self._images(images), (k,)).iwae[k]
+
+    def _images(self, images: Any) -> Images:
+        bits = Images.on(CPU, as_bits("images", images))
+        if bits.side != self.image_side:
+            found, expected = (f"{side}×{side}" for side in (bits.side, self.image_side))
+            raise UserError(f"images: found {found} pixels; expected {expected}, on which this model was trained")
+        return bits
