@@ -14,11 +14,17 @@ def main() -> None:
     replace_missing_signs()
     with unstoppable():  # an error that cannot be shown has its exit code all the same
         try:
+            _require_system()
             with output():
                 app()
         except (UserError, InterruptedSweepError) as error:
             print(plain(f"rdbench: {error}"), file=sys.stderr)
             sys.exit(error.exit_code)
+
+
+def _require_system() -> None:
+    if sys.platform == "win32":
+        raise UserError("found Windows; expected Linux or macOS, whose files and signals a store relies on; use WSL")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import ast
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,10 @@ def test_no_command_ends_with_a_number_of_its_own():
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.Exit", "sys.exit", "exit"):
                 numbers = [part for part in ast.walk(node) if isinstance(part, ast.Constant) and part.value is not None]
                 assert not numbers, f"{path}:{node.lineno}: use rdbench.errors.ExitCode"
+
+
+def test_a_system_that_is_not_supported_is_told_in_a_line(monkeypatch, rdbench_command):
+    monkeypatch.setattr(sys, "platform", "win32")
+    code, said, told = rdbench_command("families")
+    assert (code, said) == (ExitCode.USAGE, "")
+    assert told.startswith("rdbench: found Windows; expected Linux or macOS") and told.count("\n") == 1
