@@ -17,7 +17,7 @@ from rdbench.execute.estimate import Load
 from rdbench.measures.bounds import IMAGES_AT_ONCE
 from rdbench.models import count_parameters, make_model
 from rdbench.models.flop import Flop, count_flop, counted_classes
-from rdbench.runs.timing import TIMED_BATCH, time_model
+from rdbench.runs.timing import time_model
 from rdbench.store.row_checks import read_config
 from rdbench.store.schema import known
 from rdbench.store.status import Status
@@ -137,9 +137,7 @@ def total_cost(runs: Iterable[RunConfig], rows: pd.DataFrame, device: torch.devi
     Raises:
         UserError: a dataset is in a file that cannot be read.
     """
-    speeds = dict(_speeds(rows, device))
-    timed: list[Speed] = []
-    ends = time.monotonic() + TIMING_SECONDS
+    known_speeds, timed = dict(_speeds(rows, device)), _Timed(device)
     flop = seconds = disk = 0.0
     for run in runs:
         sizes, side = data.shape(run.dataset, data_dir, run.binarisation)
@@ -148,23 +146,34 @@ def total_cost(runs: Iterable[RunConfig], rows: pd.DataFrame, device: torch.devi
             seconds += run.epochs * TOY_SECONDS_AN_EPOCH
             continue
         model, own = model_of(run), work(run, sizes, side)
-        if model not in speeds:
-            if not timed or time.monotonic() < ends:
-                timed.append(_timed(model, side, device))
-                speeds[model] = timed[-1]
-            else:
-                speeds[model] = Speed(*(mean(every) for every in zip(*timed, strict=True)))
+        speed = known_speeds.get(model) or timed.speed(model, side, min(run.batch_size, images_of(run, sizes)[0]))
         flop += sum(own)
-        seconds += own.training * speeds[model].training + own.evaluation * speeds[model].evaluation
+        seconds += own.training * speed.training + own.evaluation * speed.evaluation
         numbers = _parameters(model, side) + images_of(run, sizes)[2] * (2 + len(run.iwae))
         disk += BYTES_A_NUMBER * numbers
-    return Cost(flop, seconds, disk, len(timed))
+    return Cost(flop, seconds, disk, len(timed.speeds))
 
 
-def _timed(model: RunConfig, side: int, device: torch.device) -> Speed:
-    training, evaluation = time_model(model, side, device)
-    flop = _flop(model, side)
-    return Speed(training / flop.step(TIMED_BATCH, 1), evaluation / flop.forward(TIMED_BATCH, 1))
+class _Timed:
+    """The speeds of models, each timed once at each batch."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.speeds: dict[tuple[RunConfig, int, int], Speed] = {}
+        self.ends = time.monotonic() + TIMING_SECONDS
+
+    def speed(self, model: RunConfig, side: int, batch: int) -> Speed:
+        """The speed of a model; once timing has taken too long, the mean of those that were timed."""
+        key = (model, side, batch)
+        if key not in self.speeds and self.speeds and time.monotonic() > self.ends:
+            return Speed(*(mean(every) for every in zip(*self.speeds.values(), strict=True)))
+        if key not in self.speeds:
+            timing = time_model(model.model_copy(update={"batch_size": batch}), side, self.device)
+            flop = _flop(model, side)
+            self.speeds[key] = Speed(
+                timing.training / flop.step(timing.images, 1), timing.evaluation / flop.forward(timing.images, 1)
+            )
+        return self.speeds[key]
 
 
 def _speeds(rows: pd.DataFrame, device: torch.device) -> Iterator[tuple[RunConfig, Speed]]:

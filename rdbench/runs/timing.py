@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
@@ -12,19 +13,40 @@ from rdbench.models import make_model
 from rdbench.models.flop import counted_classes
 from rdbench.runs.training import Training
 
-TIMED_BATCH = 16
+FEW_IMAGES = 16
+"""A model is timed on so many images first, for a step of a large one takes long."""
+
+LONGEST_STEP_SECONDS = 0.5
+"""If a step at the batch of a run takes less than this, it is timed at that batch."""
 
 
-def time_model(config: RunConfig, image_side: int, device: torch.device) -> tuple[float, float]:
-    """The seconds of a step of training on 16 images, and of measuring 16 images by one draw of z.
+class Timing(NamedTuple):
+    """The seconds of a step of training on ``images`` images, and of measuring as many by one draw of z."""
 
-    The first step and the first measurement are slow and do not count. The model is a new one, as ``config`` describes.
+    images: int
+    training: float
+    evaluation: float
+
+
+def time_model(config: RunConfig, image_side: int, device: torch.device) -> Timing:
+    """Time a new model, as ``config`` describes, at the run's own batch, or on 16 images if that takes long.
+
+    What a step takes besides its operations hardly depends on the batch. In a small model it is most of the time, so
+    the batch must be the run's own; in a large one it is little.
     """
-    training = _invented(config, image_side, device, TIMED_BATCH)
+    timing = _timed(config, image_side, device, min(FEW_IMAGES, config.batch_size), epochs=2)
+    if timing.training * config.batch_size / timing.images < LONGEST_STEP_SECONDS:
+        return _timed(config, image_side, device, config.batch_size, epochs=4)
+    return timing
+
+
+def _timed(config: RunConfig, image_side: int, device: torch.device, batch: int, epochs: int) -> Timing:
+    """The shortest time of each; the first step and the first measurement, which are slow, do not count."""
+    training = _invented(config, image_side, device, batch, epochs)
     training.run()
     started = time.perf_counter()
     measure(training.model, training.train_images)
-    return training.history[-1].seconds, time.perf_counter() - started
+    return Timing(batch, min(epoch.seconds for epoch in training.history[1:]), time.perf_counter() - started)
 
 
 def images_per_second(config: RunConfig, image_side: int, seconds: float, begin: Callable[[], object]) -> float:
@@ -32,7 +54,7 @@ def images_per_second(config: RunConfig, image_side: int, seconds: float, begin:
 
     A step, which is not counted, is done before.
     """
-    training = _invented(config, image_side, torch.device("cpu"), config.batch_size)
+    training = _invented(config, image_side, torch.device("cpu"), config.batch_size, epochs=2)
     training.body()
     begin()
     started, steps = time.perf_counter(), 0
@@ -42,9 +64,9 @@ def images_per_second(config: RunConfig, image_side: int, seconds: float, begin:
     return steps * training.batch / gone
 
 
-def _invented(config: RunConfig, image_side: int, device: torch.device, batch: int) -> Training:
-    """Two epochs of one step, on images that are noise."""
-    short = config.model_copy(update={"epochs": 2, "batch_size": batch, "anneal_epochs": 0, "anneal_from": None})
+def _invented(config: RunConfig, image_side: int, device: torch.device, batch: int, epochs: int) -> Training:
+    """Epochs of one step, on images that are noise."""
+    short = config.model_copy(update={"epochs": epochs, "batch_size": batch, "anneal_epochs": 0, "anneal_from": None})
     classes = counted_classes(config)
     labels = torch.zeros(batch, dtype=torch.int64, device=device) if classes else None
     images = Images(torch.randint(256, (batch, image_side**2 // 8), dtype=torch.uint8, device=device), labels)

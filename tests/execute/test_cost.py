@@ -6,8 +6,10 @@ import torch
 
 from rdbench.config.run_config import make_run
 from rdbench.config.sweep import load_sweep
+from rdbench.execute import cost
 from rdbench.execute.cost import is_large, loads, total_cost, work
 from rdbench.models.flop import count_flop
+from rdbench.runs.timing import Timing, time_model
 from rdbench.store.store import Store
 
 CPU = torch.device("cpu")
@@ -27,12 +29,12 @@ def test_a_store_tells_what_its_own_runs_cost(undisturbed, sweep):
     """Done anew, they take as long as they took, and the disk as much as they fill, within a factor of two."""
     _, folder = undisturbed
     rows = Store(folder).read("runs").frame
-    cost = total_cost(sweep.runs(), rows, CPU, None)
-    assert cost.timed == 0
-    assert cost.seconds == pytest.approx((rows["train_seconds"] + rows["eval_seconds"]).sum())
-    assert cost.flop == pytest.approx(sum(load.training + load.evaluation for load in loads_of(sweep).values()))
+    found = total_cost(sweep.runs(), rows, CPU, None)
+    assert found.timed == 0
+    assert found.seconds == pytest.approx((rows["train_seconds"] + rows["eval_seconds"]).sum())
+    assert found.flop == pytest.approx(sum(load.training + load.evaluation for load in loads_of(sweep).values()))
     filled = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert filled / 2 < cost.disk < 2 * filled
+    assert filled / 2 < found.disk < 2 * filled
 
 
 def loads_of(sweep):
@@ -40,8 +42,27 @@ def loads_of(sweep):
 
 
 def test_without_rows_a_model_is_timed_once(sweep):
-    cost = total_cost(sweep.runs(), pd.DataFrame(), CPU, None)
-    assert cost.timed == 2 and 0 < cost.seconds < 600
+    found = total_cost(sweep.runs(), pd.DataFrame(), CPU, None)
+    assert found.timed == 2 and 0 < found.seconds < 600
+
+
+def test_what_a_step_takes_besides_its_operations_is_not_multiplied_by_the_batch(monkeypatch):
+    """On a machine where a step takes 10 ms, and 0.1 ms more for each image."""
+    monkeypatch.setattr(
+        cost, "time_model", lambda run, *_: Timing(run.batch_size, 0.01 + 1e-4 * run.batch_size, evaluation=0.0)
+    )
+    values = SMALL | {"epochs": 3, "train_images": 1000, "evaluation_images": 2}
+    for batch in (10, 100):
+        found = total_cost([make_run(values | {"batch_size": batch})], pd.DataFrame(), CPU, None)
+        assert found.seconds == pytest.approx(3 * 1000 / batch * (0.01 + 1e-4 * batch), rel=0.02)
+
+
+def test_a_model_is_timed_at_the_batch_of_the_run_unless_a_step_takes_long(monkeypatch):
+    run = make_run(SMALL | {"batch_size": 20})
+    timing = time_model(run, 28, CPU)
+    assert timing.images == 20 and timing.training > 0 and timing.evaluation > 0
+    monkeypatch.setattr("rdbench.runs.timing.LONGEST_STEP_SECONDS", 0.0)
+    assert time_model(run, 28, CPU).images == 16
 
 
 def test_the_packaged_sweeps_that_take_long_are_known_to():
