@@ -17,15 +17,18 @@ def list_datasets(data_dir: DataDir = None) -> None:
     from rdbench.data import DATASETS, present
     from rdbench.data.dataset import SIDE
 
-    headers = ["name", "side", "train", "valid", "test", "here", "labels", "what it is"]
+    headers = ["name", "side", "train", "valid", "test", "here", "labels"]
     rows = []
     for name, spec in DATASETS.items():
         sizes = [f"{size:,}" for size in spec.sizes]
         side, labels = str(SIDE) if dataset_kind(name) == "images" else "–", ", ".join(spec.labels) or "–"
         here = "yes" if present(name, data_dir) else "no"
-        rows.append([name, side, *sizes, here, labels, find("dataset", name).help])
+        rows.append([name, side, *sizes, here, labels])
     left = frozenset({"name", "here", "labels", "what it is"})
-    typer.echo(in_terminal(Cells("Named datasets, images in each split", headers, rows, left=left), whole=PIPED))
+    table = Cells("Named datasets, images in each split", headers, rows, left=left)
+    what = [[name, find("dataset", name).help] for name in DATASETS]
+    about = Cells("What they are", ["name", "what it is"], what, left=left)  # beside the rest it would be a tall column
+    typer.echo("\n\n".join(in_terminal(each, whole=PIPED) for each in (table, about)))
 
 
 @data_app.command()

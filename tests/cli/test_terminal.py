@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 
 from rdbench.cli import app
 
+ROOT = Path(__file__).parent.parent.parent
 TINY = ["--family=---", "--beta", "1", "--set", "width=0.05", "--set", "latent_dim=4", "--set", "evaluation_images=20",
         "--set", "iwae=1", "--set", "train_images=64", "--set", "batch_size=16"]  # fmt: skip
 ENOUGH_TO_ASK = ["--family=---", "--beta", "1", "--set", "width=0.05", "--epochs", "20000", "--set", "iwae=1"]
@@ -80,9 +82,19 @@ def test_progress_has_times_a_bar_and_numbers_in_the_width_there_is(columns, tmp
 
 
 @pytest.mark.slow
-def test_the_table_of_datasets_is_no_wider_than_the_terminal(tmp_path):
+def test_the_table_of_datasets_is_no_wider_than_the_terminal_and_not_tall(tmp_path):
     code, shown = on_terminal(80, "data", "list", cwd=tmp_path)
     assert code == 0 and "50,000" in shown and max(map(len, lines(shown))) <= 80
+    assert len(lines(shown)) <= 21
+
+
+@pytest.mark.slow
+def test_a_report_on_80_columns_says_how_it_judges_beside_the_paper(tmp_path):
+    code, shown = on_terminal(80, "report", str(ROOT / "results" / "mnist-twelve"), cwd=tmp_path)
+    table = shown.partition("Against the paper")[2].partition("Verdicts")[0]
+    told = " ".join(table.split())
+    assert code == 0 and "judgement not judged: at 7.8e-05 of its training compute" in told, table
+    assert "left out" not in told and max(map(len, lines(table))) <= 80
 
 
 @pytest.mark.slow
