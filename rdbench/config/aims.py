@@ -5,7 +5,7 @@ from typing import Any
 
 from rdbench.config.parts import objectives, registered
 
-AIMS = {part.takes[0]: part.sign or part.takes[0] for part in objectives().values()}
+AIMS = {part.takes[0]: part.sign or part.takes[0] for part in objectives().values() if part.takes}
 """The key that each of rdbench's objectives aims at, with its sign."""
 
 

@@ -1,13 +1,14 @@
 """Parts from files and from packages: found by name, digested, and never brought by data."""
 
 import ast
+import importlib
 import sys
 from pathlib import Path
 
 import pytest
 
 import rdbench
-from rdbench.config import parts, plugins
+from rdbench.config import aims, parts, plugins
 from rdbench.config.family import FAMILIES, parse_family
 from rdbench.config.parts import Part, Setting, find, known
 from rdbench.config.plugins import load_plugins, make
@@ -187,6 +188,11 @@ def test_an_installed_objective_brings_its_settings(package):
         ("beta-vae", None, 1.0),
     ]
     assert [source.split()[:2] for source in runs[0].sources] == [["objective", "priced"]]
+
+
+def test_an_objective_that_takes_no_key_is_called_by_its_name():
+    parts.register(Part("objective", "plain", "m:M"))
+    assert importlib.reload(aims).aim({"objective": "plain"}) == "plain"
 
 
 def test_all_stays_the_papers_twelve(file):
