@@ -22,6 +22,8 @@ KINDS: tuple[Kind, ...] = (*PLUGIN_KINDS, "figure", "executor")
 
 DatasetKind = Literal["images", "table"]
 
+OF_YOUR_OWN = "A part of your own comes with --plugin FILE or an installed package"
+
 VECTOR = ("vector",)
 
 
@@ -266,7 +268,7 @@ def find(kind: Kind, name: str) -> Part:
         error = unknown(kind, name, names(kind))
         if kind not in PLUGIN_KINDS:
             raise error
-        raise UserError(f"{error}. A part of your own comes with --plugin FILE or an installed package")
+        raise UserError(f"{error}. {OF_YOUR_OWN}")
     return part
 
 

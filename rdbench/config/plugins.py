@@ -48,7 +48,13 @@ def _load_file(path: Path) -> None:
         if part.kind not in PLUGIN_KINDS:
             raise UserError(f"--plugin {path}: found the kind {part.kind!r}; expected one of {', '.join(PLUGIN_KINDS)}")
         target = part.target if ":" in part.target else f"{module.__name__}:{part.target}"
-        _register(replace(part, target=target, origin=Origin(str(path), "", digest, str(path))))
+        told = part.help or _first_line(getattr(module, part.target, None))
+        _register(replace(part, target=target, help=told, origin=Origin(str(path), "", digest, str(path))))
+
+
+def _first_line(found: Any) -> str:
+    """The first line of the docstring of a class or function; empty if there is none."""
+    return (getattr(found, "__doc__", None) or "").partition("\n")[0]
 
 
 def _execute(path: Path, name: str) -> ModuleType:
@@ -115,7 +121,7 @@ def load_installed(kind: Kind, name: str) -> None:
         part = replace(found, kind=kind, name=name)
     else:
         told = {key: getattr(found, key) for key in ("latent", "settings", "takes") if hasattr(found, key)}
-        part = Part(kind, name, f"{point.module}:{point.attr}", (found.__doc__ or "").partition("\n")[0], **told)
+        part = Part(kind, name, f"{point.module}:{point.attr}", _first_line(found), **told)
     distribution = point.dist
     version = distribution.version if distribution else ""
     where = distribution.name if distribution else point.module

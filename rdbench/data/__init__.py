@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rdbench.config.binarise import Binarise
 from rdbench.config.family import dataset_kind
-from rdbench.config.parts import known, names
+from rdbench.config.parts import OF_YOUR_OWN, known, names
 from rdbench.config.plugins import make
 from rdbench.data import custom, toy
 from rdbench.data.custom import from_arrays
@@ -174,5 +174,6 @@ def _images(name: str) -> NamedDataset | None:
         raise UserError(f"dataset {name}: it holds no images; it goes with: rdbench toy, or rdbench sweep toy")
     if name not in DATASETS and known("dataset", name) is None:
         images = [other for other in names("dataset") if dataset_kind(other) == "images"]
-        raise unknown("dataset", name, [*images, "FILE.npz", "FILE.npy"])
+        error = unknown("dataset", name, [*images, "FILE.npz", "FILE.npy"])
+        raise UserError(f"{error}. {OF_YOUR_OWN}")
     return DATASETS.get(name)

@@ -38,6 +38,8 @@ def test_a_dataset_from_elsewhere_is_loaded_and_known_by_its_bits(brought):
     assert load("bars").side == 8
     assert checksum("bars") == load("bars").sha256
     assert largest_rate("bars") == pytest.approx(64 * math.log(2))
+    with pytest.raises(UserError, match=r"unknown dataset 'bar'; did you mean 'bars'.* comes with --plugin FILE or an"):
+        load("bar")
     with pytest.raises(UserError, match=r"dataset odd: its function gave int; expected rdbench.data.Dataset"):
         load("odd")
 
