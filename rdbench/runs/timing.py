@@ -32,12 +32,23 @@ def time_model(config: RunConfig, image_side: int, device: torch.device) -> Timi
     """Time a new model, as ``config`` describes, at the run's own batch, or on 16 images if that takes long.
 
     What a step takes besides its operations hardly depends on the batch. In a small model it is most of the time, so
-    the batch must be the run's own; in a large one it is little.
+    the batch must be the run's own; in a large one it is little. On a CPU the model has one thread, or all if it is
+    faster with them: threads of a small model wait for one another, on a busy machine for most of the time.
     """
-    timing = _timed(config, image_side, device, min(FEW_IMAGES, config.batch_size), epochs=2)
-    if timing.training * config.batch_size / timing.images < LONGEST_STEP_SECONDS:
-        return _timed(config, image_side, device, config.batch_size, epochs=4)
-    return timing
+    everything = torch.get_num_threads()
+    few = min(FEW_IMAGES, config.batch_size)
+    timings = {}
+    try:
+        for threads in {1, everything} if device.type == "cpu" else {everything}:
+            torch.set_num_threads(threads)
+            timings[threads] = _timed(config, image_side, device, few, epochs=2)
+        fastest = min(timings, key=lambda threads: timings[threads].training)
+        torch.set_num_threads(fastest)
+        if timings[fastest].training * config.batch_size / few < LONGEST_STEP_SECONDS:
+            return _timed(config, image_side, device, config.batch_size, epochs=4)
+        return timings[fastest]
+    finally:
+        torch.set_num_threads(everything)
 
 
 def _timed(config: RunConfig, image_side: int, device: torch.device, batch: int, epochs: int) -> Timing:

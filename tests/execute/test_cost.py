@@ -65,6 +65,25 @@ def test_a_model_is_timed_at_the_batch_of_the_run_unless_a_step_takes_long(monke
     assert time_model(run, 28, CPU).images == 16
 
 
+def test_a_model_is_timed_with_as_many_threads_as_are_fastest(monkeypatch):
+    """As if two threads of this small model only waited for each other."""
+    asked = []
+
+    def timed(config, image_side, device, batch, epochs):
+        asked.append((torch.get_num_threads(), batch))
+        return Timing(batch, 0.01 * torch.get_num_threads(), 0.01)
+
+    monkeypatch.setattr("rdbench.runs.timing._timed", timed)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert time_model(make_run(SMALL | {"batch_size": 20}), 28, CPU) == (20, 0.01, 0.01)
+        assert sorted(asked[:2]) == [(1, 16), (2, 16)] and asked[2:] == [(1, 20)]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_packaged_sweeps_that_take_long_are_known_to():
     names = ("demo", "toy", "mnist", "mnist-short", "omniglot")
     large = {name for name in names if is_large(load_sweep(name).runs(), None)}
