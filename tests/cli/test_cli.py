@@ -195,7 +195,7 @@ def test_a_dry_run_lists_and_writes_nothing(tmp_path):
     [
         (["mnits"], "unknown sweep 'mnits'; did you mean 'mnist'"),
         (["--set", "widht=1"], "unknown key 'widht'; did you mean 'width'"),
-        (["--family", "gaussian-pixelcn-vamp"], "did you mean 'gaussian'"),
+        (["--family", "gaussian-pixelcn-vamp"], "unknown decoder 'pixelcn'; did you mean 'pixelcnn'"),
         (["--beta", "-1"], "beta: found -1.0"),
         (["--set", "iwae=0"], "iwae: found '0'"),
         (["--set", "beta="], "beta: found ''"),
