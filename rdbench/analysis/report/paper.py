@@ -1,6 +1,7 @@
 """Compare runs with the numbers that the paper prints."""
 
 import json
+import math
 from typing import Any
 
 import pandas as pd
@@ -29,8 +30,8 @@ def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
     """A row for every run with a printed point: both sets of numbers, their differences, and a judgement.
 
     ``judgement`` is of −ELBO: "agrees", "better", "worse", "implausible", or why it is not judged. A run at another
-    protocol is not: its judgement says which part of the paper's training compute it had. The paper's numbers are of
-    the whole test split.
+    protocol gets no verdict: its judgement says how near it came, and at which part of the paper's training compute.
+    The paper's numbers are of the whole test split.
     """
     answers = measured(runs).assign(annealed=runs["anneal_epochs"] > 0, neg_elbo=-runs["elbo"])[ANSWER]
     joined = answers.merge(printed_points(), on=["dataset", "family", "beta", "annealed"], suffixes=("", "_paper"))
@@ -59,7 +60,8 @@ def _judge(row: dict[Any, Any]) -> str:
     if "do not gate" in row["note"]:
         return "not judged: the sources differ on β"
     if row["protocol"] != "the paper's":
-        return f"not judged: at {_compute(row):.2g} of its training compute"
+        distance = math.ceil(10 * abs(row["neg_elbo_difference"])) / 10
+        return f"within {distance:.1f} nats of print at {_compute(row):.2g} of its training compute"
     allowed = TOLERANCE + 3 * row["elbo_se"]
     difference = row["neg_elbo_difference"]
     if difference > allowed:
