@@ -88,7 +88,8 @@ def captured(training, monkeypatch):
 def numbers(training):
     parameters = [*training.model.parameters(), *training.trained.parameters()]
     weights = torch.cat([parameter.detach().flatten() for parameter in parameters])
-    return [{**vars(epoch), "seconds": 0} for epoch in training.history], weights.tolist()
+    history = [str({**vars(epoch), "seconds": 0}) for epoch in training.history]  # text, since NaN is not itself
+    return history, weights.tolist()
 
 
 WARM = ["wait", "aside", "wait"]
