@@ -24,7 +24,7 @@ from rdbench.store.claims import SECONDS_VARIABLE, Claims
 from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
 
-KILLS = 50
+KILLS = 30
 
 
 def forked(work):
@@ -55,7 +55,7 @@ def ended(child, seconds):
 
 
 @pytest.mark.slow
-def test_fifty_kills_lose_nothing_double_nothing_and_change_no_number(sweep, assert_same, tmp_path):
+def test_thirty_kills_lose_nothing_double_nothing_and_change_no_number(sweep, assert_same, tmp_path):
     """SIGKILL at random moments; every other sweep keeps its state after each step, the rest never, being short."""
     chance = random.Random(0)
     kills, sweeps, longest = 0, 0, 0.8
