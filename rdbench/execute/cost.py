@@ -165,15 +165,15 @@ class _Timed:
     def speed(self, model: RunConfig, side: int, batch: int) -> Speed:
         """The speed of a model; once timing has taken too long, the mean of those that were timed."""
         key = (model, side, batch)
-        if key not in self.speeds and self.speeds and time.monotonic() > self.ends:
+        if key in self.speeds:
+            return self.speeds[key]
+        if self.speeds and time.monotonic() > self.ends:
             return Speed(*(mean(every) for every in zip(*self.speeds.values(), strict=True)))
-        if key not in self.speeds:
-            timing = time_model(model.model_copy(update={"batch_size": batch}), side, self.device)
-            flop = _flop(model, side)
-            self.speeds[key] = Speed(
-                timing.training / flop.step(timing.images, 1), timing.evaluation / flop.forward(timing.images, 1)
-            )
-        return self.speeds[key]
+        timing = time_model(model.model_copy(update={"batch_size": batch}), side, self.device)
+        flop = _flop(model, side)
+        speed = Speed(timing.training / flop.step(timing.images, 1), timing.evaluation / flop.forward(timing.images, 1))
+        self.speeds[key] = speed
+        return speed
 
 
 def _speeds(rows: pd.DataFrame, device: torch.device) -> Iterator[tuple[RunConfig, Speed]]:

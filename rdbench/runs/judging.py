@@ -28,7 +28,7 @@ from rdbench.runs.splits import Splits
 from rdbench.runs.trained import load_data, load_model
 from rdbench.store.changes import extend
 from rdbench.store.row_checks import read_config
-from rdbench.store.schema import MEASURES, known
+from rdbench.store.schema import known
 from rdbench.store.store import Store
 
 Row = Mapping[str, Any]
@@ -258,6 +258,6 @@ def judge_run(
     torch.manual_seed(run.seed)
     pieces = KeptPieces(store.storage, row["run_id"], repr(judge))
     columns = judge.judge(trained, progress, say, pieces.get)
-    extend(store, row["run_id"], {**columns, "evaluated_with": command()}, {}, {name: row[name] for name in MEASURES})
+    extend(store, row["run_id"], {**columns, "evaluated_with": command()}, {}, row)
     pieces.discard()
     return columns

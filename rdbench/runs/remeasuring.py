@@ -68,9 +68,7 @@ def reevaluate(
     if split == "test":
         bounds = {f"iwae_{k}": bound.astype(np.float32) for k, bound in measured.iwae.items()}
         per_image = {name: bound for name, bound in bounds.items() if name in new}
-    extend(
-        store, row["run_id"], {**new, "evaluated_with": command()}, per_image, {name: row[name] for name in MEASURES}
-    )
+    extend(store, row["run_id"], {**new, "evaluated_with": command()}, per_image, row)
     return new
 
 

@@ -4,7 +4,6 @@ Each change holds the claim on the tables, so that nothing is lost between readi
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +26,7 @@ from rdbench.store.current import (
 from rdbench.store.files import CHECKPOINTS, cannot_write
 from rdbench.store.parquet import COMPACTED, UNREADABLE, Survey, files, read_checked, survey
 from rdbench.store.plans import strike
-from rdbench.store.schema import Column, joined, serialized, with_column
+from rdbench.store.schema import MEASURES, Column, joined, serialized, with_column
 from rdbench.store.store import Store
 from rdbench.store.unfinished import states_of
 
@@ -154,11 +153,11 @@ def extend(
     run_id: str,
     columns: Mapping[str, Any],
     per_image: Mapping[str, Column],
-    of: Mapping[str, Any] = MappingProxyType({}),
+    measured: Mapping[str, Any] | None = None,
 ) -> None:
     """Add columns to the row of a run, and to the rows of its test images.
 
-    ``of`` are numbers that the row had when it was measured.
+    ``measured`` is the row as it was when the columns were measured.
 
     Raises:
         UserError: the row has other numbers now, or the store cannot be read or written.
@@ -166,14 +165,15 @@ def extend(
     added: dict[Table, Mapping[str, Column]]
     added = {"examples": per_image, "runs": {name: [value] for name, value in columns.items()}}
     with store.changing() as held:
-        now, row = date_after(held.current([run_id]).get(run_id)), held.arrow("runs", [run_id])
-        if row is not None and any(row[name][0].as_py() != value for name, value in of.items()):
+        now = date_after(held.current([run_id]).get(run_id))
+        found = {table: held.arrow(table, [run_id]) for table in added}
+        row = found["runs"]
+        if row is not None and measured and any(row[name][0].as_py() != measured[name] for name in MEASURES):
             raise UserError(f"run {run_id} was done again while it was measured; the same command measures it anew")
-        for table, values in added.items():
-            rows = held.arrow(table, [run_id])
+        for table, rows in found.items():
             if rows is None:
                 continue
-            for name, value in {**values, "created_at": [now] * len(rows)}.items():
+            for name, value in {**added[table], "created_at": [now] * len(rows)}.items():
                 rows = with_column(rows, name, pa.array(value, column_type(table, name)))
             try:
                 held.storage.write_new(f"{table}/{run_id}.", serialized(rows))
