@@ -26,7 +26,7 @@ def terminal_width() -> int | None:
 
 def in_terminal(table: "Cells", wide: bool = False, whole: str = "--wide shows all") -> str:
     """The table cut to the terminal's width, or whole if there is no terminal or with ``wide``."""
-    from rdbench.analysis.report.fitted import fitted
+    from rdbench.analysis.report.text import fitted
 
     return fitted(table, None if wide else terminal_width(), whole)
 

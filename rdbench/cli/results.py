@@ -108,7 +108,7 @@ def report(
     Without it: 0, 2 on wrong usage, 3 if a file in the store cannot be read.
     """
     from rdbench.analysis.report import COLUMNS, FORMATS, assemble
-    from rdbench.analysis.report.formats import text
+    from rdbench.analysis.report.text import text
     from rdbench.errors import UserError, unknown
     from rdbench.store.store import Store
 

@@ -1,5 +1,6 @@
 """The content of a report, independent of its format."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,13 +16,19 @@ from rdbench.analysis.report.trivial import behind_pixels, untrained
 from rdbench.analysis.stores import Source, each
 from rdbench.analysis.where import select
 from rdbench.config.aims import aim
-from rdbench.errors import ExitCode
+from rdbench.errors import ExitCode, counted
 from rdbench.store import plans
 from rdbench.store.status import Status
 from rdbench.store.store import Store
 
 FAILING = {"regression": "worse than the baseline", "moved": "R or D is not the baseline's"}
 """The findings of a comparison with a baseline that fail a gate."""
+
+STATES = {
+    ExitCode.OK: "nothing broke",
+    ExitCode.BROKEN: "something broke",
+    ExitCode.INCOMPLETE: "something is missing, failed or unreadable",
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,16 @@ class Report:
         if self.regressions:
             return ExitCode.BROKEN
         return ExitCode.INCOMPLETE if self.problems else ExitCode.OK
+
+    @property
+    def headline(self) -> str:
+        """How many runs are measured, how the claims stand, and what the exit code means."""
+        measured = int((self.runs["status"] == Status.OK).sum())
+        expected = len(self.runs) + len(self.missing)
+        counts = Counter(verdict.status for verdict in self.verdicts)
+        claims = f"{counts['holds']} hold, {counts['broken']} broken, {counts['not measured']} not measured"
+        state = STATES[self.exit_code]
+        return f"{measured} of {counted(expected, 'run')} measured; verdicts: {claims}; {state}."
 
 
 def assemble(

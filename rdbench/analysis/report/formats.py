@@ -1,8 +1,7 @@
-"""A report as text, Markdown, LaTeX, CSV, JSON or one HTML page."""
+"""The formats of a report: Markdown and JSON, and by modules of their own text, LaTeX, CSV and one HTML page."""
 
 import json
 import math
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -11,33 +10,18 @@ import pandas as pd
 
 from rdbench.analysis.report.assemble import Report
 from rdbench.analysis.report.cells import Cells, all_tables
-from rdbench.analysis.report.fitted import fitted, lines_of
 from rdbench.analysis.report.html import page
 from rdbench.analysis.report.papers import csv, latex
-from rdbench.errors import ExitCode, counted, plain
-from rdbench.store.status import Status
+from rdbench.analysis.report.text import text
+from rdbench.errors import plain
 
 JSON_SCHEMA = 1
 """The version of the JSON format, raised when a key changes its meaning or is removed."""
 
 
-STATES = {
-    ExitCode.OK: "nothing broke",
-    ExitCode.BROKEN: "something broke",
-    ExitCode.INCOMPLETE: "something is missing, failed or unreadable",
-}
-
-
-def text(report: Report, columns: str = "measures", width: int | None = None) -> str:
-    """Aligned columns for a terminal of this width; whole tables if it is None."""
-    parts = [fitted(table, width) for table in all_tables(report, columns)]
-    closing = [plain(line) for line in (*report.regressions, *report.problems, *report.notes, _headline(report))]
-    return "\n\n".join([*parts, "\n".join(line for text in closing for line in lines_of(text, width))])
-
-
 def markdown(report: Report, columns: str = "measures") -> str:
     """Markdown tables, for example for the summary of a CI job."""
-    parts = [f"# rdbench report: {_escaped(report.store)}", _headline(report)]
+    parts = [f"# rdbench report: {_escaped(report.store)}", report.headline]
     parts += [f"## {_escaped(table.title)}\n\n{_piped(table)}" for table in all_tables(report, columns)]
     lines = [f"- {_escaped(line)}" for line in (*report.regressions, *report.problems)]
     if lines:
@@ -76,7 +60,7 @@ def html(report: Report, columns: str = "measures") -> str:
     from rdbench.analysis.plots import page_figures  # here, because no other format needs matplotlib
 
     figures = page_figures(report.source, report.runs)
-    return page(report, all_tables(report, columns), _headline(report), figures)
+    return page(report, all_tables(report, columns), report.headline, figures)
 
 
 FORMATS: dict[str, Callable[..., str]] = {
@@ -87,15 +71,6 @@ FORMATS: dict[str, Callable[..., str]] = {
     "json": as_json,
     "html": html,
 }
-
-
-def _headline(report: Report) -> str:
-    measured = int((report.runs["status"] == Status.OK).sum())
-    counts = Counter(verdict.status for verdict in report.verdicts)
-    state = STATES[report.exit_code]
-    expected = len(report.runs) + len(report.missing)
-    claims = f"{counts['holds']} hold, {counts['broken']} broken, {counts['not measured']} not measured"
-    return f"{measured} of {counted(expected, 'run')} measured; verdicts: {claims}; {state}."
 
 
 def _piped(table: Cells) -> str:

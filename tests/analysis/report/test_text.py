@@ -7,7 +7,7 @@ import pytest
 
 from rdbench.analysis.report import assemble
 from rdbench.analysis.report.cells import Cells, all_tables
-from rdbench.analysis.report.fitted import aligned, fitted
+from rdbench.analysis.report.text import aligned, fitted
 from rdbench.store.store import Store
 
 RESULTS = Path(__file__).parent.parent.parent.parent / "results"

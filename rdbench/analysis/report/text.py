@@ -1,11 +1,15 @@
-"""Fit a table to a terminal: name columns that are equal in all rows below it, and leave out those that do not fit."""
+"""A report as text, fitted to a terminal.
+
+Columns that are equal in all rows are named below their table, and those that do not fit are left out.
+"""
 
 import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rdbench.analysis.report.cells import Cells
+from rdbench.analysis.report.assemble import Report
+from rdbench.analysis.report.cells import Cells, all_tables
 from rdbench.errors import plain
 
 FIRST_OUT = (
@@ -29,6 +33,14 @@ KEPT = ("R", "D", "−ELBO", "nats per image", "truth", "estimate", "total")
 GAP = 2
 NARROWEST = 12
 """Letters to a line of a column of words that is broken over lines."""
+
+
+def text(report: Report, columns: str = "measures", width: int | None = None) -> str:
+    """Aligned columns for a terminal of this width; whole tables if it is None."""
+    tables = [fitted(table, width) for table in all_tables(report, columns)]
+    closing = [plain(line) for line in (*report.regressions, *report.problems, *report.notes, report.headline)]
+    lines = closing if width is None else [part for line in closing for part in textwrap.wrap(line, width)]
+    return "\n\n".join([*tables, "\n".join(lines)])
 
 
 def aligned(table: Cells) -> str:
@@ -62,11 +74,6 @@ def fitted(table: Cells, width: int | None, whole: str = "--wide shows all") -> 
         notes.append(f"left out to fit: {', '.join(header for header in table.headers if header in out)}; {whole}")
     parts = [*textwrap.wrap(table.title, width), "", *_broken(shown, width)]
     return "\n".join([*parts, *(line for note in notes for line in textwrap.wrap(note, width))])
-
-
-def lines_of(text: str, width: int | None) -> list[str]:
-    """A text in lines of at most ``width`` letters, or in one line if that is None."""
-    return [text] if width is None else textwrap.wrap(text, width)
 
 
 def _same_in_all(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
