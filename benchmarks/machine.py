@@ -23,10 +23,11 @@ def describe() -> dict[str, str | int]:
 
 
 def append(out: Path, row: dict) -> None:
-    """Add a row to a CSV file, after the header where it is new."""
+    """Add a row to a CSV file, in the order of its header; a new file gets one."""
     new = not out.exists()
+    header = list(row) if new else next(csv.reader(out.read_text().splitlines()))
     with out.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
+        writer = csv.DictWriter(file, header)
         if new:
             writer.writeheader()
         writer.writerow(row)
