@@ -21,6 +21,9 @@ from rdbench.cli.options import (
 from rdbench.execute.output import unstoppable
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from rdbench.runs.judging import Annealing
     from rdbench.store.store import Store
 
 ACTIONS = ("list", "show", "rm", "retry")
@@ -126,7 +129,7 @@ def merge(
 def evaluate(
     store: StoreArgument,
     iwae: Annotated[list[int], typer.Option(min=1, help="k of IWAE-k.")] = [],
-    split: Annotated[str, typer.Option(help="test, valid or train.")] = "test",
+    split: Annotated[str, typer.Option(help="Of --iwae: test, valid or train.")] = "test",
     family: FamilyOption = [],
     beta: BetaOption = [],
     device: DeviceOption = "auto",
@@ -137,8 +140,13 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Temperatures of annealed importance sampling, a second judge of log p(x)."),
     ] = None,
-    chains: Annotated[int, typer.Option(min=1, help="Of --ais: chains for each image.")] = 8,
-    images: Annotated[int, typer.Option(min=2, help="Of --ais: test images, and images that the model draws.")] = 100,
+    chains: Annotated[
+        int | None, typer.Option(min=1, help="Of --ais: chains for each image.", show_default="8")
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(min=2, help="Of --ais: test images, and images that the model draws.", show_default="100"),
+    ] = None,
     from_encoder: Annotated[
         bool, typer.Option("--from-encoder", help="Of --ais: begin at e(z|x) and not at m(z), which has no curve.")
     ] = False,
@@ -152,19 +160,18 @@ def evaluate(
 
     Each run's results are kept (of --ais, those of each 25 images), so the same command goes on after an interruption.
     """
-    from rdbench.analysis.frame import measured
-    from rdbench.analysis.where import select
-    from rdbench.config.family import dataset_kind
     from rdbench.config.plugins import load_plugins
     from rdbench.errors import UserError, counted
     from rdbench.execute.remeasure import Wanted, remeasure
     from rdbench.execute.task import Settings
-    from rdbench.runs.judging import Annealing, Judge, LabelProbe, SoftenedBound
+    from rdbench.runs.judging import Judge, LabelProbe, SoftenedBound
     from rdbench.store.row_checks import records
     from rdbench.store.store import Store
 
     judges: list[Judge] = [LabelProbe()] if labels else []
-    judges += [] if ais is None else [Annealing(ais, chains, images, from_encoder)]
+    judges += _annealing(ais, chains, images, from_encoder)
+    if split != "test" and judges:
+        raise UserError(f"--split {split}: --labels and --ais measure the test split; leave one of them out")
     if softened is not None:
         if not (0 < softened < math.inf and iwae and split == "test"):
             raise UserError(f"--softened {softened:g}: expected τ above 0, --iwae K, and no other split than test")
@@ -174,11 +181,44 @@ def evaluate(
         raise UserError("evaluate: expected what to measure: --iwae K, --labels or --ais TEMPERATURES")
     load_plugins(plugin)
     source = Store(store)
-    rows = measured(select(source.read("runs").frame, family, beta, None))
-    rows = rows[(rows["dataset"].map(dataset_kind) == "images") & rows["labels"].isna()]
-    if rows.empty:
-        raise UserError(f"{source} holds no run that ended well and has images; nothing to measure")
+    rows = _of_images(source, family, beta)
     wanted = Wanted(sorted(set(iwae)), split, judges)
     count = remeasure(source, records(rows, rows.columns), wanted, Settings(device, data_dir, quiet=quiet))
     if not quiet:
         typer.echo(f"{count} of {counted(len(rows), 'run')} measured now; the columns are in {source}")
+
+
+def _annealing(
+    temperatures: int | None, chains: int | None, images: int | None, from_encoder: bool
+) -> "Sequence[Annealing]":
+    """The annealing that was asked for, if any.
+
+    Raises:
+        UserError: something says how to anneal, and nothing asks for it.
+    """
+    from rdbench.errors import UserError
+    from rdbench.runs.judging import Annealing
+
+    if temperatures is not None:
+        return [Annealing(temperatures, chains or 8, images or 100, from_encoder)]
+    if chains or images or from_encoder:
+        raise UserError("--chains, --images and --from-encoder say how to anneal; set --ais TEMPERATURES too")
+    return []
+
+
+def _of_images(store: "Store", family: list[str], beta: list[float]) -> "pd.DataFrame":
+    """The chosen runs of a store that ended well and explain images.
+
+    Raises:
+        UserError: there are none.
+    """
+    from rdbench.analysis.frame import measured
+    from rdbench.analysis.where import select
+    from rdbench.config.family import dataset_kind
+    from rdbench.errors import UserError
+
+    rows = measured(select(store.read("runs").frame, family, beta, None))
+    rows = rows[(rows["dataset"].map(dataset_kind) == "images") & rows["labels"].isna()]
+    if rows.empty:
+        raise UserError(f"{store} holds no run that ended well and has images; nothing to measure")
+    return rows
