@@ -43,6 +43,15 @@ def remeasure(store: Store, rows: Sequence[Row], wanted: Wanted, settings: Setti
         UserError: a run was trained on other data, has no weights, or cannot be measured so.
     """
     todo = [row for row in rows if not wanted.is_done(row)]
+    try:
+        _measure_each(store, todo, wanted, settings)
+    finally:  # also after an error or an interruption: the runs before it have new columns
+        compact(store)
+    return len(todo)
+
+
+def _measure_each(store: Store, todo: Sequence[Row], wanted: Wanted, settings: Settings) -> None:
+    """Add what is wanted to each run; raises as ``remeasure``."""
     device = pick_device(settings.device)
     words = {row["run_id"]: f"{row['family']}  {row['run_id']}" for row in todo}
     with Display(len(todo), words, Console(), quiet=settings.quiet) as display:
@@ -63,5 +72,3 @@ def remeasure(store: Store, rows: Sequence[Row], wanted: Wanted, settings: Setti
                 if not judge.is_done(row):
                     new |= judge_run(judge, store, row, device, settings.data_dir, progress, say)
             display.finish(name, "  ".join(f"{key} {value:.3f}" for key, value in new.items() if SHOWN.fullmatch(key)))
-    compact(store)
-    return len(todo)

@@ -97,12 +97,13 @@ def do_runs(planned: Plan, elsewhere: FinishedElsewhere, settings: Settings, exe
                         f"sweep {planned.sweep}: {counted(len(planned.runs), 'run')}{note}, on {place}, into {store}"
                     )
                 _work_through(work, executor or ThisProcess(), store, display, _Watch(display, signals, work))
-            if signals.received or display.done + len(work.done_elsewhere) < len(planned.pending):
+            stopped = bool(signals.received) or display.done + len(work.done_elsewhere) < len(planned.pending)
+            compact(store)
+            if stopped:
                 why = "interrupted" if signals.received else "ended at its limit"
                 raise _interrupted(why, display, work, planned, store, signals)
         except KeyboardInterrupt:  # a second signal, at whatever point
             raise _interrupted("interrupted", display, work, planned, store, signals) from None
-    compact(store)
     rows = store.read("runs")
     mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
     return Ended(mine, bool((mine["status"] != Status.OK).any()))

@@ -11,6 +11,8 @@ from rdbench import data
 from rdbench.analysis.report.listing import choose, listing
 from rdbench.errors import UserError
 from rdbench.execute.again import do_again
+from rdbench.execute.remeasure import Wanted, remeasure
+from rdbench.execute.task import Settings
 from rdbench.runs.remeasuring import is_measured, reevaluate
 from rdbench.store.changes import extend, remove
 from rdbench.store.claims import Claims
@@ -187,3 +189,15 @@ def test_a_missing_run_is_not_done_with_other_sources_than_were_planned(store, s
     announce(store.storage, "mine", "rdbench sweep mine", {"m": "words"}, {"m": settings})
     with pytest.raises(UserError, match=r"encoder gaussian: here it is rdbench's own, the run was described with 0000"):
         do_again(store, ["m"])
+
+
+def test_what_was_measured_before_an_error_is_at_rest(store):
+    """Each run is there once, for readers that know nothing of rdbench."""
+    rows = store.read("runs").frame.to_dict("records")
+    store.storage.delete(store.checkpoint(rows[-1]["run_id"]))
+    with pytest.raises(UserError, match="there is no checkpoint"):
+        remeasure(store, rows, Wanted([20], "test", []), Settings(quiet=True))
+    runs = pd.read_parquet(f"{store}/runs")
+    assert len(runs) == 4 and runs["iwae_20"].notna().sum() == 3
+    images = pd.read_parquet(f"{store}/examples")
+    assert not images.duplicated(["run_id", "index"]).any()

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -196,6 +197,8 @@ def test_a_number_of_runs_is_kept(sweep, assert_same, tmp_path):
         with pytest.raises(InterruptedSweepError, match=f"{done} of 4 runs are whole") as ended:
             run_sweep(sweep, tmp_path, settings=Settings(most_runs=1))
         assert ended.value.exit_code == 3
+        schemas = {str(pq.read_schema(path)) for path in (tmp_path / "runs").iterdir()}
+        assert len(schemas) == 1  # so that other readers find all columns
     assert not run_sweep(sweep, tmp_path, settings=Settings(most_runs=1)).failed
     assert_same(tmp_path)
 
