@@ -80,6 +80,6 @@ def _is_whole(row: Mapping[str, Any], prefix: str) -> bool:
 
 
 def is_measured(row: Mapping[str, Any], iwae: Sequence[int], split: str) -> bool:
-    """Whether a row has these measures of the split already."""
+    """Whether a row has these measures of the split already, and R, D and ELBO of the split that belong together."""
     prefix = "" if split == "test" else f"{split}_"
-    return all(known(row.get(f"{prefix}iwae_{k}")) for k in iwae)
+    return (split == "test" or _is_whole(row, prefix)) and all(known(row.get(f"{prefix}iwae_{k}")) for k in iwae)

@@ -72,9 +72,13 @@ def test_the_training_split_is_replaced_whole(store):
     assert [row_of(store)[f"train_{name}"] for name in ("rate", "elbo", "iwae_5")] == [
         after[f"train_{name}"] for name in ("rate", "elbo", "iwae_5")
     ]
+    assert is_measured(row_of(store), [5, 7], "train")
     extend(store, row["run_id"], {"train_elbo": after["train_elbo"] - 3}, {})
-    reevaluate(store, row_of(store), [9], "train", CPU, None)
+    torn = row_of(store)
+    assert not is_measured(torn, [5], "train")  # so that the same command mends it
+    reevaluate(store, torn, [5], "train", CPU, None)
     mended = row_of(store)
+    assert is_measured(mended, [5], "train")
     assert mended["train_elbo"] == -(mended["train_rate"] + mended["train_distortion"])
 
 
