@@ -1,5 +1,6 @@
 """Merge several stores into one."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -28,8 +29,12 @@ CIRCUMSTANCES = frozenset((
 ))  # fmt: skip
 """Columns that may differ between two rows of the same run without a contradiction."""
 
-SHOWN = ("status", "rate", "distortion", "elbo")
+DRAWN = re.compile(
+    r"(train|valid)_(?:rate|distortion|elbo|mutual_information|marginal_kl|active_units|rate_by_dimension)(_se)?"
+)
+"""Columns that belong together: one measurement of the training or validation split. Other draws give others."""
 
+SHOWN = ("status", "rate", "distortion", "elbo")
 
 FAMILY = ("dataset", "encoder", "decoder", "marginal")
 """Columns in which all runs of a family on a dataset agree."""
@@ -109,17 +114,17 @@ def _rows(store: Store) -> list[dict[str, Any]]:
 def _united(run_id: str, one: Answer, other: Answer) -> Answer:
     """Unite two answers: the one that did not fail; else the one with more columns, plus those only the other has.
 
+    Of two measurements of a split one is kept, whole: of the training split one that has errors, if one has.
+
     Raises:
         UserError: they contradict each other.
     """
     if Status.FAILED in (one.row["status"], other.row["status"]):
         return other if one.row["status"] == Status.FAILED else one
     for name in sorted(set(one.row) & set(other.row) - CIRCUMSTANCES):
-        ours, theirs = one.row[name], other.row[name]
-        if known(ours) and known(theirs) and ours != theirs:
+        if _contradict(name, one.row, other.row):
             raise _contradiction(run_id, name, one, other)
-    more_is_known = sum(map(known, other.row.values())) > sum(map(known, one.row.values()))
-    base, beside = (other, one) if more_is_known else (one, other)
+    base, beside = sorted((one, other), key=lambda answer: _known_of(answer.row), reverse=True)
     new = {name: value for name, value in beside.row.items() if known(value) and not known(base.row.get(name))}
     if not set(new) - CIRCUMSTANCES:
         return base
@@ -128,6 +133,26 @@ def _united(run_id: str, one: Answer, other: Answer) -> Answer:
         base.store,
         (*base.others, beside.store, *beside.others),
     )
+
+
+def _known_of(row: Mapping[str, Any]) -> tuple[bool, int]:
+    """Whether a row has errors for the training split, and how many columns it has."""
+    return known(row.get("train_elbo_se")), sum(map(known, row.values()))
+
+
+def _contradict(name: str, row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two rows of a run contradict each other in a column, by more than other draws of z explain."""
+    ours, theirs = row[name], other[name]
+    if not (known(ours) and known(theirs)) or ours == theirs:
+        return False
+    drawn = DRAWN.fullmatch(name)
+    if drawn is None:
+        return True
+    errors = [each.get(f"{drawn[1]}_elbo_se") for each in (row, other)]
+    allowed = max((error for error in errors if error is not None and known(error)), default=0.0)
+    if drawn[2] or not isinstance(ours, float):
+        return not allowed
+    return bool(abs(ours - theirs) > allowed)
 
 
 def _contradiction(run_id: str, name: str, *answers: Answer) -> UserError:

@@ -242,6 +242,32 @@ def test_copies_that_were_measured_at_different_k_give_all_columns(make_store, t
         assert merge([one, other], store) == (0, 3)
 
 
+def of_split(split, distortion, **more):
+    group = {"rate": 1.0, "distortion": distortion, "elbo": -1.0 - distortion, "elbo_se": 0.5, "rate_se": 0.4}
+    return {f"{split}_{name}": value for name, value in (group | more).items()}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_measurement_of_another_split_comes_whole(make_store, tmp_path, turned):
+    """Other draws gave other numbers; the training split of a sweep has no errors, and its ELBO would not add up."""
+    swept = {"train_rate": 1.1, "train_distortion": 79.9, "iwae_7": -80.0, "iwae_9": -79.0, "iwae_8": -79.5}
+    stores = [
+        make_store("one", aa=swept | of_split("valid", 80.0, iwae_3=-80.0)),
+        make_store("other", aa=of_split("train", 80.2) | of_split("valid", 80.3, iwae_6=-79.0)),
+    ]
+    merge(stores[::-1] if turned else stores, Store(tmp_path / "into"))
+    (row,) = pd.read_parquet(tmp_path / "into" / "runs").to_dict("records")
+    assert {name: row[name] for name in of_split("train", 80.2)} == of_split("train", 80.2)
+    assert {name: row[name] for name in of_split("valid", 80.3)} == of_split("valid", 80.3)
+    assert (row["iwae_7"], row["valid_iwae_3"], row["valid_iwae_6"]) == (-80, -80, -79)
+
+
+def test_measurements_of_a_split_that_draws_do_not_explain_are_refused(make_store, tmp_path):
+    one, other = (make_store(f"{nats}", aa=of_split("valid", nats)) for nats in (80.0, 80.6))
+    with pytest.raises(UserError, match="two answers, which differ in valid_distortion"):
+        merge([one, other], Store(tmp_path / "into"))
+
+
 def test_images_that_contradict_each_other_are_refused(make_store, tmp_path):
     one, other = make_store("one", aa={}), make_store("other", aa={})
     extend(one, "aa", {"iwae_5": -5.0}, {"iwae_5": [-4.0, -6.0]})
