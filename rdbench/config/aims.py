@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rdbench.config.parts import objectives, registered
+from rdbench.config.parts import OWN, registered
 
-AIMS = {part.takes[0]: part.sign or part.takes[0] for part in objectives().values() if part.takes}
+AIMS = {part.takes[0]: part.sign or part.takes[0] for part in OWN if part.kind == "objective" and part.takes}
 """The key that each of rdbench's objectives aims at, with its sign."""
 
 

@@ -287,6 +287,10 @@ def all_settings() -> dict[str, Setting]:
     return settings_of(_registry.values())
 
 
-def objectives() -> Mapping[str, Part]:
-    """The objectives by name."""
-    return {name: part for (kind, name), part in _registry.items() if kind == "objective"}
+def keys_taken(kind: Kind) -> tuple[str, ...]:
+    """The keys of a run that rdbench's own parts of a kind take; a plug-in's part can take no others.
+
+    >>> keys_taken("marginal")
+    ('pseudo_inputs',)
+    """
+    return tuple(dict.fromkeys(key for part in OWN if part.kind == kind for key in part.takes))

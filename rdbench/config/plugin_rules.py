@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from rdbench.config.family import PART_KINDS
-from rdbench.config.parts import Part, Setting, registered_parts
+from rdbench.config.parts import Part, Setting, keys_taken, registered_parts
 from rdbench.errors import UserError
 
 WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -25,11 +25,20 @@ def check_part(part: Part) -> None:
     for field in ("latent", "settings", "takes"):
         if not isinstance(found := getattr(part, field), tuple):
             raise UserError(f"{what}: found {field}={found!r}; expected a tuple, such as {field}=({found!r},)")
+    _check_taken(what, part)
     others = [other for other in registered_parts() if (other.kind, other.name) != (part.kind, part.name)]
     if part.sign and part.sign in (other.sign for other in others if other.kind == part.kind):
         raise UserError(f"{what}: the sign {part.sign!r} is another part's; choose another, or none")
     for setting in part.settings:
         _check_setting(what, setting, others)
+
+
+def _check_taken(what: str, part: Part) -> None:
+    possible = keys_taken(part.kind)
+    for key in part.takes:
+        if key not in possible:
+            expected = f"some of {', '.join(possible)}" if possible else "none"
+            raise UserError(f"{what}: found takes {key!r}; expected {expected}; what it alone has goes into settings")
 
 
 def _check_setting(what: str, setting: Setting, others: Iterable[Part]) -> None:

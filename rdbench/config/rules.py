@@ -6,13 +6,10 @@ Each check raises a ``ValueError`` that says what was found and what to do.
 from typing import TYPE_CHECKING
 
 from rdbench.config.family import PART_KINDS, TOY
-from rdbench.config.parts import Part, find, objectives
+from rdbench.config.parts import Part, find, keys_taken
 
 if TYPE_CHECKING:
     from rdbench.config.run_config import RunConfig
-
-OBJECTIVE_KEYS = tuple(dict.fromkeys(key for part in objectives().values() for key in part.takes))
-"""The keys that some of rdbench's own objectives take."""
 
 
 def check_keys(run: "RunConfig") -> None:
@@ -88,7 +85,7 @@ def _check_deterministic(run: "RunConfig", encoder: Part) -> None:
 def _check_objective(run: "RunConfig", taken: tuple[str, ...]) -> None:
     if taken and getattr(run, taken[0]) is None:
         raise ValueError(f"objective {run.objective} needs {taken[0]}; set {taken[0]}")
-    for key in OBJECTIVE_KEYS:
+    for key in keys_taken("objective"):
         if key not in taken and getattr(run, key) not in (None, type(run).model_fields[key].default):
             raise ValueError(
                 f"{key} {getattr(run, key)} is not a setting of objective {run.objective}, which takes "

@@ -168,6 +168,7 @@ def test_a_file_that_brings_no_parts_is_refused_in_one_line(tmp_path, text, told
         ('"mine", "X", settings=(Setting("family", 2, ""),)', "setting 'family': this is a key of every run"),
         ('"mine", "X", settings=(Setting("codes", 0.5, ""),)', "found float; that of encoder vq is int"),
         ('"mine", "X", settings=(Setting("depth", 0, "", least=1),)', "depth: found 0; .*greater than or equal to 1"),
+        ('"mine", "X", takes=("beta",)', "found takes 'beta'; expected none"),
     ],
 )
 def test_a_part_that_cannot_stand_beside_the_others_is_refused(tmp_path, part, told):
@@ -188,6 +189,15 @@ def test_an_installed_objective_brings_its_settings(package):
         ("beta-vae", None, 1.0),
     ]
     assert [source.split()[:2] for source in runs[0].sources] == [["objective", "priced"]]
+
+
+@pytest.mark.parametrize("key", ["price", "epochs", "nonsense"])
+def test_an_objective_takes_only_keys_that_our_own_take(file, key):
+    """Its own setting is no such key, nor is a key that every run has."""
+    own = f'Part("objective", "priced", "P", takes=({key!r},), settings=(Setting("price", 0.5, ""),))'
+    file.write_text(f"from rdbench import Part, Setting\nPARTS = [{own}]")
+    with pytest.raises(UserError, match=f"objective 'priced' of .*: found takes '{key}'; expected some of beta, "):
+        load_plugins([file])
 
 
 def test_an_objective_that_takes_no_key_is_called_by_its_name():

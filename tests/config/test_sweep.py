@@ -10,13 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rdbench.config.family import FAMILIES, parse_family
-from rdbench.config.parts import BIT_GRADIENTS, CATEGORICAL_GRADIENTS, objectives
+from rdbench.config.parts import BIT_GRADIENTS, CATEGORICAL_GRADIENTS, OWN
 from rdbench.config.run_config import GRID_KEYS, RunConfig, make_run
 from rdbench.config.sweep import load_sweep, packaged_sweeps, parse_assignments
 from rdbench.errors import UserError
 
 NOT_OF_TWELVE = ("toy", "vib", "discrete", "autoencoding-limit")
-OBJECTIVES = {name: part.takes for name, part in objectives().items()}
+OBJECTIVES = {part.name: part.takes for part in OWN if part.kind == "objective"}
 
 
 @pytest.mark.parametrize("name", [name for name in packaged_sweeps() if name not in NOT_OF_TWELVE])

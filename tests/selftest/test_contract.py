@@ -6,6 +6,8 @@ from torch import nn
 from torch.distributions import Independent, Normal
 
 from rdbench.config.family import parse_family
+from rdbench.config.parts import find, unregister
+from rdbench.config.plugins import load_plugins
 from rdbench.models import build
 from rdbench.selftest import check_contract, contract
 from rdbench.selftest.densities import SIZE
@@ -60,6 +62,44 @@ class Hidden(Whole):
 
     def forward(self, images):
         return Independent(Normal(self.layers[0](images.flatten(1)), 1.0), 1)
+
+
+FILE = """
+import torch
+from torch import nn
+from torch.distributions import Bernoulli, Independent, Normal
+from rdbench import Part
+
+class Decoder(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.side, self.layer = size.image_side, nn.Linear(size.latent_dim, size.image_side**2)
+
+    def forward(self, z):
+        logits = self.layer(z).unflatten(-1, (self.side, self.side))
+        return Independent(Bernoulli(logits=logits), 2)
+
+class Marginal(nn.Module):
+    def __init__(self, size, encoder):
+        super().__init__()
+        self.mean = nn.Parameter(torch.ones(size.latent_dim))
+
+    def forward(self):
+        return Independent(Normal(self.mean, 1.0), 1)
+
+PARTS = [Part("decoder", "straight", "Decoder"), Part("marginal", "moved", "Marginal")]
+"""
+
+
+def test_a_decoder_and_a_marginal_from_a_file_keep_the_contract(tmp_path):
+    (tmp_path / "mine.py").write_text(FILE)
+    load_plugins([tmp_path / "mine.py"])
+    try:
+        checks = list(check_contract(parse_family("gaussian-straight-moved"), SIZE))
+        assert len(checks) == len(contract.CLAUSES) and all(check.passed for check in checks)
+    finally:
+        unregister(find("decoder", "straight"))
+        unregister(find("marginal", "moved"))
 
 
 def broken(encoder, monkeypatch):
