@@ -1,13 +1,18 @@
 """`rdbench selftest`, `rdbench families` and `rdbench plugins`."""
 
 import json
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rdbench.cli.ended import PIPED, in_terminal
 from rdbench.cli.options import PluginOption
 from rdbench.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rdbench.analysis.report.cells import Cells
+    from rdbench.config.parts import Part, Setting
 
 
 def selftest(
@@ -58,7 +63,7 @@ def families(
     as_json: Annotated[bool, typer.Option("--json", help="The numbers of parameters of the twelve, as JSON.")] = False,
     plugin: PluginOption = [],
 ) -> None:
-    """List all parts, and the paper's twelve families with their numbers of parameters at full width."""
+    """List all parts, their settings, and the paper's twelve families with their parameters at full width."""
     from rdbench.analysis.report.cells import Cells
     from rdbench.config.parts import KINDS, find, names
     from rdbench.config.plugins import load_plugins
@@ -73,9 +78,23 @@ def families(
     listed = [[part.kind, part.name, part.sign or "", part.help] for part in known]
     headers = ["kind", "name", "sign", "what"]
     typer.echo(in_terminal(Cells("Parts", headers, listed, left=frozenset(headers)), whole=PIPED) + "\n")
+    typer.echo(in_terminal(_settings(known), whole=PIPED) + "\n")
     parts = ("encoder", "decoder", "marginal", "total")
     rows = [[row["family"], row["signs"], *(f"{row['parameters'][part]:,}" for part in parts)] for row in counts]
     typer.echo(in_terminal(Cells("Parameters at full width", ["family", "signs", *parts], rows), whole=PIPED))
+
+
+def _settings(parts: Iterable["Part"]) -> "Cells":
+    """The parts' own settings: each once, with all parts that have it alike."""
+    from rdbench.analysis.report.cells import Cells
+
+    owners: dict[Setting, list[str]] = {}
+    for part in parts:
+        for setting in part.settings:
+            owners.setdefault(setting, []).append(part.name)
+    rows = [[own.name, ", ".join(of), str(own.default), own.expected, own.help] for own, of in owners.items()]
+    headers = ["setting", "of", "default", "values", "what"]
+    return Cells("Settings of parts, for --set and sweep files", headers, rows, left=frozenset(headers))
 
 
 def plugins(plugin: PluginOption = []) -> None:

@@ -61,6 +61,12 @@ class Setting:
         except ValidationError as error:
             raise UserError(f"{self.name}: found {value!r}; {error.errors()[0]['msg'].lower()}") from None
 
+    @property
+    def expected(self) -> str:
+        """The values that it can have, in words; empty for any of its type."""
+        bounds = {"≥": self.least, ">": self.above, "≤": self.most}
+        return ", ".join(self.choices or (f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None))
+
     @cached_property
     def _adapter(self) -> "TypeAdapter[Any]":
         from pydantic import Field, TypeAdapter
@@ -116,8 +122,6 @@ GRADIENT_SAMPLES = Setting("gradient_samples", 4, "draws of z for each image, fo
 TEMPERATURE_RATE = Setting(
     "temperature_rate", 1e-4, "r of the temperature max(½, e^(−rt)) after t steps, and of the sharpness", least=0
 )
-
-
 CODEBOOK = (
     Setting("codes", 512, "vectors of the codebook", least=2),
     Setting("commitment", 0.25, "weight of ‖zₑ − e‖² in the penalty", least=0),

@@ -106,6 +106,6 @@ def test_a_killed_run_of_a_plugin_goes_on(swept, tmp_path):
 def test_the_parts_from_elsewhere_are_listed(folder):
     assert re.search(r"encoder +dense +my_model.py", run(folder, "plugins", "--plugin", "my_model.py"))
     assert "no parts from elsewhere" in run(folder, "plugins")
-    assert re.search(
-        r"encoder +dense +e\(z\|x\): two dense layers\.", run(folder, "families", "--plugin", "my_model.py")
-    )
+    told = run(folder, "families", "--plugin", "my_model.py")
+    assert re.search(r"encoder +dense +e\(z\|x\): two dense layers\.", told)
+    assert re.search(r"hidden +dense +256 +≥ 1 +hidden units", told)

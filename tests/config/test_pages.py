@@ -58,10 +58,7 @@ def part_row(part):
 
 
 def values(setting):
-    if setting.choices:
-        return ", ".join(f"`{choice}`" for choice in setting.choices)
-    bounds = {"≥": setting.least, ">": setting.above, "≤": setting.most}
-    return ", ".join(f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None)
+    return ", ".join(f"`{choice}`" for choice in setting.choices) or setting.expected
 
 
 @pytest.mark.parametrize("kind", PART_KINDS)

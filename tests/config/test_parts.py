@@ -21,6 +21,15 @@ def test_every_part_is_listed_with_its_line():
         assert line.rstrip().endswith(part.help)
 
 
+def test_every_setting_of_a_part_is_listed_with_its_default_and_its_meaning():
+    lines = CliRunner().invoke(app, ["families"]).stdout.splitlines()
+    for part in OWN:
+        for own in part.settings:
+            told = (part.name, str(own.default), own.help, *own.choices)
+            assert any(line.split()[:1] == [own.name] and all(word in line for word in told) for line in lines)
+    assert any(line.split()[0] == "grid" and "≥ 1, ≤ 14" in line for line in lines if line)
+
+
 @pytest.mark.parametrize(
     ("kind", "command", "option"), [("figure", "plot", "--kind"), ("executor", "sweep", "--executor")]
 )
