@@ -18,14 +18,30 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.spl
 def rooms_imported(path):
     """The rooms that a file names in its imports, wherever in the file they stand."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "rdbench":
-            names = [node.module.split(".")[1]] if "." in node.module else [alias.name for alias in node.names]
-            yield from (name for name in names if (ROOT / name).exists() or (ROOT / f"{name}.py").exists())
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        names = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "expected an import by its whole name"
+            names = [f"{node.module}.{name}" for name in names]
+        rooms = (name.split(".")[1] for name in names if name.startswith("rdbench."))
+        yield from (name for name in rooms if (ROOT / name).exists() or (ROOT / f"{name}.py").exists())
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("*/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+PATHS = [ROOT / "errors.py", *sorted(ROOT.glob("*/**/*.py"))]
+
+
+def test_every_form_of_import_is_seen(tmp_path):
+    path = tmp_path / "forms.py"
+    path.write_text(
+        "import rdbench.cli\nif True:\n    from rdbench import data\n    from rdbench.store.store import Store"
+    )
+    assert list(rooms_imported(path)) == ["cli", "data", "store"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_room_imports_only_from_the_floors_below(path):
-    room = path.relative_to(ROOT).parts[0]
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
     assert all(other == room or FLOOR[other] < FLOOR[room] for other in rooms_imported(path))
 
 
