@@ -7,6 +7,7 @@ import argparse
 import math
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from machine import describe
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--bound", type=float, default=0.5, help="nats within which bfloat16 is held")
     parser.add_argument("--out", type=Path, help="write a row per run to this Parquet file")
     options = parser.parse_args()
-    values = dict(setting.split("=", 1) for setting in options.set)
+    values: dict[str, Any] = {"beta": 1} | dict(setting.split("=", 1) for setting in options.set)
     values |= {
         "family": options.family or ["---", "-+-"],
         "seed": list(range(options.seeds)),

@@ -40,7 +40,8 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings")
     parser.add_argument("--figure", type=Path, help="draw −ELBO of every run to this file")
     options = parser.parse_args()
-    values = dict(setting.split("=", 1) for setting in options.set) | {"family": options.family or ["all"]}
+    asked = dict(setting.split("=", 1) for setting in options.set)
+    values = {"beta": 1} | asked | {"family": options.family or ["all"]}
     done = set(pd.read_csv(options.out)["run_id"]) if options.out.exists() else set()
     for seed in range(options.seeds):
         for row in rows(load_sweep(options.sweep).with_values(values | {"seed": seed}).runs(), done):

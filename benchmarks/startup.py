@@ -37,7 +37,7 @@ def seconds(*arguments: str) -> float:
 
 def a_run(family: str, folder: Path) -> float:
     """What a run adds to a sweep besides its training and evaluation."""
-    settings = [f"--set={key}={value}" for key, value in {**SMALLEST, "iwae": 1, "width": 1}.items()]
+    settings = [f"--set={key}={value}" for key, value in {**SMALLEST, "beta": 1, "iwae": 1, "width": 1}.items()]
 
     def overhead(runs: int) -> float:
         with tempfile.TemporaryDirectory(dir=folder) as store:

@@ -28,20 +28,14 @@ Grid = Mapping[str, tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Sweep:
-    """A named grid of runs: each key of a run with its values. The key ``family`` stands for the three parts.
+    """A named sweep of one or more grids of runs.
 
-    ``also`` holds further grids. Each replaces the values of some keys, and keeps those of ``grid`` for all others.
+    Each grid has the keys of a run with their values. The key ``family`` stands for the three parts.
     """
 
     name: str
     description: str
-    grid: Grid
-    also: tuple[Grid, ...] = ()
-
-    @property
-    def grids(self) -> list[Grid]:
-        """Every grid in full, the first one first."""
-        return [self.grid, *({**self.grid, **own} for own in self.also)]
+    grids: tuple[Grid, ...]
 
     @property
     def varying(self) -> list[str]:
@@ -52,21 +46,21 @@ class Sweep:
         return list(dict.fromkeys([*several, *differing]))
 
     def with_values(self, values: Mapping[str, Any]) -> "Sweep":
-        """This sweep with some values replaced.
+        """This sweep with some families chosen, and some values replaced in every grid.
 
-        Settings of objectives that it no longer has are dropped. So is any grid of ``also`` that sets a replaced or
-        dropped key.
+        A family keeps the values of each grid that has it; one that is in no grid is added to the first. A setting of
+        a part is replaced only in the grids whose parts have it. The settings of an objective that a grid no longer has
+        are dropped.
 
         Raises:
             UserError: a key is unknown, or no marginal of the sweep takes the ``pseudo_inputs`` given.
         """
         given = _grid(values)
-        grid = {**self.grid, **given}
-        lost = _taken(_objectives(self.grid)) - _taken(_objectives(grid)) - set(given)
-        also = tuple(own for own in self.also if not set(own) & (set(given) | lost))
+        families = given.pop("family", None)
+        grids = self.grids if families is None else _chosen(self.grids, families)
         if "pseudo_inputs" in given:
-            _require_taker("pseudo_inputs", [name for own in (grid, *also) for name in own.get("family", ())])
-        return replace(self, grid={key: values for key, values in grid.items() if key not in lost}, also=also)
+            _require_taker("pseudo_inputs", [name for grid in grids for name in grid["family"]])
+        return replace(self, grids=tuple(_replaced(grids, given)))
 
     def runs(self) -> list[RunConfig]:
         """Every run of the grids once, in the order of the keys; each objective takes its own settings only.
@@ -78,6 +72,31 @@ class Sweep:
         if count > MOST_RUNS:
             raise UserError(f"sweep {self.name}: found {count:,} runs; expected at most {MOST_RUNS:,}; shorten a list")
         return list(dict.fromkeys(run for grid in self.grids for run in _runs(grid)))
+
+
+def _chosen(grids: Sequence[Grid], names: Iterable[str]) -> list[Grid]:
+    """The grids with those of the named families that each has; the first has also those that are in none."""
+    chosen = list(map(parse_family, names))
+    held = [set(map(parse_family, grid["family"])) for grid in grids]
+    held[0] |= set(chosen) - set().union(*held)
+    kept = [tuple(family.words for family in chosen if family in own) for own in held]
+    return [{**grid, "family": words} for grid, words in zip(grids, kept, strict=True) if words]
+
+
+def _replaced(grids: Sequence[Grid], given: Grid) -> Iterator[Grid]:
+    """The grids with the given values; a setting of parts goes to the grids that have such a part, if any has."""
+    own = [_settings({**grid, **given}) for grid in grids]
+    elsewhere = set().union(*own)
+    for grid, mine in zip(grids, own, strict=True):
+        new = {**grid, **{key: values for key, values in given.items() if key in mine or key not in elsewhere}}
+        lost = _taken(_objectives(grid)) - _taken(_objectives(new)) - set(given)
+        yield {key: values for key, values in new.items() if key not in lost}
+
+
+def _settings(grid: Grid) -> set[str]:
+    """The names of the settings that belong to the parts of a grid, its objectives included."""
+    objectives = filter(None, (registered("objective", name) for name in _objectives(grid)))
+    return set(settings_of(objectives)).union(*map(_own_settings, map(parse_family, grid["family"])))
 
 
 def _runs(grid: Grid) -> Iterator[RunConfig]:
@@ -188,6 +207,8 @@ def packaged_sweeps() -> list[str]:
 def load_sweep(name: str) -> Sweep:
     """The packaged sweep of that name, or the one in that TOML file.
 
+    A table under ``[[also]]`` is a further grid, which replaces some values of the first and keeps all others.
+
     Raises:
         UserError: there is no such sweep, it is not TOML, or one of its keys is unknown.
     """
@@ -215,8 +236,8 @@ def load_sweep(name: str) -> Sweep:
     also = values.pop("also", [])
     if not (isinstance(also, list) and all(isinstance(own, dict) for own in also)):
         raise UserError(f"{name}: found also = {also!r}; expected tables, each under [[also]]")
-    defaults = {"family": "all"}
-    return Sweep(stem, description, _grid(defaults | values), tuple(map(_grid, also)))
+    first = _grid({"family": "all"} | values)
+    return Sweep(stem, description, (first, *({**first, **_grid(own)} for own in also)))
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:

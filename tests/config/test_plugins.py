@@ -181,7 +181,7 @@ def test_a_part_that_cannot_stand_beside_the_others_is_refused(tmp_path, part, t
 
 def test_an_installed_objective_brings_its_settings(package):
     """They are keys of a sweep, and go to it alone where the sweep has other objectives."""
-    values = {"family": "---", "objective": ["priced", "beta-vae"], "price": [1.0, 2.0]}
+    values = {"family": "---", "objective": ["priced", "beta-vae"], "price": [1.0, 2.0], "beta": 1.0}
     runs = load_sweep("demo").with_values(values).runs()
     assert [(run.objective, run.settings.get("price"), run.beta) for run in runs] == [
         ("priced", 1.0, None),

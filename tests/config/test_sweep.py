@@ -46,6 +46,47 @@ def test_further_grids_have_values_of_their_own_until_others_are_given(tmp_path)
     assert len(sweep.with_values({"epochs": 7}).runs()) == 3
 
 
+def points(sweep, *keys):
+    """What the runs of a sweep say of these keys, one or several settings of parts among them."""
+    return [tuple((vars(run) | run.settings | {"family": run.family.signs}).get(key) for key in keys)
+            for run in sweep.runs()]  # fmt: skip
+
+
+def test_a_family_is_chosen_from_every_grid_and_keeps_its_values():
+    sweep = load_sweep("demo").with_values({"family": ["-+v", "+++"]})
+    assert points(sweep, "family", "beta") == [("-+v", 1), ("+++", 1), ("-+v", 0.1), ("-+v", 3)]
+    limit = load_sweep("autoencoding-limit")
+    chosen = limit.with_values({"family": "vq-deconv-pixelcnn"})
+    assert points(chosen, "codes", "grid", "beta", "latent_dim") == [
+        (64, 14, 1, 16), (16, 14, 1, 16), (512, 7, 1, 16)
+    ]  # fmt: skip
+    everything = [family for grid in limit.grids for family in grid["family"]]
+    assert limit.with_values({"family": everything}).runs() == limit.runs()
+
+
+def test_a_family_that_is_in_no_grid_has_the_values_of_the_first():
+    limit = load_sweep("autoencoding-limit")
+    families = ["gaussian-deconv-vamp", "bernoulli-deconv-autoregressive"]
+    assert points(limit.with_values({"family": families}), "encoder", "marginal", "beta", "latent_dim") == [
+        ("gaussian", "vamp", 0.02, 64),
+        ("bernoulli", "autoregressive", 0.1, 400),
+        ("bernoulli", "autoregressive", 0.02, 400),
+    ]
+
+
+def test_a_value_is_replaced_in_every_grid_and_a_setting_where_a_part_has_it():
+    gradients = load_sweep("discrete").with_values({"gradient": "rloo", "beta": 2, "seed": 7})
+    assert points(gradients, "encoder", "gradient", "latent_dim", "beta", "seed") == [
+        ("bernoulli", "rloo", 200, 2, 7), ("categorical", "rloo", 20, 2, 7)
+    ]  # fmt: skip
+    limit = load_sweep("autoencoding-limit")
+    before, after = (points(sweep, "family", "codes", "grid") for sweep in (limit, limit.with_values({"codes": 32})))
+    assert {point for point in after if point[1]} == {(family, 32, grid) for family, codes, grid in before if codes}
+    assert [point for point in after if not point[1]] == [point for point in before if not point[1]]
+    with pytest.raises(UserError, match="categories is a setting of encoder categorical"):
+        limit.with_values({"categories": 3}).runs()
+
+
 def test_mnist_sweep_is_the_papers_protocol():
     runs = load_sweep("mnist").runs()
     assert {run.beta for run in runs} >= {0.1, 1.0, 10.0}
@@ -294,8 +335,8 @@ def test_pseudo_inputs_are_refused_where_no_marginal_has_any():
     for families in (["bernoulli-deconv-uniform"], ["---", "gaussian-deconv-realnvp"]):
         with pytest.raises(UserError, match=r"pseudo_inputs: marginal .* takes none; marginals that do: vamp"):
             sweep.with_values({"family": families, "pseudo_inputs": "10"})
-    assert len(sweep.with_values({"family": ["---", "--v"], "pseudo_inputs": "10"}).runs()) == 2
-    assert len(sweep.with_values({"family": ["---"]}).runs()) == 1
+    assert len(sweep.with_values({"family": ["---", "--v"], "beta": 1, "pseudo_inputs": "10"}).runs()) == 2
+    assert len(sweep.with_values({"family": ["--v"]}).runs()) == 1
 
 
 def test_runs_of_several_families_are_labelled_by_the_settings_that_each_has():

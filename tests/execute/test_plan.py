@@ -91,10 +91,10 @@ def test_what_has_a_row_is_not_pending(sweep, tmp_path):
 
 @given(GRIDS)
 def test_a_plan_has_the_runs_that_are_made_one_by_one(grid):
-    found, expected = outcome(Sweep("mine", "", grid).runs), outcome(partial(one_by_one, grid))
+    found, expected = outcome(Sweep("mine", "", (grid,)).runs), outcome(partial(one_by_one, grid))
     assert found == expected
     if isinstance(found, list):
-        planned = plan(Sweep("mine", "", grid), (), None)
+        planned = plan(Sweep("mine", "", (grid,)), (), None)
         named = [(run.run_id(SPRITES), run) for run in expected]
         assert list(planned.runs.items()) == list(planned.pending.items()) == named
 
@@ -102,7 +102,7 @@ def test_a_plan_has_the_runs_that_are_made_one_by_one(grid):
 @pytest.mark.parametrize("seeds", [(-1, 0), (0, 2**63), (0, "x"), (0, 0.5)])
 def test_a_bad_seed_is_refused_wherever_it_stands(seeds):
     with pytest.raises(UserError, match="seed: found") as caught:
-        Sweep("mine", "", {"family": ("---",), "seed": seeds}).runs()
+        Sweep("mine", "", ({"family": ("---",), "seed": seeds},)).runs()
     assert str(caught.value) == outcome(partial(one_by_one, {"family": ("---",), "seed": seeds}))
 
 
@@ -138,7 +138,7 @@ def test_a_target_above_what_the_data_can_carry_is_refused_with_the_ceiling(data
 def test_a_plan_fetches_nothing_unless_it_may(monkeypatch):
     monkeypatch.setattr(data, "load", lambda *_: pytest.fail("it opened the files"))
     monkeypatch.setattr(data, "present", lambda *_: False)
-    both = Sweep("both", "", {"family": ("---",), "dataset": ("mnist", "omniglot")})
+    both = Sweep("both", "", ({"family": ("---",), "dataset": ("mnist", "omniglot")},))
     planned = plan(both, (), None, fetch=False)
     mnist, omniglot = (make_run({"dataset": name}) for name in ("mnist", "omniglot"))
     assert list(planned.pending.values()) == [mnist, omniglot]
