@@ -10,6 +10,7 @@ import typer
 
 from rdbench.config.parts import Kind, find, names
 from rdbench.errors import UserError, one_of
+from rdbench.execute.stopping import parse_duration
 from rdbench.runs.host import DEVICES
 
 
@@ -26,6 +27,15 @@ def listed(kind: Kind) -> str:
     """The parts of a kind as a list for the help of an option."""
     told = (f"{name} ({find(kind, name).help})" for name in names(kind))
     return "; ".join(told).replace("[", r"\[") + "."  # Typer takes what is in brackets for markup
+
+
+def duration(option: str) -> Callable[[str | float], float]:
+    """A parser of the option's text, such as 9m, into seconds; a default is a number of seconds already."""
+
+    def duration(value: str | float) -> float:
+        return parse_duration(option, str(value))
+
+    return duration
 
 
 def expanded(path: Path | None) -> Path | None:
@@ -47,11 +57,29 @@ BetaOption = Annotated[list[float], typer.Option(help="Weight of the rate in D +
 SetOption = Annotated[
     list[str],
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Any key of a run, such as width=0.5; commas give a run for each value."
+        "--set",
+        metavar="KEY=VALUE",
+        help="A key of a run or a setting of a part (`rdbench families` lists these), such as width=0.5; "
+        "commas give a run for each value.",
     ),
 ]
 BudgetOption = Annotated[
-    str | None, typer.Option(help="Stop before so much time is over, such as 9m or 1h30m.", show_default="none")
+    float | None,
+    typer.Option(
+        parser=duration("--time-budget"),
+        metavar="TIME",
+        help="Stop before so much time is over, such as 9m or 1h30m.",
+        show_default="none",
+    ),
+]
+CheckpointOption = Annotated[
+    float,
+    typer.Option(
+        parser=duration("--checkpoint-every"),
+        metavar="TIME",
+        help="How often a run keeps its state, to go on from.",
+        show_default="1m",
+    ),
 ]
 AddressOption = Annotated[
     str | None, typer.Option(help="Of a Ray cluster.", show_default="the one that this machine is in, or a new one")
@@ -76,24 +104,24 @@ PluginOption = Annotated[
 JobsOption = Annotated[int, typer.Option(min=1, help="Runs at once, in processes of their own.")]
 
 
-def several_or_auto(value: str) -> str:
-    """A check of a number of jobs.
+def jobs_or_auto(text: str) -> int | None:
+    """A number of jobs; None for ``auto``.
 
     Raises:
-        UserError: it is neither a number nor ``auto``.
+        UserError: it is neither.
     """
-    if not re.fullmatch(rf"{AUTO}|[1-9][0-9]{{0,5}}", value):
-        raise UserError(f"--jobs: found {value!r}; expected {AUTO}, or a number of runs at once, such as 2")
-    return value
+    if not re.fullmatch(r"auto|[1-9][0-9]{0,5}", text):
+        raise UserError(f"--jobs: found {text!r}; expected auto, or a number of runs at once, such as 2")
+    return None if text == "auto" else int(text)
 
 
-AUTO = "auto"
 SweepJobsOption = Annotated[
-    str,
+    int | None,
     typer.Option(
+        parser=jobs_or_auto,
         metavar="N|auto",
+        show_default="auto",
         help="Runs at once, in processes of their own; auto times which number is fastest where a sweep is large.",
-        callback=several_or_auto,
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what goes wrong.")]

@@ -10,10 +10,10 @@ import typer
 from rdbench.cli.cost import ask_to_begin, tell_cost
 from rdbench.cli.ended import end, in_terminal
 from rdbench.cli.options import (
-    AUTO,
     AddressOption,
     BetaOption,
     BudgetOption,
+    CheckpointOption,
     CpusOption,
     DataDir,
     DeviceOption,
@@ -29,6 +29,7 @@ from rdbench.cli.options import (
 from rdbench.config.parts import names
 from rdbench.errors import counted
 from rdbench.execute.output import unstoppable
+from rdbench.runs.host import CHECKPOINT_SECONDS
 
 if TYPE_CHECKING:
     from rdbench.config.sweep import Sweep
@@ -51,9 +52,9 @@ def sweep(
     assignments: SetOption = [],
     device: DeviceOption = "auto",
     data_dir: DataDir = None,
-    jobs: SweepJobsOption = AUTO,
+    jobs: SweepJobsOption = None,
     time_budget: BudgetOption = None,
-    checkpoint_every: Annotated[str, typer.Option(help="How often a run keeps its state, to go on from.")] = "1m",
+    checkpoint_every: CheckpointOption = CHECKPOINT_SECONDS,
     max_runs: Annotated[int | None, typer.Option(min=1, help="Begin no more than so many runs.")] = None,
     shard: Annotated[str, typer.Option(metavar="PART/OF", help="Only this part of the sweep, such as 3/16.")] = "1/1",
     executor: Annotated[str, typer.Option(help=listed("executor"), callback=among(*names("executor")))] = "local",
@@ -69,7 +70,8 @@ def sweep(
 ) -> None:
     """Train and evaluate every run of a sweep that its store does not hold yet.
 
-    Repeated options replace the sweep's own lists: --beta 0.5 --beta 1 runs these two.
+    --family chooses among the sweep's families; one that it lacks gets the values of its first grid.
+    --beta, --seed, --epochs and --set replace values in all of its grids: --beta 0.5 --beta 1 runs these two.
 
     The first Ctrl-C keeps what is done and stops, the second stops at once; the same command goes on. Several sweeps on
     one store share the work.
@@ -79,7 +81,6 @@ def sweep(
     """
     from rdbench.config.plugins import load_plugins
     from rdbench.execute.plan import parse_shard
-    from rdbench.execute.stopping import parse_duration
     from rdbench.execute.task import Resources, Settings
     from rdbench.store.store import Store
 
@@ -87,18 +88,16 @@ def sweep(
     chosen = _chosen(name, assignments, {"family": family, "beta": beta, "seed": seed, "epochs": epochs})
     location = str(Path("outputs") / chosen.name) if store is None else store
     part = parse_shard(shard)
-    ends = None if time_budget is None else STARTED + parse_duration("--time-budget", time_budget)
-    every = parse_duration("--checkpoint-every", checkpoint_every)
-    settings = Settings(device, data_dir, ends, max_runs, every, quiet)
+    ends = None if time_budget is None else STARTED + time_budget
+    settings = Settings(device, data_dir, ends, max_runs, checkpoint_every, quiet)
     if dry_run:
         _print_plan(chosen, Store(location), part, settings)
         return
     from rdbench.execute.runner import make_executor, run_sweep
 
-    several = 1 if jobs == AUTO else int(jobs)
-    doing = make_executor(executor, Resources(device, several, address, cpus_per_run, gpus_per_run))
+    doing = make_executor(executor, Resources(device, jobs or 1, address, cpus_per_run, gpus_per_run))
     with unstoppable():
-        doing = _agreed(chosen, Store(location), part, settings, doing, share_cores=jobs == AUTO, yes=yes)
+        doing = _agreed(chosen, Store(location), part, settings, doing, share_cores=jobs is None, yes=yes)
         end(run_sweep(chosen, location, settings, doing, part), location, quiet)
 
 

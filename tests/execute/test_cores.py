@@ -113,9 +113,9 @@ def test_a_sweep_timed_in_earnest_is_done_on_the_threads_that_were_chosen(sweep,
 
 
 def test_jobs_are_a_number_or_auto():
-    from rdbench.cli.options import several_or_auto
+    from rdbench.cli.options import jobs_or_auto
 
-    assert [several_or_auto(value) for value in ("auto", "1", "12")] == ["auto", "1", "12"]
+    assert [jobs_or_auto(value) for value in ("auto", "1", "12")] == [None, 1, 12]
     for value in ("0", "-1", "two", "1.5", "1e3", "٣", "9999999"):
         with pytest.raises(UserError, match=r"--jobs: found .*; expected auto, or a number of runs at once"):
-            several_or_auto(value)
+            jobs_or_auto(value)
