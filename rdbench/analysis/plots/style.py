@@ -1,6 +1,5 @@
 """The style of all figures: fonts, sizes, the look of a family, titles and legends."""
 
-import hashlib
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import numpy as np
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
+from rdbench.analysis.plots.markers import marker_of, place
 from rdbench.config.family import Family
 
 WIDTH, NARROW = 7.0, 5.0
@@ -50,21 +50,11 @@ DARK, BOUND = "0.35", "#D55E00"
 # Okabe and Ito's palette, which the colour-blind can tell apart, its orange darkened: each has a contrast of 3:1 to
 # white. No information rests on colour alone: the marker tells the same.
 MARGINAL_COLOURS = {"gaussian": "#0072B2", "maf": "#B87A00", "vamp": "#C65A9A", "discrete": "#00805C"}
-MARKERS = {
-    ("gaussian", "gaussian"): "o",
-    ("gaussian", "maf"): "D",
-    ("gaussian", "vamp"): "v",
-    ("iaf", "gaussian"): "s",
-    ("iaf", "maf"): "P",
-    ("iaf", "vamp"): "^",
-    ("discrete", "discrete"): "D",
-}
 OTHER_COLOURS = ("#7A3DA8", "#000000", "#8C510A", "#A8320A")
-OTHER_MARKERS = ("X", "*", "p", "h", "<", ">", "d", "8", "H")
-"""For parts that are not the paper's."""
+"""For marginals that are not the paper's."""
 
-FILLS = {"deconv": "white", "pixelcnn": None}
-"""Of the marker by decoder: None is filled, and any other decoder is light grey."""
+FILLS = {"deconv": "white", "pixelcnn": None, "linear": "0.85", "mlp": "0.6"}
+"""The fill of a marker, by decoder: None is the colour of its edge. A plug-in's decoder has the first grey."""
 
 MANY = 1000
 """With more points than this they are small, and a picture inside an SVG."""
@@ -80,23 +70,17 @@ def own_style() -> Iterator[None]:
 
 
 def look(family: Family) -> dict[str, Any]:
-    """How a family looks: a marker for encoder and marginal, filled for pixelcnn, and a colour for the marginal.
+    """How a family looks: a marker for encoder and marginal, a fill for the decoder, and a colour for the marginal.
 
-    A part that is not the paper's has its marker or colour by its name, the same in every figure.
+    The colour of a marginal that is not the paper's depends on its name alone, so it is the same in every figure.
     """
-    colour = MARGINAL_COLOURS.get(family.marginal) or OTHER_COLOURS[_place(family.marginal, len(OTHER_COLOURS))]
-    pair = (family.encoder, family.marginal)
+    colour = MARGINAL_COLOURS.get(family.marginal) or OTHER_COLOURS[place(family.marginal, len(OTHER_COLOURS))]
     return {
-        "marker": MARKERS.get(pair) or OTHER_MARKERS[_place("-".join(pair), len(OTHER_MARKERS))],
-        "markerfacecolor": FILLS.get(family.decoder, "0.85") or colour,
+        "marker": marker_of(family.encoder, family.marginal),
+        "markerfacecolor": FILLS.get(family.decoder, FILLS["linear"]) or colour,
         "markeredgecolor": colour,
         "color": colour,
     }
-
-
-def _place(name: str, places: int) -> int:
-    """An index derived from a name, the same in every process."""
-    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % places
 
 
 def is_narrow(figure: Figure) -> bool:

@@ -1,16 +1,21 @@
 """What every figure keeps to, whatever its width and a user's settings."""
 
+from itertools import combinations, product
+
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from rdbench.analysis.plots import Look, draw, drawing_of, paper_points
+from rdbench.analysis.plots import Look, draw, drawing_of, markers, paper_points
 from rdbench.analysis.plots.drawing import Drawing
 from rdbench.analysis.plots.style import look, own_style
-from rdbench.config.family import FAMILIES
+from rdbench.config.family import FAMILIES, PART_KINDS, TOY, Family
+from rdbench.config.parts import OWN
 
 
 def contrast_to_white(colour):
@@ -23,6 +28,38 @@ def test_families_are_told_apart_without_colour_and_stand_out_from_paper():
     looks = [look(family) for family in FAMILIES]
     assert len({(of["marker"], of["markerfacecolor"] == "white") for of in looks}) == len(FAMILIES)
     assert min(contrast_to_white(of["color"]) for of in looks) >= 3
+
+
+def drawn(marker):
+    """The ink of a filled marker, (60, 60), from 0 to 1."""
+    figure = Figure(figsize=(0.3, 0.3), dpi=200)
+    figure.add_axes((0, 0, 1, 1)).plot(0, 0, marker=marker, markersize=16, color="black")
+    figure.axes[0].set_axis_off()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return 1 - np.asarray(canvas.buffer_rgba())[..., :3].mean(-1) / 255
+
+
+def test_pairs_of_encoder_and_marginal_are_told_apart_by_shape():
+    """Two shapes share less of their ink than the paper's circle and square, which are seen apart."""
+    shapes = [*dict.fromkeys(markers.PAPER.values()), *markers.OTHERS]
+    ink = [drawn(shape) for shape in shapes]
+    shared = [np.minimum(one, other).sum() / np.maximum(one, other).sum() for one, other in combinations(ink, 2)]
+    assert max(shared) < 0.82
+    assert len(markers.OTHERS) >= len(markers.OTHER_PAIRS) >= 26
+
+
+def test_families_of_our_own_parts_never_look_alike():
+    of = {kind: [part for part in OWN if part.kind == kind] for kind in PART_KINDS}
+    families = [Family(*(part.name for part in parts)) for parts in product(*of.values())
+                if set.intersection(*(set(part.latent) for part in parts))]  # fmt: skip
+    looks = [look(family) for family in families if family != TOY]
+    assert len({(one["marker"], one["markerfacecolor"]) for one in looks}) == len(looks) > 100
+    assert min(contrast_to_white(one["color"]) for one in looks) >= 3
+
+
+def test_the_look_of_a_plugins_family_never_changes():
+    assert [markers.place(name, 26) for name in ("dense-gaussian", "thick-vamp")] == [2, 23]
 
 
 @pytest.mark.parametrize("kind", ["plane", "skew", "history", "phase", "attribution"])
