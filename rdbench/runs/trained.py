@@ -73,7 +73,10 @@ def load_data(row: Mapping[Any, Any], run: RunConfig, data_dir: Path | None) -> 
     """
     dataset = data.load(run.dataset, data_dir, run.binarisation)
     if dataset.sha256 != row["dataset_sha256"]:
-        raise UserError(f"run {row['run_id']} was trained on other data than what {run.dataset} is here")
+        raise UserError(
+            f"run {row['run_id']} was trained on other data than {run.dataset} is here; bring that data back, or do "
+            "the run again"
+        )
     return dataset
 
 
@@ -95,9 +98,7 @@ def draw_samples(store: Store, row: Mapping[Any, Any], data_dir: Path | None = N
     name = run.dataset
     if not data.present(name, data_dir):
         raise UserError(f"dataset {name} is not here; fetch it with: rdbench data fetch {name}")
-    model, dataset = load_model(store, row), data.load(name, data_dir, run.binarisation)
-    if dataset.sha256 != row["dataset_sha256"]:
-        raise UserError(f"dataset {name} is not the one that run {row['run_id']} was trained on")
+    model, dataset = load_model(store, row), load_data(row, run, data_dir)
     inputs = Images.on(CPU, subset(dataset.test, ROWS))[:]
     torch.manual_seed(row["seed"])
     columns = [inputs]
