@@ -4,7 +4,7 @@ Evaluation uses none of them: it samples the true, hard latent. ``targets`` are 
 decoder explains those. Terms are in nats, each (samples, batch).
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,25 +14,12 @@ from torch.distributions import Distribution, kl_divergence
 
 from rdbench.models.distributions.discrete import Bits, Factorised
 from rdbench.models.terms import Terms
-
-if TYPE_CHECKING:
-    from rdbench.models.vae import VAE
+from rdbench.models.vae import VAE, Pathwise
 
 COLDEST = 0.5
 """The lowest temperature, as in Jang et al. (2017)."""
 
 FIRST_SHARPNESS, LAST_SHARPNESS = 2.0, 20.0
-
-
-class Pathwise(nn.Module):
-    """The reparameterisation trick, z = g(ε, x): the gradient passes through the sample."""
-
-    relaxes = False
-
-    def forward(self, model: "VAE", images: Tensor, samples: int, targets: Tensor) -> Terms:
-        encoder = model.encoder(images)
-        z = encoder.rsample((samples,))
-        return Terms(encoder.log_prob(z), model.decoder(z).log_prob(targets), model.marginal().log_prob(z))
 
 
 class Score(nn.Module):
@@ -48,7 +35,7 @@ class Score(nn.Module):
         super().__init__()
         self.samples = samples
 
-    def forward(self, model: "VAE", images: Tensor, samples: int, targets: Tensor) -> Terms:
+    def forward(self, model: VAE, images: Tensor, samples: int, targets: Tensor) -> Terms:
         encoder, marginal = model.encoder(images), model.marginal()
         z = encoder.sample((self.samples,))
         log_encoder = encoder.log_prob(z)
@@ -97,7 +84,7 @@ class Relaxed(nn.Module):
         self.temperature_rate = temperature_rate
         self.register_buffer("clock", torch.zeros(()), persistent=False)
 
-    def forward(self, model: "VAE", images: Tensor, samples: int, targets: Tensor) -> Terms:
+    def forward(self, model: VAE, images: Tensor, samples: int, targets: Tensor) -> Terms:
         encoder, marginal = model.encoder(images), model.marginal()
         soft, hard = self.relax(encoder, samples)
         log_decoder = model.decoder(soft).log_prob(targets)

@@ -1,11 +1,21 @@
-"""The latent-variable model."""
+"""The latent-variable model, and the estimator that trains it unless its encoder brings another."""
 
 from typing import Any
 
 from torch import Tensor, nn
 
-from rdbench.models.estimators import Pathwise
 from rdbench.models.terms import Terms
+
+
+class Pathwise(nn.Module):
+    """The reparameterisation trick, z = g(ε, x): the gradient passes through the sample."""
+
+    relaxes = False
+
+    def forward(self, model: "VAE", images: Tensor, samples: int, targets: Tensor) -> Terms:
+        encoder = model.encoder(images)
+        z = encoder.rsample((samples,))
+        return Terms(encoder.log_prob(z), model.decoder(z).log_prob(targets), model.marginal().log_prob(z))
 
 
 class VAE(nn.Module):
