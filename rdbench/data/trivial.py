@@ -1,14 +1,18 @@
 """Baselines: models of binary images that need no training."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rdbench.data.dataset import Bits, unpack
+from rdbench.config.family import dataset_kind
+from rdbench.data.dataset import SIDE, Bits, unpack
+from rdbench.data.toy import VALUES
 
 
-def fair_coins(side: int) -> float:
+def fair_coins(side: float) -> float:
     """−log p(x) of every image of side×side pixels where each pixel is a fair coin, in nats.
 
     >>> round(fair_coins(28), 1)
@@ -17,18 +21,45 @@ def fair_coins(side: int) -> float:
     return side**2 * math.log(2)
 
 
-def worse_than_coins(neg_elbo: float, error: float, side: int) -> bool:
-    """Whether −ELBO is above that of fair coins by 3 standard errors, or is more than twice as large.
+def worse_than(nats: float, error: float, trivial: float) -> bool:
+    """Whether ``nats`` are above those of a trivial model by 3 standard errors, or are more than twice as large.
 
     The second clause catches a diverged model, whose error is as large as its mean. An error of NaN, of a single image,
     counts as 0.
 
-    >>> worse_than_coins(550.0, 1.0, 28), worse_than_coins(550.0, 3.0, 28), worse_than_coins(1e22, 1e22, 28)
-    (True, False, True)
+    >>> [worse_than(nats, error, 543.4) for nats, error in ((550.0, 1.0), (550.0, 3.0), (1e22, 1e22))]
+    [True, False, True]
     """
-    coins = fair_coins(side)
-    allowed = 0.0 if math.isnan(error) else min(3 * error, coins)
-    return neg_elbo > coins + allowed
+    allowed = 0.0 if math.isnan(error) else min(3 * error, trivial)
+    return nats > trivial + allowed
+
+
+def worse_than_coins(neg_elbo: float, error: float, side: int) -> bool:
+    """Whether −ELBO is worse than that of fair coins."""
+    return worse_than(neg_elbo, error, fair_coins(side))
+
+
+def why_untrained(row: Mapping[Any, Any]) -> str | None:
+    """Why a measured run is worse than a model that knows nothing of its dataset; None if it is not, or may be so.
+
+    Of images −ELBO is compared with fair coins, of a table with the logarithm of its number of values. Of labels D is
+    compared with the logarithm of the number of classes.
+    """
+    if row.get("allow_untrained") is True:
+        return None
+    what, nats, error = "−ELBO", -row["elbo"], row["elbo_se"]
+    name, trivial = "guessing", math.log(VALUES)
+    if isinstance(row.get("labels"), str):
+        what, nats, error, trivial = "D", row["distortion"], row["distortion_se"], math.log(row["classes"])
+    elif dataset_kind(row["dataset"]) == "images":
+        side = row.get("image_side")
+        name, trivial = "fair coins", fair_coins(side if side and side > 0 else SIDE)  # older rows have none
+    if not worse_than(nats, error, trivial):
+        return None
+    return (
+        f"{what} {nats:.6g} ± {error:.2g} nats is worse than the {trivial:.4g} of {name}; lower learning_rate, raise "
+        "warmup or epochs, or set allow_untrained=true where it is meant to be so"
+    )
 
 
 def independent_pixels(train: Bits, images: Bits) -> NDArray[np.float64]:

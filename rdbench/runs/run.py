@@ -10,7 +10,7 @@ import torch
 
 from rdbench.config.run_config import RunConfig
 from rdbench.data import Dataset
-from rdbench.data.trivial import fair_coins, worse_than_coins
+from rdbench.data.trivial import fair_coins, why_untrained
 from rdbench.measures.bounds import Measures
 from rdbench.models import count_parameters, make_model
 from rdbench.runs.checkpoint import Checkpoint
@@ -72,9 +72,9 @@ def execute(
     }
     examples: Mapping[str, Column] = {}
     try:
-        training.run(lambda step: host.progress(*_training(step, dataset)), keeper.between, host.say)
+        training.run(lambda step: host.progress(*_training(step, dataset.side, classes)), keeper.between, host.say)
         measured, test = evaluate(training.trained, images, dataset, config, keeper)
-        row |= measured | {"eval_seconds": pieces.seconds} | _judged(row | measured, config, dataset)
+        row |= measured | {"eval_seconds": pieces.seconds} | _judged(row | measured)
         examples = _per_image(row["run_id"], test)
     except DivergedError as error:
         row |= {"status": Status.DIVERGED, "error": str(error)}
@@ -146,38 +146,19 @@ def _use_threads(threads: Any) -> None:
     torch.set_num_threads(threads)
 
 
-def _judged(row: Mapping[str, Any], config: RunConfig, dataset: Dataset) -> dict[str, Any]:
-    """The status and error of a measured run, by whether its −ELBO beats fair coins."""
-    if config.labels is not None:
-        return _judged_by_labels(row, config)
-    neg_elbo, error = -row["elbo"], row["elbo_se"]
-    if config.allow_untrained or not worse_than_coins(neg_elbo, error, dataset.side):
-        return {"status": Status.OK}
-    told = (
-        f"−ELBO {neg_elbo:.6g} ± {error:.2g} nats is worse than the {fair_coins(dataset.side):.1f} of fair coins; "
-        "lower learning_rate, raise warmup or epochs, or set allow_untrained=true where it is meant to be so"
-    )
-    return {"status": Status.UNTRAINED, "error": told}
+def _judged(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The status and error of a measured run, by whether it beats a model that knows nothing of its dataset."""
+    why = why_untrained(row)
+    return {"status": Status.UNTRAINED if why else Status.OK, "error": why}
 
 
-def _judged_by_labels(row: Mapping[str, Any], config: RunConfig) -> dict[str, Any]:
-    """The status of a run whose decoder explains labels: guessing among n labels has D = log n."""
-    guess, error = math.log(row["classes"]), row["distortion_se"]
-    if config.allow_untrained or row["distortion"] <= guess + min(3 * error, guess):
-        return {"status": Status.OK}
-    told = (
-        f"D {row['distortion']:.6g} ± {error:.2g} nats is worse than the {guess:.3f} of guessing; lower learning_rate, "
-        "raise warmup or epochs, or set allow_untrained=true where it is meant to be so"
-    )
-    return {"status": Status.UNTRAINED, "error": told}
-
-
-def _training(step: Step, dataset: Dataset) -> tuple[str, int, int, str]:
-    coins = fair_coins(dataset.side)
+def _training(step: Step, side: int, classes: int) -> tuple[str, int, int, str]:
     neg_elbo = step.rate + step.distortion
     numbers = f"R {step.rate:.2f}  D {step.distortion:.2f}  −ELBO {neg_elbo:.2f}  β {step.beta:g}"
-    if neg_elbo > coins:
-        numbers += f"  worse than fair coins ({coins:.1f})"
+    if classes and step.distortion > math.log(classes):
+        numbers += f"  worse than guessing ({math.log(classes):.3f})"
+    if not classes and neg_elbo > fair_coins(side):
+        numbers += f"  worse than fair coins ({fair_coins(side):.1f})"
     if step.jumps:
         numbers += f"  jumps {step.jumps}"
     return "training", step.step, step.steps, numbers

@@ -1,7 +1,7 @@
 """Train and evaluate toy runs, from their descriptions to their records."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from rdbench.config.run_config import RunConfig
 from rdbench.data import toy
+from rdbench.data.trivial import why_untrained
 from rdbench.measures.exact import Tables, account
 from rdbench.models.toy import DiscreteVAE
 from rdbench.runs.clock import working_seconds
@@ -39,7 +40,8 @@ def execute(runs: Sequence[RunConfig], sweep: str, host: Host | None = None) -> 
     records = []
     for index, run in enumerate(runs):
         tables = Tables(*(table[index] for table in log_tables))
-        row = describe(run, sweep, toy.sha256(), toy.entropy(), torch.device("cpu")) | _measured(tables)
+        row = describe(run, sweep, toy.sha256(), toy.entropy(), torch.device("cpu"))
+        row |= _measured(tables, row)
         row |= {"effective_beta": epochs[-1].beta_mean[index], "effective_beta_sd": epochs[-1].beta_sd[index]}
         row |= {"train_seconds": seconds, "eval_seconds": 0.0}
         row |= {"parameters": sum(parameter[..., index, :].numel() for parameter in model.parameters())}
@@ -85,15 +87,16 @@ def _train(model: DiscreteVAE, run: RunConfig, host: Host) -> list[_Epoch]:
     return epochs
 
 
-def _measured(tables: Tables) -> dict[str, Any]:
-    """The measures of a model, exact sums without standard errors."""
+def _measured(tables: Tables, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The measures of a model, exact sums without standard errors, and its status; ``row`` describes its run."""
     numbers = account(tables)
-    status = Status.OK if math.isfinite(numbers["elbo"]) else Status.DIVERGED
-    error = None if status == Status.OK else "rate or distortion is not finite"
-    exact = {f"{name}_se": 0.0 for name in numbers}
-    same = {"train_rate": numbers["rate"], "train_distortion": numbers["distortion"]}
-    sizes = dict.fromkeys(("train_images", "valid_images", "test_images"), toy.VALUES)
-    return numbers | exact | same | sizes | {"status": status, "error": error}
+    measured: dict[str, Any] = numbers | {f"{name}_se": 0.0 for name in numbers}
+    measured |= {"train_rate": numbers["rate"], "train_distortion": numbers["distortion"]}
+    measured |= dict.fromkeys(("train_images", "valid_images", "test_images"), toy.VALUES)
+    if not math.isfinite(numbers["elbo"]):
+        return measured | {"status": Status.DIVERGED, "error": "rate or distortion is not finite"}
+    why = why_untrained({**row, **measured})
+    return measured | {"status": Status.UNTRAINED if why else Status.OK, "error": why}
 
 
 def _history(run_id: str, epochs: Sequence[_Epoch], index: int, seconds: float) -> dict[str, Column]:

@@ -52,3 +52,11 @@ def test_a_record_has_the_rows_of_any_run():
     assert record.row["effective_beta"] == record.history["beta_mean"][-1]
     assert record.row["effective_beta_sd"] == pytest.approx((1 - record.row["effective_beta"] ** 2) ** 0.5)  # of ±1
     assert record.row["elbo"] < -toy.entropy()
+
+
+def test_a_start_that_is_worse_than_guessing_is_untrained_unless_it_may_be():
+    wild = {"objective": "beta-vae", "epochs": 1, "seed": 0, "learning_rate": 1e3}
+    (record,), (allowed,) = records_of(**wild), records_of(**wild, allow_untrained=True)
+    assert record.row["elbo"] < -np.log(30)
+    assert record.row["status"] == "untrained" and "3.401 of guessing" in record.row["error"]
+    assert (allowed.row["status"], allowed.row["error"]) == ("ok", None)

@@ -1,39 +1,39 @@
-"""Compare runs with untrained models: fair coins, and independent pixels with the means of the training split."""
+"""Compare runs with models that know nothing, and with independent pixels that have the training split's means."""
 
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rdbench.config.aims import aim
 from rdbench.config.family import dataset_kind
 from rdbench.data.dataset import SIDE
-from rdbench.data.trivial import fair_coins, worse_than_coins
+from rdbench.data.toy import VALUES
+from rdbench.data.trivial import fair_coins, why_untrained
 from rdbench.store.status import Status
 
 
 def untrained(runs: pd.DataFrame) -> list[str]:
-    """A line for each run that is worse than fair coins without ``allow_untrained``, even if an old row says ``ok``."""
+    """A line for each run that is worse than knowing nothing, without ``allow_untrained``, even if an old row is ok."""
     lines = []
     for run in _perhaps_untrained(runs).to_dict("records"):
-        if run["status"] == Status.UNTRAINED:
-            lines.append(f"untrained: {_name(run)}: {run['error']}")
-        elif run["status"] == Status.OK and dataset_kind(run["dataset"]) == "images":
-            side = int(run["image_side"]) if run.get("image_side", math.nan) > 0 else SIDE  # older rows have none
-            neg_elbo, error = -run["elbo"], run["elbo_se"]
-            if run.get("allow_untrained") is not True and worse_than_coins(neg_elbo, error, side):
-                lines.append(
-                    f"untrained: {_name(run)}: −ELBO {neg_elbo:.6g} ± {error:.2g} nats is worse than the "
-                    f"{fair_coins(side):.1f} of fair coins"
-                )
+        why = run["error"] if run["status"] == Status.UNTRAINED else why_untrained(run)
+        if why is not None:
+            lines.append(f"untrained: {_name(run)}: {why}")
     return lines
 
 
 def _perhaps_untrained(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with status ``untrained``, and all whose −ELBO is above that of fair coins."""
+    """The runs with status ``untrained``, and those with status ``ok`` whose nats are above a trivial model's."""
     side = runs["image_side"] if "image_side" in runs else pd.Series(SIDE, runs.index)
-    coins = side.where(side > 0, SIDE) ** 2 * fair_coins(1)
-    return runs[(runs["status"] == Status.UNTRAINED) | (-runs["elbo"] > coins)]
+    nats, trivial = -runs["elbo"], side.where(side > 0, SIDE) ** 2 * fair_coins(1)
+    trivial = trivial.where(runs["dataset"].map(dataset_kind) == "images", math.log(VALUES))
+    if "classes" in runs:
+        of_images = runs["labels"].isna()
+        nats = nats.where(of_images, runs["distortion"])
+        trivial = trivial.where(of_images, np.log(runs["classes"].astype(float)))
+    return runs[(runs["status"] == Status.UNTRAINED) | (runs["status"].eq(Status.OK) & (nats > trivial))]
 
 
 def behind_pixels(runs: pd.DataFrame) -> list[str]:

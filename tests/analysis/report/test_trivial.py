@@ -1,6 +1,8 @@
+import pandas as pd
 import pytest
 
 from rdbench.analysis.report import FORMATS, assemble
+from rdbench.analysis.report.trivial import untrained
 
 COINS = 543.4
 
@@ -48,3 +50,18 @@ def test_a_run_behind_independent_pixels_is_named_and_passes(make_store):
     assert f"run {report.runs.set_index('seed')['run_id'][0]}" in line
     for render in (FORMATS[name] for name in ("table", "markdown", "json", "html")):
         assert "independent" in render(report)
+
+
+def test_a_decoder_of_labels_is_judged_by_its_distortion_and_the_toy_by_its_values():
+    """R of a decoder of labels is no part of what guessing costs."""
+    common = {"family": "a-b-c", "objective": "beta-vae", "beta": 1.0, "status": "ok", "error": None, "elbo_se": 0.1}
+    of_labels = common | {"dataset": "mnist", "labels": "digit", "classes": 10, "distortion_se": 0.1}
+    runs = pd.DataFrame(
+        [
+            of_labels | {"run_id": "good", "elbo": -601.0, "distortion": 1.0},
+            of_labels | {"run_id": "bad", "elbo": -4.0, "distortion": 3.0},
+            common | {"run_id": "toy", "dataset": "toy", "elbo": -3.3, "distortion": 3.0},
+            common | {"run_id": "wild", "dataset": "toy", "elbo": -9.0, "distortion": 3.0},
+        ]
+    )
+    assert [line.split()[2] for line in untrained(runs)] == ["bad", "wild"]
