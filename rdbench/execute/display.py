@@ -79,6 +79,8 @@ class Display:
             result = f"R {row['rate']:.3f}  D {row['distortion']:.3f}  −ELBO {-row['elbo']:.3f}±{row['elbo_se']:.2g}"
             result += f"  on {row['device']}"
             seconds = row["train_seconds"] + row.get("eval_seconds", 0.0)
+        if row.get("jumps"):
+            result += f"  jumps {row['jumps']}"
         self.estimate.end(name, seconds)
         self.finish(name, result, row["status"] == Status.OK)
 

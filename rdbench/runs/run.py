@@ -153,15 +153,16 @@ def _judged(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _training(step: Step, side: int, classes: int) -> tuple[str, int, int, str]:
+    """The stage, the steps and the numbers of training for a display; warnings come first, since a narrow one cuts."""
     neg_elbo = step.rate + step.distortion
-    numbers = f"R {step.rate:.2f}  D {step.distortion:.2f}  −ELBO {neg_elbo:.2f}  β {step.beta:g}"
-    if classes and step.distortion > math.log(classes):
-        numbers += f"  worse than guessing ({math.log(classes):.3f})"
-    if not classes and neg_elbo > fair_coins(side):
-        numbers += f"  worse than fair coins ({fair_coins(side):.1f})"
+    told = [f"R {step.rate:.2f}", f"D {step.distortion:.2f}", f"−ELBO {neg_elbo:.2f}", f"β {step.beta:g}"]
     if step.jumps:
-        numbers += f"  jumps {step.jumps}"
-    return "training", step.step, step.steps, numbers
+        told.insert(0, f"jumps {step.jumps}")
+    if classes and step.distortion > math.log(classes):
+        told.insert(0, "D > guessing")
+    if not classes and neg_elbo > fair_coins(side):
+        told.insert(0, "−ELBO > coins")
+    return "training", step.step, step.steps, "  ".join(told)
 
 
 def _of_training(training: Training, device: torch.device) -> dict[str, Any]:

@@ -48,11 +48,11 @@ def test_a_log_has_a_line_for_each_run_and_says_what_is_left():
     estimate = Estimate({"a": Load("---", 1.0, 0.0), "b": Load("-+-", 3.0, 0.0)})
     with Display(2, {"a": "---  β 1", "b": "-+-  β 1"}, console, estimate) as display:
         display.begin("a")
-        display.end("a", ROW)
-        display.end("b", ROW | {"status": "diverged", "error": "at step 3"})
+        display.end("a", ROW | {"jumps": 0})
+        display.end("b", ROW | {"status": "diverged", "error": "at step 3", "jumps": 2})
     assert console.file.getvalue().splitlines() == [
         "[1/2] ---  β 1: R 1.000  D 2.000  −ELBO 3.000±0.1  on cpu; about 2:00 left",
-        "[2/2] -+-  β 1: diverged: at step 3",
+        "[2/2] -+-  β 1: diverged: at step 3  jumps 2",
     ]
 
 

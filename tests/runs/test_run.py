@@ -13,8 +13,9 @@ from rdbench.errors import UserError
 from rdbench.models import VAE
 from rdbench.runs.device import pick_device
 from rdbench.runs.host import QuietHost
-from rdbench.runs.run import execute
+from rdbench.runs.run import _training, execute
 from rdbench.runs.splits import subset
+from rdbench.runs.training import Step
 from rdbench.store.columns import known_type
 from rdbench.store.store import Store
 
@@ -125,7 +126,15 @@ def test_training_that_is_worse_than_fair_coins_says_so(dataset):
             told.append(numbers)
 
     execute(CONFIG.model_copy(update={"learning_rate": 10.0}), "test", dataset, CPU, Listening())
-    assert any("worse than fair coins (543.4)" in numbers for numbers in told)
+    assert any(numbers.startswith("−ELBO > coins  ") for numbers in told)
+
+
+def test_the_warnings_of_training_come_first():
+    step = Step(step=1, steps=9, beta=1.0, rate=600.0, distortion=2.0, jumps=3)
+    assert _training(step, 28, 0)[-1] == "−ELBO > coins  jumps 3  R 600.00  D 2.00  −ELBO 602.00  β 1"
+    assert _training(step, 28, 10)[-1] == "jumps 3  R 600.00  D 2.00  −ELBO 602.00  β 1"
+    assert _training(step, 28, 4)[-1].startswith("D > guessing  jumps 3  R 600.00")
+    assert _training(step, 64, 0)[-1].startswith("jumps 3  R 600.00")
 
 
 def test_validation_changes_no_training(dataset):

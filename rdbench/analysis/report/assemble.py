@@ -12,7 +12,7 @@ from rdbench.analysis.gate.verdicts import Verdict, verdicts
 from rdbench.analysis.report.baseline import against_baseline
 from rdbench.analysis.report.paired import paired_differences
 from rdbench.analysis.report.paper import against_paper
-from rdbench.analysis.report.trivial import behind_pixels, untrained
+from rdbench.analysis.report.trivial import behind_pixels, jumped, untrained
 from rdbench.analysis.stores import Source, each
 from rdbench.analysis.where import select
 from rdbench.config.aims import aim
@@ -88,7 +88,7 @@ class Report:
     @cached_property
     def notes(self) -> list[str]:
         """A line for everything to know although nothing broke, such as runs that have hardly learned."""
-        return behind_pixels(self.runs)
+        return [*behind_pixels(self.runs), *jumped(self.runs)]
 
     @property
     def exit_code(self) -> ExitCode:

@@ -11,6 +11,7 @@ from rdbench.config.family import dataset_kind
 from rdbench.data.dataset import SIDE
 from rdbench.data.toy import VALUES
 from rdbench.data.trivial import fair_coins, why_untrained
+from rdbench.errors import counted
 from rdbench.store.status import Status
 
 
@@ -45,6 +46,16 @@ def behind_pixels(runs: pd.DataFrame) -> list[str]:
         f"{_name(run)}: −ELBO {-run['elbo']:.1f} ± {run['elbo_se']:.1f} nats is worse than the "
         f"{run['independent_pixels']:.1f} of independent pixels"
         for run in runs[behind].to_dict("records")
+    ]
+
+
+def jumped(runs: pd.DataFrame) -> list[str]:
+    """A line for each run whose loss jumped above that of fair coins after it had learned something."""
+    if "jumps" not in runs:
+        return []
+    return [
+        f"{_name(run)}: the loss jumped above that of fair coins {counted(int(run['jumps']), 'time')} in training"
+        for run in runs[runs["jumps"] > 0].to_dict("records")
     ]
 
 

@@ -12,7 +12,7 @@ from rdbench.store.schema import Record
 from rdbench.store.store import Store
 
 MEASURED = re.compile(
-    r"(status|error|entropy|image_side|independent_pixels|rate|distortion|elbo|iwae_\d|encoder_gap|train_\w+_se)"
+    r"(status|error|entropy|image_side|jumps|independent_pixels|rate|distortion|elbo|iwae_\d|encoder_gap|train_\w+_se)"
 )
 """The columns of a row that a test may give; what else it gives is a setting."""
 

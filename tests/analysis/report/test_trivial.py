@@ -52,6 +52,13 @@ def test_a_run_behind_independent_pixels_is_named_and_passes(make_store):
         assert "independent" in render(report)
 
 
+def test_a_run_whose_loss_jumped_is_named_and_passes(make_store):
+    report = checked(make_store({"jumps": 2}, {"seed": 1, "jumps": 0}))
+    (line,) = report.notes
+    assert f"run {report.runs.set_index('seed')['run_id'][0]}" in line and "jumped" in line and "2 times" in line
+    assert report.exit_code == 0
+
+
 def test_a_decoder_of_labels_is_judged_by_its_distortion_and_the_toy_by_its_values():
     """R of a decoder of labels is no part of what guessing costs."""
     common = {"family": "a-b-c", "objective": "beta-vae", "beta": 1.0, "status": "ok", "error": None, "elbo_se": 0.1}
