@@ -75,7 +75,7 @@ class RunConfig(BaseModel):
     target_rate: float | None = Field(None, ge=0)
     free_nats: float | None = Field(None, ge=0)
     train_samples: Count | None = None
-    epochs: Count = 200
+    epochs: int = Field(200, ge=0, lt=2**63)
     batch_size: Count = 128
     learning_rate: float = Field(3e-4, gt=0)
     warmup: float = Field(0.0, ge=0, le=0.5)

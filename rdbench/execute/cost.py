@@ -193,10 +193,6 @@ def _speeds(rows: pd.DataFrame, device: torch.device) -> Iterator[tuple[RunConfi
             )
     for model, runs in taken.items():
         works, training, evaluation = zip(*runs, strict=True)
-        yield (
-            model,
-            Speed(
-                sum(training) / sum(own.training for own in works),
-                sum(evaluation) / sum(own.evaluation for own in works),
-            ),
-        )
+        trained = sum(own.training for own in works)
+        if trained:  # none of runs of no epochs
+            yield model, Speed(sum(training) / trained, sum(evaluation) / sum(own.evaluation for own in works))

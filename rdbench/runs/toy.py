@@ -42,10 +42,11 @@ def execute(runs: Sequence[RunConfig], sweep: str, host: Host | None = None) -> 
         tables = Tables(*(table[index] for table in log_tables))
         row = describe(run, sweep, toy.sha256(), toy.entropy(), torch.device("cpu"))
         row |= _measured(tables, row)
-        row |= {"effective_beta": epochs[-1].beta_mean[index], "effective_beta_sd": epochs[-1].beta_sd[index]}
+        if epochs:
+            row |= {"effective_beta": epochs[-1].beta_mean[index], "effective_beta_sd": epochs[-1].beta_sd[index]}
         row |= {"train_seconds": seconds, "eval_seconds": 0.0}
         row |= {"parameters": sum(parameter[..., index, :].numel() for parameter in model.parameters())}
-        history = _history(row["run_id"], epochs, index, seconds / len(epochs))
+        history = _history(row["run_id"], epochs, index, seconds / max(len(epochs), 1))
         records.append(Record(row["run_id"], row, history, _per_value(row["run_id"], tables), tables._asdict()))
     return records
 

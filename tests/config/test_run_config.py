@@ -51,7 +51,7 @@ def test_run_id_knows_the_data_by_checksum_and_not_by_path():
         ({"beta": "nan"}, "beta: .*finite"),
         ({"iwae": [0]}, "iwae: found 0; .*greater than or equal to 1"),
         ({"iwae": []}, "iwae: .*at least one k"),
-        ({"epochs": 0}, "epochs: found 0"),
+        ({"epochs": -1}, "epochs: found -1"),
         ({"epochs": 10, "anneal_epochs": 20}, "anneal_epochs 20 is more than epochs 10"),
         ({"widht": 2}, "unknown key 'widht'; did you mean 'width'"),
         ({"decoder": "deconvv"}, "unknown decoder 'deconvv'; did you mean 'deconv'"),

@@ -282,7 +282,7 @@ NOT_A_NUMBER = [-1, "much", float("nan"), float("inf"), 10**400, {"a": 1}, [[1]]
 NOT_AN_ANSWER = ["perhaps", 2, 0.5, {"a": 1}]
 NOT_A_WORD = ["evil", 3, True, [["all"]], {"a": 1}]
 WRONG = {
-    **dict.fromkeys(["latent_dim", "pseudo_inputs", "epochs", "batch_size", "rate_samples", "train_images",
+    **dict.fromkeys(["latent_dim", "pseudo_inputs", "batch_size", "rate_samples", "train_images",
                      "evaluation_images", "generated_images", "train_samples", "iwae"], NOT_A_COUNT),
     **dict.fromkeys(["beta", "anneal_from", "target_rate", "free_nats"], NOT_A_NUMBER),
     **dict.fromkeys(["precision", "objective", "family", "binarise", "schedule"], NOT_A_WORD),
@@ -290,7 +290,7 @@ WRONG = {
     "learning_rate": [0, *NOT_A_NUMBER],
     "warmup": [0.6, *NOT_A_NUMBER],
     "average": [1, *NOT_A_NUMBER],
-    **dict.fromkeys(["anneal_epochs", "marginal_epochs"], NOT_A_COUNT[1:]),
+    **dict.fromkeys(["epochs", "anneal_epochs", "marginal_epochs"], NOT_A_COUNT[1:]),
     **dict.fromkeys(["seed", "binarise_seed"], NOT_A_COUNT[1:]),
     "train_information": NOT_AN_ANSWER,
     "allow_untrained": NOT_AN_ANSWER,

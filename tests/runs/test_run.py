@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from rdbench.analysis.report import assemble
 from rdbench.config.family import FAMILIES
 from rdbench.config.run_config import RunConfig, make_run
 from rdbench.data import load
 from rdbench.data.dataset import Dataset, pack, unpack
 from rdbench.data.labels import empirical_labels
 from rdbench.errors import UserError
-from rdbench.models import VAE
+from rdbench.execute.cost import total_cost
+from rdbench.models import VAE, make_model
 from rdbench.runs.device import pick_device
 from rdbench.runs.host import QuietHost
 from rdbench.runs.run import _training, execute
@@ -104,6 +106,20 @@ def test_a_run_worse_than_fair_coins_is_untrained_unless_it_may_be(dataset):
     allowed = executed(strict.model_copy(update={"allow_untrained": True}), dataset).row
     assert (allowed["status"], allowed["error"], allowed["elbo"]) == ("ok", None, row["elbo"])
     assert allowed["run_id"] != row["run_id"]
+
+
+def test_a_run_of_no_epochs_measures_the_first_weights(dataset, tmp_path):
+    """It knows nothing, which may be meant to be so."""
+    record = executed(CONFIG.model_copy(update={"epochs": 0}), dataset)
+    torch.manual_seed(CONFIG.seed)
+    weights = {name: value.numpy() for name, value in make_model(CONFIG).state_dict().items()}
+    assert all((record.weights[name] == value).all() for name, value in weights.items())
+    assert record.row["status"] == "ok" and -record.row["elbo"] > 500 and record.row["jumps"] == 0
+    store = Store(tmp_path)
+    store.prepare()
+    store.write(record)
+    assert assemble(store, [], [], None, None).exit_code == 0
+    assert total_cost([CONFIG], store.read("runs").frame, CPU, None).timed == 1
 
 
 def test_a_run_that_learns_is_ok_and_has_its_trivial_models_beside_it(dataset):

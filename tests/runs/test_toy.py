@@ -60,3 +60,9 @@ def test_a_start_that_is_worse_than_guessing_is_untrained_unless_it_may_be():
     assert record.row["elbo"] < -np.log(30)
     assert record.row["status"] == "untrained" and "3.401 of guessing" in record.row["error"]
     assert (allowed.row["status"], allowed.row["error"]) == ("ok", None)
+
+
+def test_a_start_of_no_epochs_has_no_history():
+    (record,) = records_of(objective="beta-vae", epochs=0, seed=0)
+    assert record.row["elbo"] < -toy.entropy() and record.row["train_seconds"] >= 0
+    assert record.history["epoch"] == []
