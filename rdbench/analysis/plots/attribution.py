@@ -66,6 +66,7 @@ def _parts(drawing: Drawing) -> Iterator[tuple[str, dict[str, Any], pd.Series]]:
     """Each part's label, look and nats by run, in the order of the bars."""
     runs = drawing.runs
     information, kl, gap = (runs[name] for name in NEEDED)
+    gap = gap.fillna(0.0)  # codes have no IWAE-k; their gap stays in the rest
     exact = drawing.exact
     told = pd.Series(True, index=runs.index)
     if not exact:
@@ -76,7 +77,8 @@ def _parts(drawing: Drawing) -> Iterator[tuple[str, dict[str, Any], pd.Series]]:
         yield "information or marginal KL, cannot be told", BARS["either"], kl.where(~told, 0.0)
     if told.any():
         yield f"marginal KL{'' if exact else ', at most'}", BARS["kl"], kl.where(told, 0.0)
-    largest = set() if exact else {asked_bounds(run)[-1] for run in runs.to_dict("records")}
+    asked = [] if exact else [asked_bounds(run) for run in runs.to_dict("records")]
+    largest = {bounds[-1] for bounds in asked if bounds}
     bound = f"IWAE-{largest.pop()}" if len(largest) == 1 else "the IWAE-k of largest k"
     yield f"encoder's gap{'' if exact else f' to {bound}'}", BARS["gap"], gap
     yield "rest of the distortion", BARS["rest"], runs["distortion"] - gap

@@ -39,6 +39,14 @@ def test_the_gap_is_to_the_largest_k_that_a_run_was_asked_for(store, invented):
         assert [text.get_text() for text in legend.get_texts()][2] == f"encoder's {named}"
 
 
+def test_a_run_of_codes_has_no_gap_and_its_bar_still_sums(store, invented):
+    runs = invented(2, mutual_information=1.0, encoder_gap=[1.0, np.nan], config=['{"iwae": [50]}', '{"iwae": []}'])
+    drawn = drawing_of("attribution")(Drawing(store, runs.assign(marginal_kl=runs["rate"] - 1)))
+    assert "encoder's gap to IWAE-50" in [text.get_text() for text in drawn.legends[0].get_texts()]
+    ends = [bar.get_x() + bar.get_width() for bar in drawn.axes[0].patches[-2:]]
+    assert ends == pytest.approx(list(-runs["elbo"]))
+
+
 def test_only_runs_of_the_same_images_are_ranked(store, invented):
     """A lucky run on few images takes no place on the frontier of others, and bounds H for none."""
     lucky = {"rate": 1.0, "distortion": 1.0, "elbo": -2.0, "elbo_se": 40.0, "test_images": 10}
