@@ -4,6 +4,7 @@ import operator
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from rdbench.config.family import parse_family
@@ -84,6 +85,8 @@ def select(runs: pd.DataFrame, families: list[str], betas: list[float], conditio
 
 def _like(column: pd.Series, sign: str, value: str) -> float | str | bool:
     """``value`` in the type of the column; a family may be given by its signs."""
+    if column.map(lambda cell: isinstance(cell, np.ndarray)).any():
+        raise UserError(f"--where: {column.name} has a list of numbers for each run; choose a column of single values")
     if column.map(lambda cell: isinstance(cell, bool)).any():
         if sign not in EQUAL or value.lower() not in TRUTHS:
             raise UserError(f"--where: found {column.name} {sign} {value}; expected {column.name} == true, or false")

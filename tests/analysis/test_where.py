@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ RUNS = pd.DataFrame(
         "epochs": [1, 2, 3],
         "dataset": ["q-and-a.npz", "black and white.npz", "mnist"],
         "train_information": [True, False, None],
+        "rate_by_dimension": [None, np.array([1.0, 2.0]), None],
     }
 )
 
@@ -45,6 +47,8 @@ def test_conditions_choose_rows(condition, kept):
         ("family < 3", "family is text"),
         ("train_information > false", "expected train_information == true, or false"),
         ("train_information == 1", "expected train_information == true, or false"),
+        ("rate_by_dimension == 3", "has a list of numbers for each run"),
+        ("rate_by_dimension != x", "has a list of numbers for each run"),
         ("dataset == 'mnist", "expected conditions such as"),
         ("rate < 10 and", "expected conditions such as"),
         ("family == a-b-c", "unknown encoder 'a'"),
