@@ -1,4 +1,4 @@
-"""The aim of a run in words."""
+"""The aim of a run in words, such as "β 0.5"."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -6,8 +6,8 @@ How = Literal["threshold", "bernoulli"]
 
 
 class Binarise(NamedTuple):
-    """``threshold`` puts ink where a level is at least half of full; ``bernoulli`` draws ink once with its level as
-    probability.
+    """How a pixel becomes 0 or 1: by ``threshold``, 1 if its level is at least half of full; by ``bernoulli``, drawn
+    once, 1 with its level as probability.
 
     ``seed`` seeds the draws; it is None for ``threshold``.
     """

@@ -93,10 +93,10 @@ class Part:
     """A part's name, and ``target``, the "module:attribute" that makes the part.
 
     ``sign`` is the paper's sign for it. ``latent`` has the kinds of z that an encoder gives, or that a decoder or a
-    marginal takes. A ``deterministic`` encoder gives one z for each x. ``settings`` belong to this part alone;
-    ``takes`` are the keys of a run that an objective or a marginal uses, an objective's aim first. ``explains`` is what
-    a decoder's distribution is over. ``draws`` has the kinds of datasets that a figure can show. ``lacks`` says of
-    another part's setting why this part cannot have it.
+    marginal takes. A ``deterministic`` encoder gives one z for each x. ``settings`` are the part's own; ``takes`` are
+    the keys of a run that an objective or a marginal uses, with an objective's aim first. ``explains`` says whether a
+    decoder's distribution is over images or over labels. ``draws`` has the kinds of datasets that a figure can show.
+    ``lacks`` gives the reason why this part does not have a certain setting of other parts.
     """
 
     kind: Kind

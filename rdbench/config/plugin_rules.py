@@ -1,4 +1,4 @@
-"""What is required of a plug-in's part before it is registered, so that it can stand beside all other parts."""
+"""Checks of a plug-in's part before it is registered: it must not clash with a key of a run or another part."""
 
 import re
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ WORDS = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 def check_part(part: Part) -> None:
-    """Check a plug-in's part: its name, its sign, and its settings beside those of other parts and the keys of a run.
+    """Check the name, the sign, the settings and the other fields of a plug-in's part.
 
     Raises:
-        UserError: a name or sign is invalid or taken, or a setting is no setting.
+        UserError: a field is invalid, or clashes with a key of a run or with another part.
     """
     what = f"{part.kind} {part.name!r}" + (f" of {part.origin.where}" if part.origin else "")
     in_family = part.kind in PART_KINDS
@@ -42,7 +42,7 @@ def _check_taken(what: str, part: Part) -> None:
 
 
 def _check_setting(what: str, setting: Setting, others: Iterable[Part]) -> None:
-    from rdbench.config.run_config import KEYS  # here, because it needs the registry
+    from rdbench.config.run_config import KEYS  # here, because run_config imports the registry
 
     if not (isinstance(setting, Setting) and isinstance(setting.default, int | float | bool | str)):
         raise UserError(f"{what}: found the setting {setting!r}; expected a Setting with a number or a text")

@@ -1,7 +1,7 @@
 """Plug-ins: parts from installed packages, and from files named on the command line.
 
-Nothing else brings code: no sweep file, setting, table or plan. Only ``_import`` and ``_execute`` here load code by
-name.
+Nothing else brings code: no sweep file, setting, table or plan. Code is loaded by name only here, in ``_import`` and
+``_execute``.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from rdbench.config.plugin_rules import check_part
 from rdbench.errors import UserError, named
 
 FILE_MODULES = "rdbench_plugin_"
-"""The name of a plug-in file's module begins with this; the digest of the file follows."""
+"""The module of a plug-in file is called this and the beginning of the file's digest."""
 
 
 def load_plugins(paths: Iterable[str | Path]) -> None:
@@ -149,7 +149,7 @@ def package_path(module: str) -> Path:
 
 @cache
 def package_digest(path: Path) -> str:
-    """The SHA-256 of the names and contents of a package's Python files, in order, or of those of one file."""
+    """The SHA-256 of the names and contents of a package's Python files, or of a module that is one file."""
     folder = path if path.is_dir() else path.parent
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
@@ -159,7 +159,7 @@ def package_digest(path: Path) -> str:
 
 
 def foreign() -> list[Part]:
-    """Every plug-in part that can be used now, from loaded files and installed packages."""
+    """Every plug-in part, from loaded files and installed packages."""
     return [part for kind in PLUGIN_KINDS for name in names(kind) if (part := find(kind, name)).origin]
 
 

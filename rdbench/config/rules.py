@@ -1,4 +1,4 @@
-"""The rules about which keys of a run, and which parts, go together.
+"""The rules for which keys of a run, and which parts, go together.
 
 Each check raises a ``ValueError`` that says what was found and what to do.
 """
@@ -37,7 +37,7 @@ def _check_toy(run: "RunConfig") -> None:
     if run.average:
         raise ValueError(f"average {run.average:g}: the toy keeps its tables as trained; leave it out")
     if run.objective == "iwae":
-        raise ValueError("objective iwae: the toy is summed exactly, it draws no samples to weigh")
+        raise ValueError("objective iwae weighs samples, and the toy is summed exactly; choose another objective")
 
 
 def _no_second_stage(run: "RunConfig", what: str) -> str:
@@ -52,7 +52,7 @@ def _check_iwae(run: "RunConfig") -> None:
             "or another objective"
         )
     if run.labels is not None:
-        raise ValueError("objective iwae: it bounds log p of images, and the decoder explains labels")
+        raise ValueError("objective iwae: it bounds log p of images, and the decoder explains labels; choose another")
 
 
 def check_parts(run: "RunConfig") -> None:
@@ -89,5 +89,5 @@ def _check_objective(run: "RunConfig", taken: tuple[str, ...]) -> None:
         if key not in taken and getattr(run, key) not in (None, type(run).model_fields[key].default):
             raise ValueError(
                 f"{key} {getattr(run, key)} is not a setting of objective {run.objective}, which takes "
-                f"{', '.join(taken)}; leave it out, or set another objective"
+                f"{', '.join(taken) or 'none'}; leave it out, or set another objective"
             )

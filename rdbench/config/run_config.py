@@ -30,33 +30,33 @@ Source = Annotated[str, Field(pattern=SOURCE)]
 Schedule = Literal["paper", "constant", "linear", "cosine"]
 
 FIRST_LABELS = "first"
-"""The name by which a description calls the first label set of any dataset."""
+"""In a description, this is the name of a dataset's first label set."""
 
 SETTING_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 READING = {"reading": True}
-"""The context for reading a description from a store: its parts need not be installed here."""
+"""The context in which a stored description is read: its parts need not be installed here."""
 
 
 def _as_tuple(value: Any) -> Any:
-    """A tuple of one k of ``iwae``; pydantic judges anything else."""
+    """A single k as a tuple; pydantic checks every other value."""
     return (value,) if isinstance(value, int | str) else value
 
 
 def _number_or_all(value: Any) -> Any:
-    """None for ``all``, which is how users type it."""
+    """None for the word ``all``."""
     return None if value == "all" else value
 
 
 class RunConfig(BaseModel):
-    """One run: everything that decides its numbers, except the data, which its checksum stands for.
+    """One run: everything that decides its numbers. The data counts by its checksum.
 
-    Defaults are the protocol of "Fixing a Broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464);
-    ``batch_size``, ``pseudo_inputs``, ``anneal_epochs`` and the evaluation's numbers are ours, for it prints none.
-    The learning rate rises from 0 to ``learning_rate`` over the fraction ``warmup`` of training, then follows
-    ``schedule``. ``average`` is the decay of the moving average of the weights; 0 keeps the weights as they are.
-    For ``marginal_epochs`` more the marginal is trained on, with encoder and decoder frozen.
-    With ``allow_untrained`` a run that ends worse than guessing still counts as ok. ``labels`` is the
-    label set that the decoder explains, ``first`` for a dataset's first; None where it explains images.
+    Defaults are the protocol of "Fixing a Broken ELBO" (Alemi et al., 2018, https://arxiv.org/abs/1711.00464). The
+    paper does not print ``batch_size``, ``pseudo_inputs``, ``anneal_epochs`` and the numbers of the evaluation; these
+    are ours. The learning rate rises from 0 to ``learning_rate`` over the fraction ``warmup`` of training, then follows
+    ``schedule``. ``average`` is the decay of the moving average of the weights; 0 keeps the weights as they are. After
+    ``epochs``, the marginal alone is trained for another ``marginal_epochs``. With ``allow_untrained`` a run that ends
+    worse than guessing still counts as ok. ``labels`` is the label set that the decoder explains; it is None if the
+    decoder explains images.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
@@ -203,7 +203,7 @@ LATER_DEFAULTS = {key: field.default for key, field in RunConfig.model_fields.it
 
 
 def _parts(values: Mapping[str, Any]) -> list[Part]:
-    """The encoder, decoder, marginal and objective of a description, or their defaults.
+    """The encoder, decoder, marginal and objective of a description, with defaults for those that it leaves out.
 
     Raises:
         UserError: a part is unknown.
@@ -254,6 +254,7 @@ def make_run(values: Mapping[str, Any], *, reading: bool = False) -> RunConfig:
 
 NO_COLUMN = ("iwae", "train_images", "precision", "sources")
 DESCRIPTION = ("family", *(key for key in RunConfig.model_fields if key not in NO_COLUMN))
-"""The settings that have a column. The columns ``train_images`` and ``precision`` hold what the run used instead."""
+"""The settings that have a column. The columns ``train_images`` and ``precision`` are not among them: they hold what
+the run used."""
 
 GRID_KEYS = ("family", *(key for key in RunConfig.model_fields if key not in (*PART_KINDS, "sources")))

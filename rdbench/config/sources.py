@@ -1,4 +1,4 @@
-"""The sources of plug-in parts: what a description notes of them, and whether they are the same here."""
+"""The source code of plug-in parts: its digests in a run's description, compared with those of the code here."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -16,7 +16,7 @@ def sources_of(parts: Iterable[Part]) -> tuple[str, ...]:
 
 
 def check_sources(sources: Iterable[str]) -> None:
-    """Check that the plug-in parts of a run are here, with the sources that its description notes.
+    """Check that the plug-in parts of a run are here, with the source code that its description records.
 
     Raises:
         UserError: a part is not installed or not loaded, or its source has changed.

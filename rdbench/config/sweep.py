@@ -16,11 +16,11 @@ from rdbench.config.run_config import GRID_KEYS, RunConfig, make_run
 from rdbench.errors import UserError, unknown
 
 MOST_RUNS = 1_000_000
-"""Lists multiply, so a sweep of more runs is a slip. Each run takes 2 kB and some 20 µs."""
+"""A sweep of more runs is taken for a slip, since lists multiply. Each run takes 2 kB and some 20 µs."""
 
 LARGEST_FILE = 2**20
 MOST_DOTS = 5_000
-"""The parser's memory grows as the square of the dots in a key: gigabytes for 50,000."""
+"""The TOML parser's memory grows as the square of the dots in a key: 50,000 dots take gigabytes."""
 
 
 Grid = Mapping[str, tuple[Any, ...]]
@@ -63,7 +63,7 @@ class Sweep:
         return replace(self, grids=tuple(_replaced(grids, given)))
 
     def runs(self) -> list[RunConfig]:
-        """Every run of the grids once, in the order of the keys; each objective takes its own settings only.
+        """Every run of the grids once, in the order of the keys. A run has only the settings that its objective takes.
 
         Raises:
             UserError: a value is refused, or there are too many runs.
@@ -118,7 +118,7 @@ def _runs(grid: Grid) -> Iterator[RunConfig]:
 
 
 def _with_seed(run: RunConfig, seed: int) -> RunConfig:
-    """The run with another seed; any valid seed goes with any description, so nothing is validated again."""
+    """The run with another seed. Any valid seed goes with any description, so nothing is validated again."""
     return run if run.seed == seed else run.model_copy(update={"seed": seed})
 
 
@@ -132,7 +132,7 @@ def _without(point: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
 
 
 def _require_taker(key: str, families: Iterable[str]) -> None:
-    """Check that a marginal of the families takes a key; a plug-in's marginal may.
+    """Check that a marginal of the families takes a key; a plug-in's marginal is assumed to.
 
     Raises:
         UserError: none takes it.
@@ -153,13 +153,13 @@ def _taken(objectives: Iterable[str]) -> set[str]:
 
 
 def _takes(objective: str) -> tuple[str, ...]:
-    """The keys that an objective takes, and its own settings; none for an unknown one, whose run is refused anyway."""
+    """The keys and own settings of an objective; none if it is unknown, since its run will be refused."""
     part = registered("objective", objective)
     return (*part.takes, *settings_of([part])) if part else ()
 
 
 def _own(point: Sequence[tuple[str, Any]], objectives: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """A point of a grid without the settings that only the grid's other objectives take."""
+    """A point of a grid, without settings that its objective does not take but other objectives of the grid do."""
     mine = _takes(dict(point).get("objective", objectives[0]))
     others = _taken(objectives) - set(mine)
     return ((key, value) for key, value in point if key not in others)
@@ -184,7 +184,7 @@ def _grid(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def _load_parts(values: Mapping[str, Any]) -> None:
-    """Load the parts that installed packages bring, before the keys are read, some of which are their settings."""
+    """Load the installed packages whose parts are named; ``values`` may have the settings of these parts as keys."""
     for name in _listed(values.get("family", ())):
         if name != "all":
             parse_family(name)

@@ -1,14 +1,14 @@
 """Parts from files and from packages: found by name, digested, and never brought by data."""
 
 import ast
-import importlib
 import sys
 from pathlib import Path
 
 import pytest
 
 import rdbench
-from rdbench.config import aims, parts, plugins
+from rdbench.config import parts, plugins
+from rdbench.config.aims import aim
 from rdbench.config.family import FAMILIES, parse_family
 from rdbench.config.parts import Part, Setting, find, known
 from rdbench.config.plugins import load_plugins, make
@@ -202,7 +202,9 @@ def test_an_objective_takes_only_keys_that_our_own_take(file, key):
 
 def test_an_objective_that_takes_no_key_is_called_by_its_name():
     parts.register(Part("objective", "plain", "m:M"))
-    assert importlib.reload(aims).aim({"objective": "plain"}) == "plain"
+    assert aim({"objective": "plain"}) == "plain"
+    with pytest.raises(UserError, match=r"beta 0.5 is not a setting .*plain, which takes none; leave it out"):
+        make_run({"objective": "plain", "beta": 0.5})
 
 
 def test_all_stays_the_papers_twelve(file):
