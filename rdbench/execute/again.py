@@ -31,7 +31,7 @@ def do_again(
     for run_id, run in again.items():
         check_sources(run.sources)
         if run.run_id(data.checksum(run.dataset, settings.data_dir, run.binarisation)) != run_id:
-            raise UserError(f"run {run_id} was planned with other data than {run.dataset} has here")
+            raise UserError(f"run {run_id} was planned with other data than {run.dataset} is here; bring it back")
     with Claims(store.storage) as claims:
         if not claims.take(again):
             raise UserError(f"another process is doing one of these runs; see: rdbench runs {quote(str(store))}")
@@ -60,6 +60,7 @@ def _described(store: Store, run_ids: Collection[str]) -> tuple[str, dict[str, R
             raise UserError(f"the settings of run {run_id} are not noted in {store}; {do}")
         sweeps.append(note.sweep)
         settings = dict(note.settings[run_id])
-        check_sources(make_run(settings, reading=True).sources)  # before they become those of the parts that are here
+        # make_run replaces the sources of the plan by those of the parts here, so they are compared before
+        check_sources(make_run(settings, reading=True).sources)
         runs[run_id] = make_run(settings)
     return sweeps[0], runs

@@ -28,17 +28,17 @@ PATIENCE = 300.0
 """Seconds within which the processes of a timing must all have done a first step."""
 
 LOOK_SECONDS = 10.0
-"""How often a sweep looks which other sweeps there are."""
+"""How often a sweep looks for other sweeps on its store."""
 
 WORTH = 1.05
-"""How much faster more runs at once must be to be chosen: a timing is no better than that."""
+"""More runs at once are chosen only if they are faster by this factor, since a timing is no more exact than that."""
 
 MEMORY_MARGIN = 1.5
-"""A run takes more than its first steps did: the data, and the evaluation."""
+"""A run must have this multiple of the memory of its first steps, for its data and its evaluation."""
 
 
 class Timing(NamedTuple):
-    """Runs at once and the threads of each; images a second of all together, and the most bytes that one held."""
+    """Runs at once and the threads of each; the images a second of all runs together; the most bytes that one held."""
 
     jobs: int
     threads: int
@@ -47,9 +47,9 @@ class Timing(NamedTuple):
 
 
 class SharedCores(Processes):
-    """As many tasks at a time as this sweep's share of the cores has room for, at most ``most``, at least one.
+    """Does as many tasks at a time as fit this sweep's share of the cores, from one to ``most``.
 
-    The share is all cores over the number of sweeps that this machine has on the store.
+    The share is the number of cores divided by the number of sweeps that this machine has on the store.
     """
 
     def __init__(self, threads: int, most: int, storage: Storage) -> None:
@@ -84,8 +84,8 @@ def by_timing(
     cores = share(storage)
     try:
         best = fastest((time_runs(timed, side, *split) for split in splits(cores, len(pending))), free_memory())
-    except Exception as error:  # of a part from elsewhere, say, or of too little memory: the run will tell which
-        say(f"one run at a time, for a timing failed: {named(error)}")
+    except Exception as error:  # a plug-in's fault or too little memory: the run will show it again
+        say(f"one run at a time, since the timing failed: {named(error)}")
         return Processes(1)
     say(
         f"{counted(best.jobs, 'run')} at once, on {counted(best.threads, 'thread')} each: "
@@ -106,7 +106,7 @@ def splits(cores: int, runs: int) -> list[tuple[int, int]]:
 
 
 def fastest(timings: Iterator[Timing], free: float) -> Timing:
-    """The fastest way for which there is memory; the one with fewer runs unless more are worth it."""
+    """The fastest timing that fits into ``free`` bytes of memory; more runs at once must be faster by ``WORTH``."""
     best = next(timings)
     for timing in timings:
         if timing.jobs > _fitting(timing, free):
@@ -117,12 +117,12 @@ def fastest(timings: Iterator[Timing], free: float) -> Timing:
 
 
 def _fitting(timing: Timing, free: float) -> float:
-    """How many runs there is memory for."""
+    """How many such runs fit into ``free`` bytes of memory."""
     return free / (MEMORY_MARGIN * timing.memory)
 
 
 def free_memory() -> float:
-    """The bytes that may be taken without swapping; without end where the system does not say."""
+    """The bytes that can be taken without swapping; infinite if the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -132,10 +132,10 @@ def free_memory() -> float:
 
 
 def time_runs(run: RunConfig, side: int, jobs: int, threads: int) -> Timing:
-    """Train a run's model a little, in so many processes at the same time.
+    """Train a run's model for some seconds, in each of ``jobs`` processes at the same time.
 
     Raises:
-        Exception: what came up in one of them, or one ended.
+        Exception: one of the processes raised it, or ended.
     """
     context = multiprocessing.get_context("spawn")
     setting = (context.Barrier(jobs), threads, plugin_files())
@@ -145,7 +145,7 @@ def time_runs(run: RunConfig, side: int, jobs: int, threads: int) -> Timing:
 
 
 _together: Any = None
-"""In a process that is timed: what all of them wait at."""
+"""In a process that is timed, the barrier at which all such processes wait."""
 
 
 def _begin(together: Any, threads: int, plugins: tuple[str, ...]) -> None:

@@ -32,13 +32,13 @@ OF_TRAINING = ("dataset", "binarise", "binarise_seed", "objective", "anneal_epoc
 TIMING_SECONDS = 10.0
 
 TOY_SECONDS_AN_EPOCH = 0.036
-"""The seconds of one toy run: ten seeds of each of three objectives took 65 seconds on two cores, 60 epochs each."""
+"""The seconds of one epoch of a toy run: 30 runs of 60 epochs took 65 seconds on two cores."""
 
 BYTES_A_NUMBER = 4
 BYTES_OF_A_ROW = 30_000
 
 LARGE = 1e5
-"""Sweeps above this many image passes are large: on two cores a model of full width takes minutes to an hour for it."""
+"""Sweeps above this many image passes are large: on two cores a model of full width takes up to an hour for them."""
 
 
 class Work(NamedTuple):
@@ -56,8 +56,9 @@ class Speed(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The cost of runs: FLOP, seconds on this machine one run after the other, bytes in the store; and the number of
-    models that were timed for this.
+    """The cost of runs: FLOP, seconds on this machine if one run follows the other, and bytes in the store.
+
+    ``timed`` is the number of models that were timed to find it.
     """
 
     flop: float
@@ -67,7 +68,7 @@ class Cost(NamedTuple):
 
 
 def model_of(run: RunConfig) -> RunConfig:
-    """The run with every key that does not change its model set to its default, so that runs of one model are equal."""
+    """The run with defaults for all keys that do not change its model, so that runs of the same model are equal."""
     defaults = {name: RunConfig.model_fields[name].default for name in OF_TRAINING}
     return run.model_copy(update=defaults | {"beta": 1.0})
 
@@ -155,7 +156,7 @@ def total_cost(runs: Iterable[RunConfig], rows: pd.DataFrame, device: torch.devi
 
 
 class _Timed:
-    """The speeds of models, each timed once at each batch."""
+    """The speeds of models, each timed once at each batch size."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device

@@ -21,7 +21,7 @@ BAR = 12
 
 
 class Display:
-    """Shows the progress of ``runs`` runs; ``words`` has the label of each. Use it in ``with``.
+    """Shows the progress of so many runs, with the label that ``words`` has for each. Use it in ``with``.
 
     A line of the live display has the times, a bar, the label, and as many numbers as fit. ``quiet`` shows only runs
     that did not end well.
@@ -47,7 +47,7 @@ class Display:
         self.live = Live(self, console=console, transient=True) if console.is_terminal and not quiet else None
 
     def begin(self, name: str) -> None:
-        """Show that a run begins, or several runs of one task, named by the first."""
+        """Show that a task begins; its name is the id of its first run."""
         self.last_lines[name] = time.monotonic()
         self.tasks[name] = _Stage("", 0, 0, "")
 

@@ -40,7 +40,7 @@ def perform(task: Task, host: Host) -> list[Record]:
     except UnusableStateError as error:
         return failed(task, str(error))
     finally:
-        torch.set_num_threads(threads)  # a run that went on had its own number of them
+        torch.set_num_threads(threads)  # a resumed run trains on the number that it began with
 
 
 def failed(task: Task, reason: str) -> list[Record]:

@@ -28,7 +28,7 @@ class _Running:
 
 
 class Estimate:
-    """Estimates the seconds left of a sweep; a family without any run so far counts as fast as the others."""
+    """Estimates the seconds left of a sweep. A family without a run so far is assumed to be as fast as the others."""
 
     def __init__(self, loads: Mapping[str, Load], clock: Callable[[], float] = time.monotonic) -> None:
         self.left = dict(loads)
@@ -73,7 +73,7 @@ class Estimate:
         return (1 - run.part) * load.training + load.evaluation
 
     def _seen(self) -> dict[str, tuple[float, float]]:
-        """The seconds and work by family, from its ended runs, else from the training so far of its running ones."""
+        """By family, the seconds and work of its ended runs; of a running one if none has ended."""
         seen = dict(self.spent)
         for name, run in self.running.items():
             load = self.left[name]

@@ -7,7 +7,7 @@ from rdbench.store.store import Store
 
 
 class FinishedElsewhere:
-    """Watches a store for rows that are new since this object was made; make it before the runs are planned."""
+    """Watches a store for rows that are newer than this object. Make it before the runs are planned."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -20,7 +20,7 @@ class FinishedElsewhere:
         now = self.store.storage.modified("runs")
         for name in now:
             if COMPACTED in name and name not in self.before:
-                rows = self.store.current_in(name)  # also old rows, if another process compacted
+                rows = self.store.current_in(name)  # old rows too, if another process has compacted the store
                 self.compacted |= {run_id for run_id, row in rows.items() if row != self.known.get(run_id)}
                 self.before[name] = now[name]
         written = {run_of(name) for name in now if COMPACTED not in name and now[name] != self.before.get(name)}

@@ -13,12 +13,12 @@ class Output:
     """A text stream that goes silent when it fails; ``failed`` is called once, with the error."""
 
     def __init__(self, stream: TextIO, failed: Callable[[OSError], None]) -> None:
-        self.stream: TextIO = stream.stream if isinstance(stream, Output) else stream  # the inner one decides
+        self.stream: TextIO = stream.stream if isinstance(stream, Output) else stream  # a failure is handled once
         self.failed = failed
 
     def write(self, text: str) -> int:
         """Write text, unless the stream has failed; raises what ``failed`` raises."""
-        if text == "":  # Typer probes a stream with it and passes over what that raises
+        if text == "":  # Typer tests a stream with it, and ignores what that raises
             return 0
         try:
             return self.stream.write(text)
@@ -34,9 +34,9 @@ class Output:
             self._fail(error)
 
     def _fail(self, error: OSError) -> None:
-        with suppress(OSError), open(os.devnull, "wb") as nowhere:  # for buffered text too, else Python exits with 120
+        with suppress(OSError), open(os.devnull, "wb") as nowhere:  # else Python cannot flush, and exits with 120
             os.dup2(nowhere.fileno(), self.stream.fileno())
-        if not isinstance(error, BrokenPipeError):  # who closes a pipe has seen enough
+        if not isinstance(error, BrokenPipeError):  # a reader who closes the pipe has seen enough
             self.failed(error)
 
     def __getattr__(self, name: str) -> Any:
@@ -45,7 +45,7 @@ class Output:
 
 @contextmanager
 def output() -> Iterator[None]:
-    """Let standard output fail with a UserError, and go silent if its reader closed the pipe; so standard error.
+    """Go silent if the reader of standard output closed the pipe; standard error goes silent whenever it fails.
 
     Raises:
         UserError: standard output cannot be written for another reason.
@@ -56,7 +56,7 @@ def output() -> Iterator[None]:
 
 @contextmanager
 def unstoppable() -> Iterator[None]:
-    """Let nothing that is shown stop the work: a failing standard output is told once, on standard error."""
+    """Let no failing output stop the work: a failure of standard output is reported once, on standard error."""
     with _replaced(_tell):
         yield
 

@@ -35,7 +35,7 @@ class Shard(NamedTuple):
 WHOLE = Shard(1, 1)
 
 PROVISIONAL = "0" * 64
-"""Stands for the checksum of a dataset that is not on this machine."""
+"""The placeholder for the checksum of a dataset that is not on this machine."""
 
 
 def parse_shard(text: str) -> Shard:
@@ -68,7 +68,7 @@ def plan(
     shard: Shard = WHOLE,
     fetch: bool = True,
 ) -> Plan:
-    """Plan a shard of a sweep, which has every ``of``-th run in the order of the sweep.
+    """Plan a shard of a sweep: every ``of``-th run, in the order of the sweep.
 
     Without ``fetch`` a dataset's checksum may be unknown; its runs then have provisional ids.
 

@@ -25,9 +25,9 @@ WAIT_SECONDS = 0.2
 
 
 class Processes:
-    """The executor that does ``jobs`` tasks at a time, each in a process; if one crashes, its run fails.
+    """The executor that does ``jobs`` tasks at a time, each in its own process; if one crashes, its run fails.
 
-    Each process has ``threads`` threads, or an equal share of all if that is None.
+    Each process has ``threads`` threads; if that is None, the processes share all threads equally.
     """
 
     def __init__(self, jobs: int, threads: int | None = None) -> None:
@@ -167,7 +167,8 @@ class _Host:
 
     def stop_asked(self) -> bool:
         gap, self.asked = time.monotonic() - self.asked, time.monotonic()
-        patience = claim_seconds() / HEARTBEATS if gap > claim_seconds() else 0  # suspended: may hear of a lost run
+        # after a suspension the run may be lost, so give the parent process time to say so
+        patience = claim_seconds() / HEARTBEATS if gap > claim_seconds() else 0
         try:
             if self.connection.poll(patience):
                 if self.connection.recv() == "give up":

@@ -14,7 +14,7 @@ from rdbench.execute.task import Settings, Task
 from rdbench.store.claims import Claims
 
 
-class Work:
+class RunQueue:
     """A queue of tasks; a run is claimed when it is taken, and released once its record is written.
 
     A run that another process has claimed is tried again until it is finished or free.
@@ -42,10 +42,10 @@ class Work:
         self.stopped = False
 
     def take(self) -> Task | None:
-        """The next task that no other process does; None while other processes do all runs that are left.
+        """The next task that no other process does; None while others do all the runs that are left.
 
         Raises:
-            StopIteration: all runs are done, or a limit forbids to begin another.
+            StopIteration: all runs are done, or a limit forbids another one.
         """
         full = self.settings.most_runs is not None and self.begun >= self.settings.most_runs
         if not self.pending or full or self.stopped or not self.deadline.has(self.shortest_start):
@@ -73,7 +73,7 @@ class Work:
         self.pending.append(task.runs)
 
     def started(self, seconds: float) -> None:
-        """Note how long a task took to start, which the next one will take too."""
+        """Note how long a task took to start; the next one is expected to take as long."""
         self.shortest_start = min(self.shortest_start or seconds, seconds)
 
 

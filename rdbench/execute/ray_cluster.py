@@ -15,13 +15,14 @@ from rdbench.runs.host import StoppedError
 
 WAIT_SECONDS = 0.5
 ASK_SECONDS = 1.0
-"""The seconds between a run's reports of its progress, in whose replies it hears whether to stop."""
+"""The seconds between two reports of a run; the reply to a report says whether to stop."""
 
 ANSWER_SECONDS, ANSWER_SECONDS_STOPPING = 60.0, 5.0
-"""How long the cluster may not answer; a signal to a whole group of processes ends a cluster on this machine, too."""
+"""How long the cluster may be silent before it counts as lost: less while the sweep stops, since a signal to a group of
+processes also ends a cluster on this machine."""
 
 RETRIES = 5
-"""How many times Ray starts a run again, from its saved state, after its process or node was lost."""
+"""How many times Ray starts a run again, from its saved state, when its process or node is lost."""
 
 
 class Cluster:
@@ -60,7 +61,7 @@ class Cluster:
             ray.get_runtime_context().get_node_id(), soft=False
         )
         switchboard = ray.remote(num_cpus=0, scheduling_strategy=here)(_Switchboard).remote()
-        news = _News(ray, switchboard)
+        reports = _Reports(ray, switchboard)
         remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)(_perform)
         running: dict[Any, Task] = {}
         begun: set[str] = set()
@@ -73,31 +74,31 @@ class Cluster:
             while more or running:
                 stopping = watch.stop_asked()
                 more = more and not stopping
-                more = more and begin_tasks(queue, watch, lambda: len(running) < self._room(news.resources), start)
+                more = more and begin_tasks(queue, watch, lambda: len(running) < self._room(reports.resources), start)
                 if stopping and not told:
                     told = True
                     switchboard.stop.remote()
                     for reference, task in running.items():
-                        if task.name not in begun:  # it waits for resources, so it cannot hear that it is to stop
+                        if task.name not in begun:  # it waits for resources, and cannot receive the request to stop
                             ray.cancel(reference)
                 if not running:
                     time.sleep(WAIT_SECONDS)  # other sweeps do the runs that are left
                 done, _ = ray.wait(list(running), timeout=WAIT_SECONDS) if running else ([], [])
-                for name, kind, *values in news.heard():
+                for name, kind, *values in reports.heard():
                     begun.add(name)
                     for task in running.values():
                         if task.name == name:
                             getattr(watch, kind)(task, *values)
                 for reference in done:
                     yield self._outcome(reference, running.pop(reference))
-                if news.silent(ANSWER_SECONDS_STOPPING if told else ANSWER_SECONDS):
+                if reports.silent(ANSWER_SECONDS_STOPPING if told else ANSWER_SECONDS):
                     break
         finally:
-            if not news.lost:
+            if not reports.lost:
                 for reference in running:
                     ray.cancel(reference, force=True)
                 ray.kill(switchboard)
-        if news.lost and not told:
+        if reports.lost and not told:
             raise UserError("the Ray cluster does not answer any more; what is done is kept: see ray status, try again")
         for task in running.values():
             yield Outcome(task, [])
@@ -141,7 +142,7 @@ class _Switchboard:
         return self.stopping
 
     def heard(self) -> tuple[list[tuple[Any, ...]], Mapping[str, float]]:
-        """What was told since, and what the cluster has now."""
+        """The messages since the last call, and the resources of the cluster now."""
         import ray
 
         resources = ray.cluster_resources()
@@ -152,10 +153,10 @@ class _Switchboard:
         self.stopping = True
 
 
-class _News:
-    """What runs have told the switchboard, and what the cluster has, as far as it answers.
+class _Reports:
+    """The messages of runs and the resources of the cluster, as the switchboard last reported them.
 
-    Only the switchboard asks the cluster: who asks one that is gone waits for ever.
+    Only the switchboard asks the cluster, since a question to a cluster that is gone never returns.
     """
 
     def __init__(self, ray: Any, switchboard: Any) -> None:
@@ -167,9 +168,9 @@ class _News:
         self.lost = False
 
     def heard(self) -> list[tuple[Any, ...]]:
-        """The messages since the last answer; none if the switchboard does not answer for a moment.
+        """The messages since the last answer; none if the switchboard does not answer soon.
 
-        It is asked now, so that the last words of a run that has just ended come with its outcome.
+        The question is asked now, so that the last messages of a run that has just ended come before its outcome.
         """
         self.asked = self.asked or self.switchboard.heard.remote()
         answers, _ = self.ray.wait([self.asked], timeout=WAIT_SECONDS)

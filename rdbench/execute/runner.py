@@ -21,7 +21,7 @@ from rdbench.execute.finished_elsewhere import FinishedElsewhere
 from rdbench.execute.local import ThisProcess
 from rdbench.execute.output import unstoppable
 from rdbench.execute.plan import WHOLE, Plan, Shard, plan
-from rdbench.execute.queue import Work
+from rdbench.execute.queue import RunQueue
 from rdbench.execute.stopping import Signals
 from rdbench.execute.task import DEFAULTS, Executor, Outcome, Resources, Settings, Task
 from rdbench.runs.checkpoint import Checkpoint
@@ -88,7 +88,7 @@ def do_runs(planned: Plan, elsewhere: FinishedElsewhere, settings: Settings, exe
     note = f", {kept} of them already there" if kept else ""
     display = _display(planned.pending, words, console, settings)
     claims = Claims(store.storage)
-    work = Work(planned, settings, claims, elsewhere, display.line)
+    queue = RunQueue(planned, settings, claims, elsewhere, display.line)
     with Signals() as signals:
         try:
             with display, claims:
@@ -96,14 +96,14 @@ def do_runs(planned: Plan, elsewhere: FinishedElsewhere, settings: Settings, exe
                     display.line(
                         f"sweep {planned.sweep}: {counted(len(planned.runs), 'run')}{note}, on {place}, into {store}"
                     )
-                _work_through(work, executor or ThisProcess(), store, display, _Watch(display, signals, work))
-            stopped = bool(signals.received) or display.done + len(work.done_elsewhere) < len(planned.pending)
+                _work_through(queue, executor or ThisProcess(), store, display, _Watch(display, signals, queue))
+            stopped = bool(signals.received) or display.done + len(queue.done_elsewhere) < len(planned.pending)
             compact(store)
             if stopped:
                 why = "interrupted" if signals.received else "ended at its limit"
-                raise _interrupted(why, display, work, planned, store, signals)
+                raise _interrupted(why, display, queue, planned, store, signals)
         except KeyboardInterrupt:  # a second signal, at whatever point
-            raise _interrupted("interrupted", display, work, planned, store, signals) from None
+            raise _interrupted("interrupted", display, queue, planned, store, signals) from None
     rows = store.read("runs")
     mine = rows.frame[rows.frame["run_id"].isin(list(planned.runs))]
     return Ended(mine, bool((mine["status"] != Status.OK).any()))
@@ -118,27 +118,27 @@ def _display(
     return Display(len(pending), words, console, Estimate(loads(pending, data_dir) if wanted else {}), quiet)
 
 
-def _work_through(work: Work, executor: Executor, store: Store, display: Display, watch: "_Watch") -> None:
+def _work_through(queue: RunQueue, executor: Executor, store: Store, display: Display, watch: "_Watch") -> None:
     lost = True
     while lost:  # wait for runs that were lost to another process, even if no other is left
         lost = False
-        for outcome in executor.map(work, watch):
-            if work.claims.hold(outcome.task.runs):
-                _keep(outcome, work, store, display)
-                work.stopped = work.stopped or not outcome.records
+        for outcome in executor.map(queue, watch):
+            if queue.claims.hold(outcome.task.runs):
+                _keep(outcome, queue, store, display)
+                queue.stopped = queue.stopped or not outcome.records
             else:
                 lost = True
-                work.put_back(outcome.task)
+                queue.put_back(outcome.task)
                 display.leave(outcome.task.name, "this process was suspended, and another took the run over")
-            work.claims.release(outcome.task.runs)
-    clear_states(store, work.claims)
+            queue.claims.release(outcome.task.runs)
+    clear_states(store, queue.claims)
 
 
-def _keep(outcome: Outcome, work: Work, store: Store, display: Display) -> None:
+def _keep(outcome: Outcome, queue: RunQueue, store: Store, display: Display) -> None:
     """Write the records of runs that this process holds, unless another process has written an answer meanwhile."""
     for record in outcome.records:
-        if not store.write(record, work.elsewhere.known.get(record.run_id)):
-            work.done_elsewhere.add(record.run_id)
+        if not store.write(record, queue.elsewhere.known.get(record.run_id)):
+            queue.done_elsewhere.add(record.run_id)
             display.leave(record.run_id, "another process has finished it meanwhile, and its answer counts")
             continue
         if record.row["status"] != Status.FAILED:  # a failed run may go on from its state
@@ -147,9 +147,9 @@ def _keep(outcome: Outcome, work: Work, store: Store, display: Display) -> None:
 
 
 def _interrupted(
-    why: str, display: Display, work: Work, planned: Plan, store: Store, signals: Signals
+    why: str, display: Display, queue: RunQueue, planned: Plan, store: Store, signals: Signals
 ) -> InterruptedSweepError:
-    whole = len(planned.runs) - len(planned.pending) + display.done + len(work.done_elsewhere)
+    whole = len(planned.runs) - len(planned.pending) + display.done + len(queue.done_elsewhere)
     begun = sum(run_id in planned.pending for run_id in unfinished(store.storage))
     part = f", {begun} more in part" if begun else ""
     all_runs = f"{counted(len(planned.runs), 'run')} {'is' if len(planned.runs) == 1 else 'are'}"
@@ -162,10 +162,10 @@ def _interrupted(
 class _Watch:
     """Shows the progress of tasks, and tells them to stop."""
 
-    def __init__(self, display: Display, signals: Signals, work: Work) -> None:
+    def __init__(self, display: Display, signals: Signals, queue: RunQueue) -> None:
         self.display = display
         self.signals = signals
-        self.work = work
+        self.queue = queue
         self.begun: dict[str, float] = {}
         self.told = False
 
@@ -175,19 +175,19 @@ class _Watch:
 
     def progress(self, task: Task, stage: str, done: int, total: int, numbers: str) -> None:
         if task.name in self.begun:
-            self.work.started(time.monotonic() - self.begun.pop(task.name))
+            self.queue.started(time.monotonic() - self.begun.pop(task.name))
         self.display.show(task.name, stage, done, total, numbers)
 
     def say(self, task: Task, line: str) -> None:
         self.display.say(task.name, line)
 
     def lost(self, task: Task) -> bool:
-        return self.work.claims.lost(task.runs)
+        return self.queue.claims.lost(task.runs)
 
     def stop_asked(self) -> bool:
         if self.signals.received is None:
             return False
         if not self.told:
-            self.told = self.work.stopped = True
+            self.told = self.queue.stopped = True
             self.display.line("stopping; what is done is being saved; press again to quit at once")
         return True

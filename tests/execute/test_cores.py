@@ -94,7 +94,7 @@ def test_a_timing_that_fails_is_told_and_the_runs_are_done(sweep, tmp_path, monk
     said = []
     executor = by_timing({"a": sweep.runs()[0]}, open_storage(tmp_path), None, said.append)
     assert (type(executor), executor.jobs) == (Processes, 1)
-    assert said == ["one run at a time, for a timing failed: ZeroDivisionError: division by zero"]
+    assert said == ["one run at a time, since the timing failed: ZeroDivisionError: division by zero"]
 
 
 @pytest.mark.slow
