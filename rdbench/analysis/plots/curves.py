@@ -32,8 +32,8 @@ def curves(runs: pd.DataFrame, x: str, y: str) -> Iterator[Curve]:
     aims = [aim(run) for run in runs.to_dict("records")]
     for (family, *_), same in runs.assign(aim=aims).groupby(["family", settings, "objective"], sort=False):
         means = same.groupby("aim")[[x, y]].mean()
-        means = means.loc[sorted(means.index, key=lambda words: float(words.rpartition(" ")[2]))]
-        if len(means) > 1:
+        if len(means) > 1:  # so each aim ends in a number; that of an objective without one is the same for all runs
+            means = means.loc[sorted(means.index, key=lambda words: float(words.rpartition(" ")[2]))]
             yield Curve(family_of(str(family)), means.to_numpy(float), list(means.index))
 
 

@@ -21,6 +21,12 @@ def test_other_settings_are_another_curve_and_one_beta_is_none(invented):
     assert not list(curves(runs.iloc[:1], "rate", "distortion"))
 
 
+def test_runs_of_an_objective_that_is_not_installed_are_drawn_without_a_curve(store, invented):
+    runs = invented(4, family="mine-deconv-gaussian", objective="theirs", beta=np.nan)
+    assert not list(curves(runs, "rate", "distortion"))
+    drawing_of("plane")(Drawing(store, runs))
+
+
 def test_beta_is_written_at_ends_where_it_hides_no_other(store, invented):
     with own_style():
         figure = drawing_of("plane")(Drawing(store, invented(60, beta=np.repeat([0.1, 0.5, 1, 2, 4], 12))))
