@@ -115,7 +115,8 @@ def codes(m: Measured) -> Iterator[Judgement]:
     yield m.true(
         "code_entropy is so many places' log perplexity", (places - places.round()).abs() < WHOLE, places.notna()
     )
-    yield m.at_least("uniform_rate ≥ places · log codes_used", most, places * np.log(used), scale=most)
+    yield m.at_least("uniform_rate ≥ places · log codes_used", most, places * np.log(used.clip(lower=1)), scale=most)
+    yield m.at_least("active_units ≤ places", places.round(), m["active_units"])
     yield m.at_least("mutual_information ≤ uniform_rate", most, m["mutual_information"], scale=most)
     for k in m.softened:
         yield m.together(f"softened_iwae_{k}", f"softened_iwae_{k}_tau")

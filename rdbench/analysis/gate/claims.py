@@ -62,8 +62,8 @@ CLAIMS = (
     Claim(
         "standard errors fit together",
         agreement.errors,
-        f"config test_images elbo *distortion {ERRORS} *_gap_se *mutual_information_se *marginal_kl_se "
-        "class_information_se generative_[egsu]_se label_*_se probe_*_se predictive_*_se ais_*_se",
+        f"config dataset_sha256 test_images labels elbo *distortion {ERRORS} *_gap_se *mutual_information_se "
+        "*marginal_kl_se class_information_se generative_[egsu]_se label_*_se probe_*_se predictive_*_se ais_*_se",
     ),
     Claim(
         "examples have the means and errors of their run",
@@ -77,7 +77,7 @@ CLAIMS = (
         "*active_units class_information class_information_se uniform_rate",
     ),
     Claim("codes: 1 ≤ perplexity ≤ codes used, entropy ≤ n log K", bounds.codes,
-          "test_images marginal rate mutual_information code_* codes_used uniform_rate softened_iwae_*"),
+          "test_images marginal rate mutual_information active_units code_* codes_used uniform_rate softened_iwae_*"),
     Claim("labels: H(Y) − D is below H(Y) and R", bounds.labels,
           "test_images entropy rate rate_se distortion distortion_se label_* probe_* predictive_*"),
     Claim("annealing: the lower bound ≤ the upper one, and ≤ 0", bounds.annealed,
@@ -95,7 +95,7 @@ CLAIMS = (
 HOW = "says how, when or where the run was done, and no measure follows from it"
 DRAWN = "a mean over what the model drew, of which a store keeps no second account: only its bounds are judged"
 JUDGES = "a second judge's mean, of which a store keeps nothing image by image: only its bounds are judged"
-TRAINING = "a store keeps no numbers of single training images: signs are judged, and that the errors fit together"
+OTHER_SPLITS = "of this split a store keeps no numbers image by image: signs are judged, and that errors fit together"
 
 UNJUDGED = {
     **dict.fromkeys(("sweep", "created_at", "command", "evaluated_with", "device", "threads", "ais_start"), HOW),
@@ -115,6 +115,7 @@ UNJUDGED = {
         HOW,
     ),
     **dict.fromkeys(("ais_rates", "ais_distortions", "ais_accepted"), "drawn, and no claim rests on it"),
+    "error": "only a run that did not end well has one",
     "classes": "only the labels themselves, which a report does not open, could tell",
     "parameters": "only the model itself, which a report does not build, could tell",
     "examples.created_at": HOW,
@@ -125,7 +126,8 @@ PARTLY_JUDGED = {
     **dict.fromkeys(("generative_e", "generative_g", "generative_s", "generative_u"), DRAWN),
     **dict.fromkeys(("generative_e_se", "generative_g_se", "generative_s_se", "generative_u_se"), DRAWN),
     **dict.fromkeys(("ais_*", "softened_iwae_*", "probe_*", "predictive_*", "label_error*"), JUDGES),
-    **dict.fromkeys(("train_rate", "train_distortion", "train_iwae_*"), TRAINING),
-    **dict.fromkeys(("train_rate_se", "train_distortion_se", "train_iwae_*_se"), TRAINING),
+    **dict.fromkeys(("train_rate", "train_distortion", "train_iwae_*"), OTHER_SPLITS),
+    **dict.fromkeys(("train_rate_se", "train_distortion_se", "train_iwae_*_se"), OTHER_SPLITS),
+    **dict.fromkeys(("valid_iwae_*", "valid_rate_se"), OTHER_SPLITS),
 }
 """Columns whose wrong value may pass, although a missing one does not, and why."""
