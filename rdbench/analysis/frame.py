@@ -64,7 +64,7 @@ def measured(runs: pd.DataFrame) -> pd.DataFrame:
 
 def asked_bounds(run: Mapping[Any, Any]) -> list[int]:
     """The k of the IWAE-k that a run was asked for, ascending."""
-    return json.loads(run["config"])["iwae"]
+    return list(read_config(run["config"]).iwae)
 
 
 def iwae_columns(runs: pd.DataFrame) -> list[int]:

@@ -1,6 +1,5 @@
 """The status and cost of each run of a store."""
 
-import json
 from collections.abc import Collection
 from shlex import quote
 
@@ -11,6 +10,7 @@ from rdbench.analysis.report.cells import Cells
 from rdbench.errors import UserError, counted, plain
 from rdbench.store.claims import owners
 from rdbench.store.plans import announced
+from rdbench.store.row_checks import read_config
 from rdbench.store.status import Status
 from rdbench.store.store import Store
 from rdbench.store.unfinished import unfinished
@@ -80,7 +80,7 @@ def listing(store: Store, status: str | None = None) -> tuple[Cells, str]:
         seconds = [value if value == value else 0.0 for value in seconds]
         trained, evaluated = trained + seconds[0], evaluated + seconds[1]
         state = states.pop(row["run_id"], row["status"])
-        words = map(plain, (row["run_id"], row["label"], json.loads(row["config"])["dataset"], state))
+        words = map(plain, (row["run_id"], row["label"], read_config(row["config"]).dataset, state))
         error = row["error"] if isinstance(row["error"], str) else ""
         add(state, [*words, *(f"{value:.0f}" for value in seconds), what(row["run_id"], error)])
     for run_id, state in states.items():

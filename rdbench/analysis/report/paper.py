@@ -1,6 +1,5 @@
 """Compare runs with the numbers that the paper prints."""
 
-import json
 import math
 from typing import Any
 
@@ -8,8 +7,8 @@ import pandas as pd
 
 from rdbench.analysis.frame import measured, setting
 from rdbench.analysis.paper import printed_points
-from rdbench.config.run_config import LATER_DEFAULTS
 from rdbench.data import DATASETS
+from rdbench.store.row_checks import read_config
 
 TOLERANCE = 1.0
 """Nats by which a run under the paper's protocol may differ: the paper prints one seed, to one decimal."""
@@ -47,7 +46,7 @@ def against_paper(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _departures(row: dict[Any, Any]) -> str:
     """The settings in which a run departs from the paper's protocol."""
-    settings = LATER_DEFAULTS | json.loads(row["config"])
+    settings = vars(read_config(row["config"]))
     departures = [
         f"{name} {'all' if settings[name] is None else setting(settings[name])}"
         for name, value in PROTOCOL.items()
@@ -77,7 +76,7 @@ def _compute(row: dict[Any, Any]) -> float:
 
     Width multiplies the channels in and out of a layer, so the operations for each image grow as its square.
     """
-    settings = LATER_DEFAULTS | json.loads(row["config"])
+    settings = vars(read_config(row["config"]))
     every = DATASETS[row["dataset"]].sizes[0]
     seen = settings["epochs"] * min(every, settings["train_images"] or every)
     return seen * settings["width"] ** 2 / (PROTOCOL["epochs"] * every)
