@@ -24,8 +24,11 @@ def open_store(location: str | Path, plugins: Iterable[str | Path] = ()) -> "Res
     """Open the store in a folder, or behind a URL, for reading; models of parts in ``plugins`` files can be loaded.
 
     >>> import rdbench
-    >>> store = rdbench.open_store("results/mnist")  # doctest: +SKIP
-    >>> store.runs()[["family", "beta", "rate", "distortion"]]  # doctest: +SKIP
+    >>> store = rdbench.open_store("results/mnist")
+    >>> store.runs()[["family", "beta", "status"]]
+                           family  beta status
+    0  gaussian-pixelcnn-gaussian   1.0     ok
+    1    gaussian-deconv-gaussian   1.0     ok
 
     Raises:
         UserError: there is no store, or a plug-in cannot be loaded.
@@ -105,10 +108,11 @@ def sweep(
 ) -> "pd.DataFrame":
     """Do the runs of a sweep that its store lacks, and return the rows of all its runs.
 
-    ``name`` is a packaged sweep or a TOML file; ``values`` replace its values: ``family=["---"], beta=[0.5, 1]``.
+    ``name`` is a packaged sweep or a TOML file. ``values`` choose and replace as the options of ``rdbench sweep`` do:
+    ``family=["---"], beta=[0.5, 1]``.
 
     >>> import rdbench
-    >>> runs = rdbench.sweep("demo", "outputs/mine", family=["---"], epochs=2)  # doctest: +SKIP
+    >>> runs = rdbench.sweep("demo", "outputs/mine", family=["---"], beta=1, epochs=2)  # doctest: +SKIP
 
     Raises:
         UserError: a name or a value is wrong; raised before any training.
