@@ -24,9 +24,8 @@ from rdbench.store.status import Status
 
 OF_TRAINING = ("dataset", "binarise", "binarise_seed", "objective", "anneal_epochs", "anneal_from", "target_rate",
                "free_nats", "train_samples", "epochs", "batch_size", "learning_rate", "warmup", "schedule", "average",
-               "marginal_epochs",
-               "seed", "iwae", "rate_samples", "train_images", "evaluation_images", "generated_images",
-               "train_information")  # fmt: skip
+               "marginal_epochs", "seed", "iwae", "rate_samples", "train_images", "evaluation_images",
+               "generated_images", "train_information", "allow_untrained")  # fmt: skip
 """The keys of a run that change neither the size nor the speed of its model."""
 
 TIMING_SECONDS = 10.0

@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 import torch
 
-from rdbench.config.run_config import make_run
+from rdbench.config.family import PART_KINDS
+from rdbench.config.run_config import RunConfig, make_run
 from rdbench.config.sweep import load_sweep
 from rdbench.execute import cost
-from rdbench.execute.cost import is_large, loads, total_cost, work
+from rdbench.execute.cost import OF_TRAINING, is_large, loads, model_of, total_cost, work
 from rdbench.models.flop import count_flop
 from rdbench.runs.timing import Timing, time_model
 from rdbench.store.store import Store
@@ -88,3 +89,11 @@ def test_the_packaged_sweeps_that_take_long_are_known_to():
     names = ("demo", "toy", "mnist", "mnist-short", "omniglot")
     large = {name for name in names if is_large(load_sweep(name).runs(), None)}
     assert large == {"mnist", "mnist-short", "omniglot"}
+
+
+def test_every_key_of_a_run_is_of_its_model_or_of_its_training():
+    """A new key must be put on one side, else runs of one model would be timed one by one."""
+    of_model = {*PART_KINDS, "width", "latent_dim", "pseudo_inputs", "precision", "labels", "sources"}
+    assert set(RunConfig.model_fields) == {*OF_TRAINING, *of_model, "beta"}
+    assert model_of(make_run({"allow_untrained": True, "beta": 0.5})) == model_of(make_run({}))
+    assert model_of(make_run({"width": 0.5})) != model_of(make_run({}))
