@@ -127,8 +127,9 @@ def annealed_tables(rows: pd.DataFrame) -> list[Cells]:
 def _annealed_table(rows: pd.DataFrame, name: str) -> Cells:
     def numbers(index: Any, row: Row) -> list[str]:
         told = [with_error(row, name, -1), with_error(row, f"{name}_gap"), with_error(row, f"{name}_less_iwae")]
-        allowed = DISAGREES * row[f"{name}_less_iwae_se"]
-        return [*told, _part(row["ais_accepted"]), "no" if abs(row[f"{name}_less_iwae"]) > allowed else "yes"]
+        difference, error = row[f"{name}_less_iwae"], row[f"{name}_less_iwae_se"]
+        agree = "–" if not math.isfinite(difference + error) else "no" if abs(difference) > DISAGREES * error else "yes"
+        return [*told, _part(row["ais_accepted"]), agree]
 
     headers, lines = _described(rows, numbers)
     title = (

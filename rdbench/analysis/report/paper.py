@@ -61,6 +61,8 @@ def _judge(row: dict[Any, Any]) -> str:
     if row["protocol"] != "the paper's":
         distance = math.ceil(10 * abs(row["neg_elbo_difference"])) / 10
         return f"within {distance:.1f} nats of print at {_compute(row):.2g} of its training compute"
+    if not math.isfinite(row["elbo_se"]):
+        return "not judged: no standard error"
     allowed = TOLERANCE + 3 * row["elbo_se"]
     difference = row["neg_elbo_difference"]
     if difference > allowed:

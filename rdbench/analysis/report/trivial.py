@@ -41,7 +41,9 @@ def behind_pixels(runs: pd.DataFrame) -> list[str]:
     """A line for each run worse than independent pixels by 3 standard errors; older rows lack that number."""
     if "independent_pixels" not in runs:
         return []
-    behind = runs["status"].eq(Status.OK) & (-runs["elbo"] > runs["independent_pixels"] + 3 * runs["elbo_se"])
+    behind = runs["status"].eq(Status.OK) & (
+        -runs["elbo"] > runs["independent_pixels"] + 3 * runs["elbo_se"].fillna(0.0)
+    )
     return [
         f"{_name(run)}: −ELBO {-run['elbo']:.1f} ± {run['elbo_se']:.1f} nats is worse than the "
         f"{run['independent_pixels']:.1f} of independent pixels"

@@ -29,3 +29,8 @@ def test_three_standard_errors_of_the_paired_difference_decide(make_store, make_
 def test_what_was_summed_says_so(make_store, make_record):
     columns = {"ais_500_less_iwae": 0.0, "ais_500_less_iwae_se": 0.1, "ais_accepted": np.nan}
     assert told(make_store({}), make_record().run_id, **columns)["accepted"] == "summed"
+
+
+def test_without_an_error_nothing_is_said_of_agreement(make_store, make_record):
+    columns = {"ais_500_less_iwae": 5.0, "ais_500_less_iwae_se": np.nan}
+    assert told(make_store({}), make_record().run_id, **columns)["agree"] == "–"

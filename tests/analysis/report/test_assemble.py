@@ -200,6 +200,7 @@ def test_the_papers_points_are_answered_and_judged_by_protocol(make_store):
             {**full, "family": "+-+", "train_images": 1000},
             {**full, "family": "+--", "rate": 10.0, "distortion": 10.0, "iwae_1": -20, "iwae_5": -20},  # 85.8 printed
             {**full, "family": "-+v", "beta": 0.1, "anneal_epochs": 50, "rate": 150.0},
+            {**full, "family": "-+-", "distortion": 130.0, "elbo_se": float("nan")},
         )
     )
     judged = report.paper.set_index("family")["judgement"].to_dict()
@@ -210,6 +211,7 @@ def test_the_papers_points_are_answered_and_judged_by_protocol(make_store):
         "iaf-deconv-maf": "within 1.3 nats of print at 0.02 of its training compute",  # 1,000 of 50,000 images
         "iaf-deconv-gaussian": "implausible",
         "gaussian-pixelcnn-vamp": "not judged: the sources differ on β",
+        "gaussian-pixelcnn-gaussian": "not judged: no standard error",
     }
     assert report.paper.set_index("family").loc["gaussian-deconv-gaussian", "neg_elbo_difference"] == pytest.approx(0.2)
     assert report.exit_code == 1
