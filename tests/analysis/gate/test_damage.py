@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from damage import DAMAGES, damaged, why_passed
 
 from rdbench.analysis.examples import summary
-from rdbench.analysis.gate.claims import CLAIMS, PARTLY_JUDGED, UNJUDGED
-from rdbench.analysis.gate.measured import ROUNDING, Measured
+from rdbench.analysis.gate.claims import CLAIMS, UNJUDGED
+from rdbench.analysis.gate.measured import Measured
 from rdbench.analysis.gate.verdicts import verdicts
-from rdbench.config.parts import all_settings
 from rdbench.config.run_config import DESCRIPTION, make_run
 from rdbench.data import load
 from rdbench.runs.run import execute
@@ -34,12 +34,6 @@ GOOD = {
     "a decoder of labels": ("bottleneck", "gaussian-linear-gaussian"),
     "exact": ("toy", "discrete-discrete-discrete"),
 }
-DAMAGES = ("missing", "60 more", "60 less", "1000 times", "other")
-FILLED = {*DESCRIPTION, *all_settings(), "gradient", "gradient_samples", "train_images", "valid_images", "precision"}
-"""Where these are missing, what was asked for stands in their place, and a run's id is the hash of that."""
-
-NEWER = {"independent_pixels", "image_side"}
-"""Rows of earlier versions lack these."""
 
 
 @cache
@@ -106,26 +100,9 @@ def copy(row, seed):
     return row.to_dict() | own
 
 
-def damaged(value, damage):
-    """A value damaged, or None where that is rounding, or nothing that the column can hold."""
-    if damage == "missing":
-        return np.nan
-    if isinstance(value, bool | np.bool_):
-        return not value if damage == "other" else None
-    if isinstance(value, str):
-        return "f" * len(value) if damage == "other" else None
-    if isinstance(value, int | float | np.number | np.ndarray) and damage != "other":
-        changed = {"60 more": value + 60, "60 less": value - 60, "1000 times": value * 1000}[damage]
-        return None if np.allclose(changed, value, rtol=0, atol=ROUNDING) else changed
-    return None
-
-
 def excused(column, damage):
     """Whether a list beside the claims says why this damage passes."""
-    if damage == "missing" and column in FILLED | NEWER:
-        return True
-    partly = any(fnmatchcase(column, pattern) for pattern in PARTLY_JUDGED)
-    return column in UNJUDGED or (partly and damage != "missing")
+    return why_passed(column, damage) is not None
 
 
 def read(rows, images):
