@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -88,18 +88,27 @@ def runs(
 
 
 def _show(store: "Store", run_ids: Sequence[str]) -> None:
-    """Print everything that the rows of these runs say."""
+    """Print everything that the rows of these runs say; of runs without a row what their sweep's plan says."""
     import numpy as np
 
+    from rdbench.analysis.report.listing import without_answer
     from rdbench.errors import plain
+    from rdbench.store.plans import noted
     from rdbench.store.schema import known
 
     rows = store.rows_or_none()
-    for row in rows[rows["run_id"].isin(run_ids)].to_dict("records"):
+    shown: list[dict[Any, Any]] = rows[rows["run_id"].isin(run_ids)].to_dict("records")
+    states = without_answer(store, rows)
+    for run_id in sorted(set(run_ids) - set(rows["run_id"])):
+        note = noted(store.storage, run_id)
+        planned: dict[Any, Any] = {}
+        if note:
+            planned = {"sweep": note.sweep, "command": note.command, **note.settings.get(run_id, {})}
+        shown.append({"run_id": run_id, "status": states[run_id], **planned})
+    for row in shown:
         for name, value in row.items():
             if known(value):
-                shown = value.tolist() if isinstance(value, np.ndarray) else value
-                typer.echo(plain(f"{name}: {shown}"))
+                typer.echo(plain(f"{name}: {value.tolist() if isinstance(value, np.ndarray) else value}"))
 
 
 @unstoppable()
