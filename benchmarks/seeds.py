@@ -20,7 +20,7 @@ from rdbench.config.run_config import RunConfig
 from rdbench.config.sweep import load_sweep
 from rdbench.data.dataset import SIDE
 from rdbench.data.images import Images
-from rdbench.data.trivial import fair_coins, worse_than_coins
+from rdbench.data.trivial import worse_than_coins
 from rdbench.measures.bounds import measure
 from rdbench.models import make_model
 from rdbench.runs.splits import Splits, subset
@@ -29,6 +29,7 @@ from rdbench.runs.training import Training
 
 TEST_IMAGES = 200
 SETTINGS = ["warmup", "learning_rate", "batch_size"]
+WORST_SHOWN = 160
 
 
 def main() -> None:
@@ -85,17 +86,24 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(found: pd.DataFrame, path: Path) -> None:
-    """−ELBO of every run, a column of points for each family, a panel for each of the settings."""
-    groups = list(found.groupby(SETTINGS))
+    """−ELBO of every run: a column of points for each family, a panel for each of the settings."""
     families = list(dict.fromkeys(found["family"]))
-    figure, axes = plt.subplots(1, len(groups), sharey=True, squeeze=False, figsize=(2 + 2.4 * len(groups), 4))
-    for axis, (settings, group) in zip(axes[0], groups, strict=True):
-        places = group["family"].map(families.index) + (group["seed"] % 10 - 4.5) / 20  # beside each other
-        axis.plot(places, -group["elbo"], ".", markersize=4)
-        axis.axhline(fair_coins(SIDE), color="grey", linewidth=1)
-        axis.set(yscale="log", title="warm-up {:g}\nrate {:g}, batch {:g}".format(*settings))
-        axis.set_xticks(range(len(families)), families, rotation=90, family="monospace")
-    axes[0, 0].set_ylabel("−ELBO, nats; the line is fair coins")
+    protocols = list(found.groupby(["warmup", "batch_size"]))
+    rates = sorted(found["learning_rate"].unique())
+    size = (1 + 2.6 * len(rates), 1 + 2.2 * len(protocols))
+    figure, grid = plt.subplots(len(protocols), len(rates), squeeze=False, figsize=size)
+    for row, ((warmup, batch), group) in zip(grid, protocols, strict=True):
+        for axis, rate in zip(row, rates, strict=True):
+            runs = group[group["learning_rate"] == rate]
+            axis.set_visible(not runs.empty)
+            places = pd.Categorical(runs["family"], families).codes + (runs["seed"] % 20 - 9.5) / 30
+            beyond = -runs["elbo"] > WORST_SHOWN
+            axis.plot(places[~beyond], -runs["elbo"][~beyond], ".", markersize=3)
+            axis.plot(places[beyond], [WORST_SHOWN] * beyond.sum(), "r^", markersize=5, clip_on=False)
+            axis.set_title(f"warm-up {warmup:g}, batch {batch}\nlearning rate {rate:g}", fontsize=9)
+            axis.set(ylim=(30, WORST_SHOWN), xlim=(-0.6, len(families) - 0.4), ylabel="−ELBO, nats")
+            axis.set_xticks(range(len(families)), families, rotation=90, family="monospace")
+    figure.suptitle(f"A point is a run, a column a family of demo over seeds; a triangle ends above {WORST_SHOWN} nats")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
 
