@@ -57,14 +57,16 @@ OTHER_PAIRS = [
 
 
 def marker_of(encoder: str, marginal: str) -> Marker:
-    """The shape of a pair, the same in every figure. Each pair of rdbench's own parts has a shape of its own.
+    """The shape of a pair, the same in every figure. Pairs of rdbench's own parts differ as long as there are shapes.
 
     A pair with a plug-in's part takes one of these shapes by a hash of its names.
     """
     pair = (encoder, marginal)
     if pair in PAPER:
         return PAPER[pair]
-    return OTHERS[OTHER_PAIRS.index(pair) if pair in OTHER_PAIRS else place("-".join(pair), len(OTHERS))]
+    if pair in OTHER_PAIRS:
+        return OTHERS[OTHER_PAIRS.index(pair) % len(OTHERS)]
+    return OTHERS[place("-".join(pair), len(OTHERS))]
 
 
 def place(name: str, places: int) -> int:
