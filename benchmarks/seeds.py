@@ -91,19 +91,23 @@ def draw(found: pd.DataFrame, path: Path) -> None:
     protocols = list(found.groupby(["warmup", "batch_size"]))
     rates = sorted(found["learning_rate"].unique())
     size = (1 + 2.6 * len(rates), 1 + 2.2 * len(protocols))
-    figure, grid = plt.subplots(len(protocols), len(rates), squeeze=False, figsize=size)
+    figure, grid = plt.subplots(len(protocols), len(rates), sharey=True, squeeze=False, figsize=size)
     for row, ((warmup, batch), group) in zip(grid, protocols, strict=True):
         for axis, rate in zip(row, rates, strict=True):
             runs = group[group["learning_rate"] == rate]
-            axis.set_visible(not runs.empty)
+            if runs.empty:
+                axis.set_axis_off()
+                continue
             places = pd.Categorical(runs["family"], families).codes + (runs["seed"] % 20 - 9.5) / 30
-            beyond = -runs["elbo"] > WORST_SHOWN
-            axis.plot(places[~beyond], -runs["elbo"][~beyond], ".", markersize=3)
-            axis.plot(places[beyond], [WORST_SHOWN] * beyond.sum(), "r^", markersize=5, clip_on=False)
-            axis.set_title(f"warm-up {warmup:g}, batch {batch}\nlearning rate {rate:g}", fontsize=9)
-            axis.set(ylim=(30, WORST_SHOWN), xlim=(-0.6, len(families) - 0.4), ylabel="−ELBO, nats")
+            shown = (-runs["elbo"]).clip(upper=WORST_SHOWN)
+            beyond = shown == WORST_SHOWN
+            axis.plot(places[~beyond], shown[~beyond], ".", markersize=3)
+            axis.plot(places[beyond], shown[beyond], "r^", markersize=5)
+            axis.set_title(f"warm-up {warmup:g}, batch {batch}, rate {rate:g}", fontsize=9)
+            axis.set(ylim=(30, WORST_SHOWN + 5), xlim=(-0.6, len(families) - 0.4))
             axis.set_xticks(range(len(families)), families, rotation=90, family="monospace")
-    figure.suptitle(f"A point is a run, a column a family of demo over seeds; a triangle ends above {WORST_SHOWN} nats")
+    figure.supylabel("−ELBO, nats")
+    figure.suptitle(f"A point is a run, a column a family of demo over seeds; a triangle is above {WORST_SHOWN} nats")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
 
