@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,13 +29,13 @@ def listed(kind: Kind) -> str:
     return "; ".join(told).replace("[", r"\[") + "."  # Typer takes what is in brackets for markup
 
 
-def duration(option: str) -> Callable[[str | float], float]:
-    """A parser of the option's text, such as 9m, into seconds; a default is a number of seconds already."""
+def time_option(option: str, told: str, default: str) -> Any:
+    """An option that takes a text such as 9m and gives seconds; its default is a number of seconds already."""
 
-    def duration(value: str | float) -> float:
+    def seconds(value: str | float) -> float:
         return parse_duration(option, str(value))
 
-    return duration
+    return typer.Option(parser=seconds, metavar="TIME", help=told, show_default=default)
 
 
 def expanded(path: Path | None) -> Path | None:
@@ -64,22 +64,10 @@ SetOption = Annotated[
     ),
 ]
 BudgetOption = Annotated[
-    float | None,
-    typer.Option(
-        parser=duration("--time-budget"),
-        metavar="TIME",
-        help="Stop before so much time is over, such as 9m or 1h30m.",
-        show_default="none",
-    ),
+    float | None, time_option("--time-budget", "Stop before so much time is over, such as 9m or 1h30m.", "none")
 ]
 CheckpointOption = Annotated[
-    float,
-    typer.Option(
-        parser=duration("--checkpoint-every"),
-        metavar="TIME",
-        help="How often a run keeps its state, to go on from.",
-        show_default="1m",
-    ),
+    float, time_option("--checkpoint-every", "How often a run keeps its state, to go on from.", "1m")
 ]
 AddressOption = Annotated[
     str | None, typer.Option(help="Of a Ray cluster.", show_default="the one that this machine is in, or a new one")
