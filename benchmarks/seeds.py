@@ -20,7 +20,7 @@ from rdbench.config.run_config import RunConfig
 from rdbench.config.sweep import load_sweep
 from rdbench.data.dataset import SIDE
 from rdbench.data.images import Images
-from rdbench.data.trivial import worse_than_coins
+from rdbench.data.trivial import fair_coins, worse_than
 from rdbench.measures.bounds import measure
 from rdbench.models import make_model
 from rdbench.runs.splits import Splits, subset
@@ -77,7 +77,8 @@ def rows(runs: list[RunConfig], done: set[str]) -> Iterator[dict]:
 
 def table(found: pd.DataFrame) -> pd.DataFrame:
     """−ELBO by settings and family: over how many seeds, how many of them ruined, and quantiles of all."""
-    ruined = [worse_than_coins(-elbo, error, SIDE) for elbo, error in zip(found["elbo"], found["elbo_se"], strict=True)]
+    measured = zip(found["elbo"], found["elbo_se"], strict=True)
+    ruined = [worse_than(-elbo, error, fair_coins(SIDE)) for elbo, error in measured]
     groups = found.assign(neg_elbo=-found["elbo"], ruined=ruined).groupby([*SETTINGS, "family"])
     counts = groups.agg(seeds=("seed", "size"), ruined=("ruined", "sum"))
     quantiles = groups["neg_elbo"].quantile([0, 0.25, 0.5, 0.75, 1]).unstack()

@@ -34,9 +34,9 @@ def worse_than(nats: float, error: float, trivial: float) -> bool:
     return nats > trivial + allowed
 
 
-def worse_than_coins(neg_elbo: float, error: float, side: int) -> bool:
-    """Whether −ELBO is worse than that of fair coins."""
-    return worse_than(neg_elbo, error, fair_coins(side))
+JUDGED = ("dataset", "image_side", "labels", "classes", "allow_untrained", "elbo", "elbo_se", "distortion",
+          "distortion_se")  # fmt: skip
+"""The columns of a run by which ``why_untrained`` judges it."""
 
 
 def why_untrained(row: Mapping[Any, Any]) -> str | None:
