@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdbench.models.nn.gated import GATE_GAIN, gate, keep_variance
+from rdbench.models.nn.gated import GATE_GAIN, gate, keep_variance, transposed
 
 RESIDUAL_GAIN = 0.1 * GATE_GAIN
 """Residual branches start small, so that twelve of them do not swell the signal."""
@@ -96,7 +96,9 @@ class Grow(nn.Module):
 
     def forward(self, streams: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         down, right = streams
-        return gate(self.down(down)), gate(self.right(right))
+        down = transposed(down, self.down.weight, self.down.bias, 2, (0, 1))
+        right = transposed(right, self.right.weight, self.right.bias, 2, (0, 0))
+        return gate(down), gate(right)
 
 
 class TwoStreams(nn.Module):

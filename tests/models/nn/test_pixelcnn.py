@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from rdbench.models.nn.pixelcnn import PixelCNN
+from rdbench.models.nn.gated import gate
+from rdbench.models.nn.pixelcnn import Grow, PixelCNN
 
 
 def jacobians(side):
@@ -23,3 +24,10 @@ def test_a_logit_depends_on_earlier_pixels_and_on_the_context_and_on_nothing_els
     reached = (by_pixel[earlier] != 0).double().mean()
     assert reached == 1 if side == 8 else reached > 0.98  # the ends of the first rows are out of reach at 28
     assert (by_pixel.abs().sum(1)[1:] > 0).all()
+
+
+def test_streams_grow_by_torchs_transposed_convolutions():
+    grow, streams = Grow(3), (torch.randn(2, 3, 7, 5), torch.randn(2, 3, 7, 5))
+    expected = gate(grow.down(streams[0])), gate(grow.right(streams[1]))
+    torch.testing.assert_close(grow(streams), expected)
+    assert expected[0].shape == (2, 3, 14, 10)
