@@ -159,7 +159,9 @@ OWN = (
                    _gradient("gumbel", CATEGORICAL_GRADIENTS), GRADIENT_SAMPLES, TEMPERATURE_RATE)),
     Part("encoder", "vq", "rdbench.models.quantised:VQEncoder", "the nearest of several codes at each place of a grid",
          latent=("codes",), deterministic=True, settings=(
-             Setting("grid", 7, "places along a side, of 28 pixels", least=1, most=14), *CODEBOOK)),
+             Setting("grid", 7, "places along a side, of 28 pixels", least=1, most=14),
+             Setting("features", "trunk", "what zₑ is computed from: the paper's trunk, or the place's own pixels",
+                     choices=("trunk", "patch")), *CODEBOOK)),
     Part("encoder", "vq2", "rdbench.models.quantised:VQ2Encoder", "codes at 4×4 places, and at 7×7 given those",
          latent=("codes",), deterministic=True, settings=CODEBOOK),
     Part("marginal", "uniform", "rdbench.models.discrete:UniformMarginal", "all values alike, fixed", latent=DISCRETE),

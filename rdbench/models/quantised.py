@@ -12,7 +12,7 @@ from rdbench.models.distributions.codes import Codes, Indices, TwoLevels, Unifor
 from rdbench.models.nn.gated import GatedConv, GatedDeconv
 from rdbench.models.size import Size
 from rdbench.models.terms import Terms
-from rdbench.models.trunk import trunk_to_grid
+from rdbench.models.trunk import patches_on_grid, trunk_to_grid
 from rdbench.models.vae import VAE
 
 COARSE, FINE = 4, 7
@@ -107,15 +107,16 @@ class CodeEncoder(DiscreteEncoder):
 class VQEncoder(CodeEncoder):
     """z = the nearest of K codes, in ``latent_dim`` dimensions, at each of ``grid`` × ``grid`` places.
 
-    (N, side, side) images to codes of (n,), row by row. "Neural discrete representation learning" (van den Oord et al.,
-    2017, https://arxiv.org/abs/1711.00937).
+    (N, side, side) images to codes of (n,), row by row. With ``features`` "trunk" a place sees what the paper's trunk
+    sees, with "patch" its own pixels. "Neural discrete representation learning" (van den Oord et al., 2017,
+    https://arxiv.org/abs/1711.00937).
     """
 
-    def __init__(self, size: Size, codes: int, grid: int, commitment: float, codebook: str) -> None:
+    def __init__(self, size: Size, codes: int, grid: int, features: str, commitment: float, codebook: str) -> None:
         side = places(grid, size.image_side)
         super().__init__((side**2,), codes)
         self.grid = side
-        self.features, wide = trunk_to_grid(size, side)
+        self.features, wide = (patches_on_grid if features == "patch" else trunk_to_grid)(size, side)
         self.project = nn.Conv2d(wide, size.latent_dim, 1)
         self.codebook = Codebook(codes, size.latent_dim, commitment, codebook)
         self.latent_size = size.latent_dim * self.grid**2

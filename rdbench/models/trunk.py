@@ -26,6 +26,15 @@ def trunk_to_grid(size: Size, grid: int) -> tuple[nn.Sequential, int]:
     return layers, wide
 
 
+def patches_on_grid(size: Size, grid: int) -> tuple[nn.Sequential, int]:
+    """One gated layer from (N, 1, side, side) images to (N, features, grid, grid), each place from pixels of its own.
+
+    Where the grid does not divide the side, patches of neighbours overlap.
+    """
+    stride, wide = size.image_side // grid, size.channels(256)
+    return nn.Sequential(GatedConv(1, wide, size.image_side - stride * (grid - 1), stride, padding="valid")), wide
+
+
 def last_side(size: Size, grid: int) -> tuple[int, int]:
     """The side of the smallest maps from which a valid convolution leads to a grid, and the stride that leads to them.
 

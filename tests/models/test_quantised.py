@@ -46,9 +46,10 @@ def averages(training):
     return [value.clone() for book in books(training) for value in (book.counts, book.sums, book.vectors)]
 
 
-@pytest.mark.parametrize(("grid", "places"), [(1, 1), (4, 16), (7, 49), (14, 196)])
-def test_the_rate_under_a_uniform_marginal_is_n_log_k_to_the_last_bit(grid, places):
-    model = vq(grid=grid, codes=7)
+@pytest.mark.parametrize("features", ["trunk", "patch"])
+@pytest.mark.parametrize(("grid", "places"), [(1, 1), (4, 16), (7, 49), (8, 64), (14, 196)])
+def test_the_rate_under_a_uniform_marginal_is_n_log_k_to_the_last_bit(grid, places, features):
+    model = vq(grid=grid, features=features, codes=7)
     measured = measure(model, IMAGES)
     assert (measured.rate == places * math.log(7)).all()
     assert model.decoder(model.marginal().sample((2,))).sample().shape == (2, 28, 28)
@@ -94,6 +95,17 @@ def test_no_code_sees_itself_or_a_later_one_but_each_sees_all_before():
                              for maps, n in zip(seen, (16, 49), strict=True)], 1)[0, :, 0] > 0  # fmt: skip
         assert not reached[place:].any()
         assert reached[:place].all()
+
+
+@pytest.mark.parametrize("grid", [4, 7, 14])
+def test_a_code_of_a_patch_depends_on_the_patchs_pixels_alone(grid):
+    encoder, patch = vq(grid=grid, features="patch").encoder, 28 // grid
+    images = IMAGES[:1].repeat(grid**2, 1, 1).requires_grad_()  # image i is asked for what is quantised at place i
+    encoded = encoder._encoded(images).square().sum(1).flatten(1)
+    (by_pixel,) = torch.autograd.grad(encoded.diagonal().sum(), images)
+    places = torch.arange(28) // patch
+    own = places[:, None] * grid + places == torch.arange(grid**2)[:, None, None]
+    assert ((by_pixel != 0) == own).all()
 
 
 def test_the_nearest_code_is_that_of_a_plain_search():
@@ -266,7 +278,7 @@ def test_what_codes_know_of_images_is_the_entropy_of_whole_grids():
     {"objective": "free-bits", "free_nats": 3.0}, {"objective": "iwae", "train_samples": 3},
 ])  # fmt: skip
 def test_what_cannot_move_a_deterministic_encoder_is_refused_with_what_can(values):
-    with pytest.raises(UserError, match=r"encoder vq is deterministic.*vary grid, codes"):
+    with pytest.raises(UserError, match=r"encoder vq is deterministic.*vary grid, features, codes"):
         make_run({**SMALL, **values})
 
 
