@@ -11,7 +11,7 @@ from rdbench.models.estimators import through
 DECAY = 0.99
 SMOOTHING = 1e-5
 DEAD = 0.05
-"""A code taken less than this part of the average is dead. It restarts at a zₑ of the step."""
+"""A code taken less than this part of the average is dead. It restarts at a zₑ of the step, far from its code."""
 
 
 class Quantised(NamedTuple):
@@ -81,15 +81,22 @@ class Codebook(nn.Module):
         if not self.averages:
             penalty = penalty + (flat.detach() - chosen).square().sum((-2, -1))
         elif flat.requires_grad:
-            found = flat.detach().flatten(0, 1)
-            flat.register_hook(lambda gradient: self._note(codes.flatten(), found))
+            found, errors = flat.detach().flatten(0, 1), (flat - chosen).detach().square().sum(-1).flatten()
+            flat.register_hook(lambda gradient: self._note(codes.flatten(), found, errors))
         return Quantised(codes, through(self.look_up(codes, encoded.shape[-1]), encoded.float()), penalty)
 
-    def _note(self, codes: Tensor, found: Tensor) -> None:
-        """Note (M,) codes of (M, D) vectors. This is done with the gradient, since a forward pass may be repeated."""
+    def _note(self, codes: Tensor, found: Tensor, errors: Tensor) -> None:
+        """Note (M,) codes of (M, D) vectors. This is done with the gradient, since a forward pass may be repeated.
+
+        Candidates for dead codes are drawn in proportion to ‖zₑ − e‖², so that few restart beside a code in use.
+        "k-means++: the advantages of careful seeding" (Arthur & Vassilvitskii, 2007,
+        http://ilpubs.stanford.edu:8090/778).
+        """
         self.taken_counts.index_add_(0, codes, torch.ones_like(codes, dtype=self.taken_counts.dtype))
         self.taken_sums.index_add_(0, codes, found)
-        self.candidates.copy_(found[torch.randint(len(found), (len(self.candidates),), device=found.device)])
+        edges = errors.cumsum(0)
+        drawn = torch.searchsorted(edges, torch.rand(len(self.candidates), device=edges.device) * edges[-1:])
+        self.candidates.copy_(found[drawn.clamp_max(len(found) - 1)])
 
     def begin_step(self) -> None:
         """Forget what an earlier step noted, which may have been given up."""

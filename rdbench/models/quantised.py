@@ -40,10 +40,14 @@ class QuantisedTerms(nn.Module):
     relaxes = False
 
     def forward(self, model: VAE, images: Tensor, samples: int, targets: Tensor) -> Terms:
-        """Every draw of z is the same, so one of them stands for all."""
+        """Every draw of z is the same, so one of them stands for all.
+
+        Codes are chosen in float32, as in evaluation: rounding would choose others between codes that are near.
+        """
         encoder: Any = model.encoder
         decoder: Any = model.decoder
-        codes, vectors, penalty = encoder.quantise(images)
+        with torch.autocast(images.device.type, enabled=False):
+            codes, vectors, penalty = encoder.quantise(images)
         log_decoder = decoder.of_vectors(vectors[None]).log_prob(targets)
         log_marginal = model.marginal().log_prob(codes[None])
         terms = (torch.zeros_like(log_decoder), log_decoder, log_marginal, penalty[None])

@@ -235,6 +235,27 @@ def test_dead_codes_restart_at_vectors_of_the_step():
     assert (torch.cdist(book.vectors[1:], flat).min(1).values < 1e-3).all()
 
 
+def test_dead_codes_restart_where_the_codes_are_far():
+    """One place in a thousand is far from its code; a plain choice among them would double a code in use."""
+    book = Codebook(4, 2, 0.25, "averages")
+    book.vectors.copy_(torch.tensor([[0.0, 0.0], [50.0, 0.0], [60.0, 0.0], [70.0, 0.0]]))
+    points = torch.zeros(1000, 2, 1, 1)
+    points[700, 0] = 10
+    book(points.requires_grad_()).penalty.sum().backward()
+    book.settle(torch.tensor(0.0))
+    torch.testing.assert_close(book.vectors[1:], torch.tensor([[10.0, 0.0]] * 3), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("encoder", ["vq", "vq2"])
+def test_the_codes_of_a_step_in_bfloat16_are_those_of_evaluation(encoder, monkeypatch):
+    model = build(Family(encoder, "deconv", "uniform"), TINY, {"codes": 500})
+    quantise, found = model.encoder.quantise, []
+    monkeypatch.setattr(model.encoder, "quantise", lambda images: found.append(quantise(images)) or found[-1])
+    with torch.autocast("cpu", torch.bfloat16):
+        model(IMAGES)
+    assert torch.equal(found[0].codes, model.encoder(IMAGES).codes)
+
+
 def test_the_use_of_codes_is_that_of_a_plain_count():
     model = vq(codes=5)
     codes = model.encoder(IMAGES).codes
