@@ -57,9 +57,8 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def distances(self, encoded: Tensor) -> Tensor:
         """‖zₑ − eₖ‖² − ‖zₑ‖² at each place of (N, D, side, side) numbers, for each code: (N, side², K)."""
-        flat, vectors = _by_place(encoded), self.vectors.detach()
-        with torch.autocast(flat.device.type, enabled=False):
-            return vectors.square().sum(1) - 2 * flat @ vectors.T
+        vectors = self.vectors.detach()
+        return vectors.square().sum(1) - 2 * _by_place(encoded) @ vectors.T
 
     def nearest(self, encoded: Tensor) -> Tensor:
         """The nearest codes to (N, D, side, side) vectors, (N, side²)."""
@@ -77,13 +76,14 @@ class Codebook(nn.Module):
         """Quantise (N, D, side, side) numbers; moving averages need their gradient to note what was quantised."""
         codes, flat = self.nearest(encoded), _by_place(encoded)
         chosen = self.vectors[codes]
-        penalty = self.commitment * (flat - chosen.detach()).square().sum((-2, -1))
+        errors = (flat - chosen.detach()).square().sum(-1)
+        penalty = self.commitment * errors.sum(-1)
         if not self.averages:
             penalty = penalty + (flat.detach() - chosen).square().sum((-2, -1))
         elif flat.requires_grad:
-            found, errors = flat.detach().flatten(0, 1), (flat - chosen).detach().square().sum(-1).flatten()
-            flat.register_hook(lambda gradient: self._note(codes.flatten(), found, errors))
-        return Quantised(codes, through(self.look_up(codes, encoded.shape[-1]), encoded.float()), penalty)
+            found, far = flat.detach().flatten(0, 1), errors.detach().flatten()
+            flat.register_hook(lambda gradient: self._note(codes.flatten(), found, far))
+        return Quantised(codes, through(self.look_up(codes, encoded.shape[-1]), encoded), penalty)
 
     def _note(self, codes: Tensor, found: Tensor, errors: Tensor) -> None:
         """Note (M,) codes of (M, D) vectors. This is done with the gradient, since a forward pass may be repeated.
@@ -121,5 +121,5 @@ class Codebook(nn.Module):
 
 
 def _by_place(encoded: Tensor) -> Tensor:
-    """(N, D, side, side) to (N, side², D), in float32."""
-    return encoded.float().flatten(2).transpose(1, 2)
+    """(N, D, side, side) to (N, side², D)."""
+    return encoded.flatten(2).transpose(1, 2)

@@ -201,4 +201,4 @@ class VQ2Encoder(CodeEncoder):
 
 def _side_by_side(top: Tensor, bottom: Tensor) -> Tensor:
     """Two (N, D, side, side) maps as (N, 2D · side²)."""
-    return torch.cat([top.float(), bottom], 1).flatten(1)
+    return torch.cat([top, bottom], 1).flatten(1)

@@ -1,4 +1,4 @@
-"""The paper's convolutions from an image to features, which all its encoders share."""
+"""From an image to features: the paper's convolutions, which all its encoders share, and one layer of patches."""
 
 from torch import nn
 
