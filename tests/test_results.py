@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from rdbench.analysis.report import assemble
@@ -20,7 +21,14 @@ STORES = sorted(path.parent for path in RESULTS.glob("*/runs"))
 def test_a_published_store_passes_the_gate(folder):
     report = assemble(Store(folder), [], [], None, None)
     assert report.exit_code == 0, [*report.regressions, *report.problems]
-    assert not list(folder.glob("checkpoints/*"))
+
+
+def test_published_weights_are_in_float16_and_40_megabytes_at_most():
+    files = list(RESULTS.glob("*/checkpoints/*"))
+    for file in files:
+        assert file.stem in Store(file.parent.parent).with_weights(), "the state of an unfinished run"
+        assert {array.dtype.name for array in load_file(file).values()} == {"float16"}
+    assert sum(file.stat().st_size for file in files) <= 40e6
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[-1])
