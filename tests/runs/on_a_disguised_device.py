@@ -97,7 +97,8 @@ class Disguise(TorchDispatchMode):
         if function is aten.copy_.default:
             (self.brought if isinstance(args[0], Disguised) else self.reads).extend([function] * bool(others))
         elif function is aten._to_copy.default and target is not None:
-            (self.reads if disguised else self.brought).append(function)
+            stays = bool(disguised) == (torch.device(target).type == DISGUISE.type)  # a change of dtype alone
+            (self.reads if disguised else self.brought).extend([function] * (not stays))
         elif any(tensor.ndim for tensor in others):
             raise RuntimeError(f"{function}: tensors of two devices")
         reads = function in READS or (function is aten.index.Tensor and any(
