@@ -2,20 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TypeGuard
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal, kl_divergence
+from torch.distributions import Distribution, kl_divergence
 
 from rdbench.data.images import Images
 from rdbench.measures.bounds import Arrays, Piece, at_once, joined, mean_and_error, measure, measuring
 from rdbench.measures.codes import entropy_of
 from rdbench.models import VAE
 from rdbench.models.distributions.discrete import Factorised, rates
-from rdbench.models.distributions.mixture import mixture
+from rdbench.models.distributions.mixture import is_diagonal, mixture
 
 IMAGES_AT_ONCE = {"cpu": 100, "cuda": 500}
 """Images in a batch. Each batch of z is scored under each batch of encoders: 100 × 100 × latent_dim numbers, which fit
@@ -90,7 +89,7 @@ def information_by_variable(model: VAE, images: Images | Tensor) -> Tensor | Non
 
 def _mean(encoder: Distribution) -> tuple[Tensor, Tensor]:
     """E[z|x] of each image, and the variance of that estimate."""
-    if _diagonal(encoder):
+    if is_diagonal(encoder):
         return encoder.mean, torch.zeros_like(encoder.mean)
     z = encoder.sample((MEAN_DRAWS,))
     return z.mean(0), z.var(0) / MEAN_DRAWS
@@ -101,7 +100,7 @@ def rate_by_dimension(model: VAE, images: Images | Tensor) -> list[float] | None
     """KL(e(zᵢ|x) ‖ m(zᵢ)) of each dimension, a mean over images, nats; None unless both factorise in the same way."""
     marginal, total = model.marginal(), None
     for encoder in _encoded(model, images):
-        if _diagonal(encoder) and _diagonal(marginal):
+        if is_diagonal(encoder) and is_diagonal(marginal):
             each = kl_divergence(encoder.base_dist, marginal.base_dist)
         elif isinstance(encoder, Factorised) and type(marginal) is type(encoder):
             each = rates(encoder, marginal)
@@ -116,10 +115,6 @@ def _encoded(model: VAE, images: Images | Tensor) -> Iterator[Distribution]:
     together = IMAGES_AT_ONCE[images[:1].device.type]
     for start in range(0, len(images), together):
         yield model.encoder(images[start : start + together])
-
-
-def _diagonal(distribution: Distribution) -> TypeGuard["Independent[Normal]"]:
-    return isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal)
 
 
 @measuring()
