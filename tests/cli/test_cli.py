@@ -126,7 +126,7 @@ def test_what_is_there_is_listed_merged_and_measured_again(swept, tmp_path):
     assert f"{runs} runs came into" in rdbench("merge", store, store, "--into", into).stdout
     listed = rdbench("runs", into)
     assert f"{runs} ok" in listed.stdout and "s of training" in listed.stdout
-    for run_id in pd.read_parquet(into / "runs")["run_id"]:
+    for run_id in pd.read_parquet(into / "runs")["run_id"][:2]:
         shown = rdbench("runs", into, "show", run_id[:10])
         assert f"run_id: {run_id}" in shown.stdout and "peak_memory_bytes: " in shown.stdout
     done = rdbench("evaluate", into, "--iwae", 7)
