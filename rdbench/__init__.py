@@ -24,11 +24,12 @@ def open_store(location: str | Path, plugins: Iterable[str | Path] = ()) -> "Res
     """Open the store in a folder, or behind a URL, for reading; models of parts in ``plugins`` files can be loaded.
 
     >>> import rdbench
-    >>> store = rdbench.open_store("results/mnist")
-    >>> store.runs()[["family", "beta", "status"]]
-                           family  beta status
-    0  gaussian-pixelcnn-gaussian   1.0     ok
-    1    gaussian-deconv-gaussian   1.0     ok
+    >>> store = rdbench.open_store("results/mnist-target-rate")
+    >>> store.runs()[["family", "target_rate", "status"]]
+                         family  target_rate status
+    0  gaussian-deconv-gaussian          8.0     ok
+    1  gaussian-deconv-gaussian         16.0     ok
+    2  gaussian-deconv-gaussian         32.0     ok
 
     Raises:
         UserError: there is no store, or a plug-in cannot be loaded.

@@ -137,6 +137,6 @@ def test_a_model_of_a_plugin_is_loaded_with_its_file(images, tmp_path):
 
 
 def test_nothing_heavy_is_loaded_before_it_is_asked_for():
-    code = "import rdbench, sys; rdbench.open_store('results/mnist').runs(); print(*sys.modules)"
+    code = "import rdbench, sys; rdbench.open_store('results/toy').runs(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "torch" not in done.stdout.split()
