@@ -67,7 +67,7 @@ COLUMNS: dict[Table, tuple[Declared, ...]] = {
         Declared("config", TEXT, "the whole description, in JSON"),
         Declared("dataset_sha256", TEXT, "the checksum of the data"),
         Declared("command", TEXT, "the command that did it"),
-        Declared("evaluated_with", TEXT, "the version of rdbench that measured it again"),
+        Declared("evaluated_with", TEXT, "the command that measured it again"),
         Declared("device", TEXT, "where it was done"),
         Declared("threads", WHOLE, "the threads of the CPU"),
         Declared("rdbench_version", TEXT, "the version that did it"),
