@@ -126,16 +126,18 @@ def test_what_is_there_is_listed_merged_and_measured_again(swept, tmp_path):
     assert f"{runs} runs came into" in rdbench("merge", store, store, "--into", into).stdout
     listed = rdbench("runs", into)
     assert f"{runs} ok" in listed.stdout and "s of training" in listed.stdout
-    for run_id in pd.read_parquet(into / "runs")["run_id"][:2]:
-        shown = rdbench("runs", into, "show", run_id[:10])
-        assert f"run_id: {run_id}" in shown.stdout and "peak_memory_bytes: " in shown.stdout
+    run_ids = pd.read_parquet(into / "runs")["run_id"]
+    shown = rdbench("runs", into, "show", *run_ids.str[:10]).stdout
+    assert all(f"run_id: {run_id}" in shown for run_id in run_ids)
+    assert shown.count("peak_memory_bytes: ") == runs
     done = rdbench("evaluate", into, "--iwae", 7)
     assert done.returncode == 0 and f"{runs} of {runs} runs measured now" in done.stdout
     assert "−IWAE-7" in rdbench("report", into).stdout
     assert rdbench("report", into, "--check").returncode == 0
-    assert rdbench("runs", into, "rm", run_id).returncode == 0
+    removed = run_ids.iloc[-1]
+    assert rdbench("runs", into, "rm", removed).returncode == 0
     listed = rdbench("runs", into).stdout  # a run that was removed is no longer waited for
-    assert f"{runs - 1} ok" in listed and "missing" not in listed and run_id not in listed
+    assert f"{runs - 1} ok" in listed and "missing" not in listed and removed not in listed
     for wrong in (
         ("runs", into, "shwo"),
         ("runs", into, "--status", "faild"),
